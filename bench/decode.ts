@@ -1,0 +1,75 @@
+import { Meter } from '../daemon/capture/meter.ts';
+import { FlowTable } from '../daemon/flow/table.ts';
+import { DEFAULT_TIMEOUTS } from '../daemon/flow/timeouts.ts';
+import { decodePacket } from '../decoders/packet.ts';
+import { PacketFields } from '../decoders/packet-fields.ts';
+import { FlowBatch } from '../storage/flow-batch.ts';
+import { frame } from '../test/support/frames.ts';
+import { median, printTable } from './support.ts';
+
+const PACKETS = 2_000_000;
+const ROUNDS = 5;
+const STRIDE = 256;
+
+/** Cost of decoding, and of decoding and metering, a packet that lies in memory. One thread, no storage. */
+export async function run(): Promise<void> {
+  const rows: string[][] = [];
+  for (const flows of [1_000, 60_000]) {
+    const { view, length } = packets(flows);
+    const decoded: number[] = [];
+    const metered: number[] = [];
+    const f = new PacketFields();
+    const meter = newMeter();
+    for (let round = 0; round <= ROUNDS; round++) {
+      const a = perPacket(f, flows, (off) => decodePacket(view, off, off + length, f), length);
+      const b = perPacket(meter.fields, flows, (off) => meter.packet(view, off, length), length);
+      if (round === 0) continue; // the compiler's warm-up
+      decoded.push(a);
+      metered.push(b);
+    }
+    rows.push([`${flows} flows`, median(decoded).toFixed(0), median(metered).toFixed(0)]);
+  }
+  printTable(['ns CPU a packet', 'decode', 'decode + flow'], rows);
+}
+
+function packets(flows: number): { view: DataView; length: number } {
+  const bytes = new Uint8Array(flows * STRIDE);
+  let length = 0;
+  for (let i = 0; i < flows; i++) {
+    const one = frame({
+      flags: 'PA',
+      src: `10.1.${(i >> 8) & 255}.${i & 255}`,
+      sport: 1024 + (i % 60000),
+      payload: 100,
+    });
+    bytes.set(one, i * STRIDE);
+    length = one.length;
+  }
+  return { view: new DataView(bytes.buffer), length };
+}
+
+function newMeter(): Meter {
+  const batch = new FlowBatch(1024);
+  const sink = {
+    batch: (): FlowBatch => {
+      if (batch.count === batch.capacity) batch.count = 0;
+      return batch;
+    },
+  };
+  const options = { maxFlows: 1 << 17, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 1 };
+  return new Meter(new FlowTable(options, sink, { generation: 1, tag: () => 0 }));
+}
+
+function perPacket(f: PacketFields, flows: number, packet: (off: number) => unknown, length: number): number {
+  f.linkType = 1;
+  f.wireLen = length;
+  const before = process.cpuUsage();
+  let state = 1;
+  for (let i = 0; i < PACKETS; i++) {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    f.tsSec = 1_790_000_000 + ((i / 1e6) | 0);
+    packet((state % flows) * STRIDE);
+  }
+  const { user, system } = process.cpuUsage(before);
+  return ((user + system) * 1000) / PACKETS;
+}

@@ -1,0 +1,17 @@
+/**
+ * `npm run bench [-- PART…]`: runs the parts named, or all. Installs nothing; says which peers it found. Figures are
+ * medians of paired runs on this machine; what counts are the ratios within one run.
+ */
+const PARTS = ['decode', 'replay', 'live'] as const;
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((part) => !(PARTS as readonly string[]).includes(part));
+if (unknown.length > 0) {
+  process.stderr.write(`bench: no part ${unknown.join(', ')}; there are ${PARTS.join(', ')}\n`);
+  process.exit(2);
+}
+for (const part of wanted.length > 0 ? wanted : PARTS) {
+  process.stdout.write(`\n== ${part}\n`);
+  const { run } = (await import(`./${part}.ts`)) as { run: () => Promise<void> };
+  await run();
+}

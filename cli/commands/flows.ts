@@ -1,0 +1,50 @@
+import { type Command, Option } from 'commander';
+import type { FlowsFlags } from '../flows-command.ts';
+import { wholeNumber } from '../option-values.ts';
+import { ROW_FORMATS } from '../output.ts';
+
+/** `nstap flows`: queries the database. */
+export function registerFlows(program: Command): void {
+  program
+    .command('flows')
+    .description('show flows of the database, newest first, or add them up')
+    .argument('[filter...]', 'expression in the manner of tcpdump; see below')
+    .option('--db <file>', 'database to read (default: see `nstap --help`)')
+    .option('--since <time>', 'flows alive at or after this time')
+    .option('--until <time>', 'flows that started before this time')
+    .option(
+      '--sort <field>',
+      'start, bytes, packets, duration, …; largest first, with + in front smallest first',
+    )
+    .option(
+      '--limit <n>',
+      'at most so many; 0: all (default: 50 in a table, else all)',
+      wholeNumber(0, Number.MAX_SAFE_INTEGER, 'flows'),
+    )
+    .option(
+      '--by <fields>',
+      'add up by fields with commas between: host, src, dst, dst_port, protocol, netns, …',
+    )
+    .addOption(new Option('--format <name>', 'how to print').choices(ROW_FORMATS).default('table', 'table'))
+    .addHelpText(
+      'after',
+      `
+Times: RFC 3339 (2026-11-23T10:00:00Z; without offset local), epoch seconds, 10m or 2h or 1d ago, today, yesterday.
+
+Filter:
+  [src|dst] host A    [src|dst] net N/LEN    [src|dst] port P    tcp udp icmp icmp6 sctp    proto NAME    ip ip6
+  netns NAME    if NAME    vlan [ID]    state SF    flags SA    experiment NAME
+  bytes packets retransmits > 1M (k M G)    duration > 5s (ns us ms s m h d)
+  route type|verdict|rule|table|prefix|gateway|dev|stage|observed|confidence VALUE
+  and or not ( )    = != > >= < <=    in [ A B ]    values in quotes when they have blanks or signs in them
+
+Example:
+  $ nstap flows --since 10m 'tcp port 443 and bytes > 1M'
+  $ nstap flows 'netns blue and route type blackhole' --format ndjson
+  $ nstap flows --by host --limit 10          # top talkers`,
+    )
+    .action(async (filter: string[], flags: FlowsFlags) => {
+      const { flowsCommand } = await import('../flows-command.ts');
+      await flowsCommand(filter.join(' '), flags);
+    });
+}

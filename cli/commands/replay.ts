@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import { MAX_FLOWS_LIMIT, wholeNumber } from '../option-values.ts';
+import type { ReplayFlags } from '../replay-command.ts';
+
+/** `nstap replay FILE…`: savefiles through the same path as live packets, into the database. */
+export function registerReplay(program: Command): void {
+  program
+    .command('replay')
+    .description('read pcap and pcapng files into the database, through the same path as live packets')
+    .argument('<file...>', 'pcap or pcapng, also gzip or zstd of them; - is stdin')
+    .option('--db <file>', 'database to write to (default: see `nstap --help`)')
+    .option(
+      '--routes <file>',
+      'text of `ip route show table all`, or its -j JSON: tag flows with these routes',
+    )
+    .option(
+      '--rules <file>',
+      'text of `ip rule`, or its -j JSON (default: the three rules every namespace starts with)',
+    )
+    .option(
+      '--snapshot <file>',
+      'snapshot of routes, rules, interfaces and sysctls, instead of --routes and --rules',
+    )
+    .option('--netns <name>', 'namespace name to store with the flows')
+    .option('--filter <expr>', 'only packets that this tcpdump expression matches')
+    .option(
+      '--max-flows <n>',
+      'bound on flows held in memory at once',
+      wholeNumber(1, MAX_FLOWS_LIMIT, 'flows'),
+      1_000_000,
+    )
+    .option('--json', 'print the totals as one JSON object')
+    .addHelpText(
+      'after',
+      `
+Example:
+  $ nstap replay --db /tmp/x.db --routes routes.txt capture.pcapng
+  $ zcat big.pcap.gz | nstap replay --db /tmp/x.db --filter 'tcp port 443' -
+  $ nstap flows --db /tmp/x.db`,
+    )
+    .action(async (files: string[], flags: ReplayFlags) => {
+      const { replayCommand } = await import('../replay-command.ts');
+      process.exitCode = await replayCommand(files, flags);
+    });
+}

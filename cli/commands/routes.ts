@@ -1,0 +1,31 @@
+import { type Command, Option } from 'commander';
+import type { RoutesFlags } from '../routes-command.ts';
+
+/** `nstap routes`: rules and routes of a namespace, by table. */
+export function registerRoutes(program: Command): void {
+  program
+    .command('routes')
+    .description('rules and routes of a namespace, grouped by table')
+    .option('--netns <name>', 'namespace: a name of `ip netns`, a path, or host', 'host')
+    .option(
+      '--routes <file>',
+      'text of `ip route show table all`, or its -j JSON, instead of the live kernel',
+    )
+    .option('--rules <file>', 'text of `ip rule`, or its -j JSON')
+    .addOption(
+      new Option('--snapshot <file>', 'snapshot as `nstap routes --json` prints it').conflicts('routes'),
+    )
+    .option('--json', 'print a snapshot, which --snapshot reads')
+    .addHelpText(
+      'after',
+      `
+Example:
+  $ nstap routes --netns lab-r
+  $ nstap routes --netns lab-r --json > before.json
+  $ nstap route get 10.2.3.4 --snapshot before.json`,
+    )
+    .action(async (flags: RoutesFlags) => {
+      const { routesCommand } = await import('../routes-command.ts');
+      process.exitCode = await routesCommand(flags);
+    });
+}

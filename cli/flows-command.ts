@@ -1,0 +1,119 @@
+import { openForReading } from '../storage/database.ts';
+import { FLOW_SORTS, type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
+import { GROUP_FIELDS, GROUP_SORTS, type GroupRow, queryBy } from '../storage/query-by.ts';
+import { DECISION_KEYS } from '../storage/route-decision.ts';
+import { nowNs } from '../storage/time.ts';
+import { defaultDb } from './default-db.ts';
+import { UsageError } from './errors.ts';
+import { parseFilter } from './filter/parse.ts';
+import { FLOW_KEYS, flowJson } from './format/flow-json.ts';
+import { FLOW_COLUMNS } from './format/flow-table.ts';
+import { GROUP_TOTAL_KEYS, type GroupJson, groupJson } from './format/group-json.ts';
+import { groupColumns } from './format/group-table.ts';
+import { type RowFormat, type RowView, printRows } from './output.ts';
+import { parseTime } from './time-argument.ts';
+
+/** Flags of `nstap flows` as they were given. */
+export interface FlowsFlags {
+  db?: string;
+  since?: string;
+  until?: string;
+  sort?: string;
+  limit?: number;
+  by?: string;
+  format: RowFormat;
+}
+
+const TABLE_LIMIT = 50;
+
+/** Other names for fields, as people know them from the filter language and other tools. */
+const ALIASES: Readonly<Record<string, string>> = {
+  time: 'start',
+  port: 'dst_port',
+  proto: 'protocol',
+  if: 'interface',
+  state: 'conn_state',
+  rtt_us: 'rtt',
+  duration_s: 'duration',
+  proto_number: 'protocol',
+};
+
+/** Queries flows and prints them. @throws UsageError for a mistake in the arguments, StorageError */
+export async function flowsCommand(expression: string, flags: FlowsFlags): Promise<void> {
+  const now = nowNs();
+  const selection: FlowSelection = {
+    filter: parseFilter(expression),
+    since: flags.since === undefined ? null : parseTime(flags.since, now),
+    until: flags.until === undefined ? null : parseTime(flags.until, now),
+  };
+  const page = {
+    limit: flags.limit === undefined ? (flags.format === 'table' ? TABLE_LIMIT : null) : flags.limit || null,
+    offset: 0,
+  };
+  const by = flags.by === undefined ? null : groupFields(flags.by);
+  const order = sortOrder(flags.sort, by);
+  const db = openForReading(flags.db ?? defaultDb());
+  try {
+    if (by === null) {
+      await printRows(queryFlows(db, { ...selection, ...order, ...page }), flowView(), flags.format);
+    } else {
+      const groups = queryBy(db, { ...selection, ...order, ...page, by });
+      await printRows(groupsJson(by, groups), groupView(by), flags.format);
+    }
+  } finally {
+    db.close();
+  }
+}
+
+/** CSV has no nesting: the keys of a decision become columns of their own. */
+const FLOW_CSV_KEYS = FLOW_KEYS.flatMap((key) =>
+  key === 'route_fwd' || key === 'route_rev' ? DECISION_KEYS.map((part) => `${key}_${part}`) : [key],
+);
+
+function flowCsvValues(row: FlowRow): unknown[] {
+  const json = flowJson(row);
+  return FLOW_KEYS.flatMap((key): unknown[] =>
+    key === 'route_fwd' || key === 'route_rev'
+      ? DECISION_KEYS.map((part) => json[key]?.[part] ?? null)
+      : [json[key]],
+  );
+}
+
+function flowView(): RowView<FlowRow> {
+  return { columns: FLOW_COLUMNS, json: flowJson, csvKeys: FLOW_CSV_KEYS, csvValues: flowCsvValues };
+}
+
+function* groupsJson(by: readonly string[], rows: Iterable<GroupRow>): Iterable<GroupJson> {
+  for (const row of rows) yield groupJson(by, row);
+}
+
+function groupView(by: readonly string[]): RowView<GroupJson> {
+  return {
+    columns: groupColumns(by),
+    json: (row) => row,
+    csvKeys: [...by, ...GROUP_TOTAL_KEYS],
+    csvValues: (row) => Object.values(row),
+  };
+}
+
+function groupFields(text: string): string[] {
+  const fields = text.split(',').map((name) => canonical(name));
+  for (const name of fields)
+    if (!Object.hasOwn(GROUP_FIELDS, name))
+      throw new UsageError(`cannot add up by "${name}"; it can be ${Object.keys(GROUP_FIELDS).join(', ')}`);
+  return [...new Set(fields)];
+}
+
+/** What has most comes first; a leading + turns it around. */
+function sortOrder(text: string | undefined, by: string[] | null): { sort: string; descending: boolean } {
+  const known = by === null ? Object.keys(FLOW_SORTS) : [...by, ...GROUP_SORTS];
+  const name = canonical(text?.replace(/^[+-]/, '') ?? (by === null ? 'start' : 'bytes'));
+  const sort = by === null && name === 'protocol' ? 'proto' : name;
+  if (!known.includes(sort)) throw new UsageError(`cannot sort by "${name}"; it can be ${known.join(', ')}`);
+  return { sort, descending: !text?.startsWith('+') };
+}
+
+function canonical(name: string): string {
+  const plain = name.trim().toLowerCase().replaceAll('-', '_');
+  return ALIASES[plain] ?? plain;
+}

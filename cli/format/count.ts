@@ -1,0 +1,14 @@
+const UNITS = ['', 'k', 'M', 'G', 'T', 'P'] as const;
+
+/** A number in at most four digits and a decimal unit: 999, 1.2k, 35M. */
+export function formatCount(value: number): string {
+  let scaled = value;
+  let unit = 0;
+  while (scaled >= 999.5 && unit < UNITS.length - 1) {
+    scaled /= 1000;
+    unit++;
+  }
+  return unit === 0
+    ? String(value)
+    : `${scaled < 9.95 ? scaled.toFixed(1) : scaled.toFixed(0)}${UNITS[unit]}`;
+}

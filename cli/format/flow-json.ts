@@ -1,0 +1,104 @@
+import { formatAddress, formatMac } from '../../decoders/address.ts';
+import { communityId } from '../../decoders/community-id.ts';
+import { TcpFlag } from '../../decoders/packet-fields.ts';
+import { protocolName } from '../../storage/protocols.ts';
+import type { FlowRow } from '../../storage/query.ts';
+import { formatSeconds, formatTime } from './time.ts';
+
+/** From the highest bit down: RFC 9293 §3.1. */
+const FLAG_LETTERS = [
+  ['C', TcpFlag.CWR],
+  ['E', TcpFlag.ECE],
+  ['U', TcpFlag.URG],
+  ['A', TcpFlag.ACK],
+  ['P', TcpFlag.PSH],
+  ['R', TcpFlag.RST],
+  ['S', TcpFlag.SYN],
+  ['F', TcpFlag.FIN],
+] as const;
+
+/** Each key of a flow in JSON, in the order of the contract; docs/flow.schema.json says what they mean. */
+const FIELDS = {
+  flow_id: (row: FlowRow) => row.flowId,
+  netns: (row: FlowRow) => row.netns,
+  interface: (row: FlowRow) => row.interface,
+  vlan: (row: FlowRow) => [row.vlanOuter, row.vlanInner].filter((id) => id !== null),
+  ip_version: (row: FlowRow) => row.ipVersion,
+  protocol: (row: FlowRow) => protocolName(row.proto),
+  proto_number: (row: FlowRow) => row.proto,
+  src: (row: FlowRow) => formatAddress(row.src, 0, row.ipVersion),
+  src_port: (row: FlowRow) => row.srcPort,
+  dst: (row: FlowRow) => formatAddress(row.dst, 0, row.ipVersion),
+  dst_port: (row: FlowRow) => row.dstPort,
+  start: (row: FlowRow) => formatTime(row.startNs),
+  end: (row: FlowRow) => formatTime(row.endNs),
+  duration_s: (row: FlowRow) => formatSeconds(row.endNs - row.startNs),
+  packets_fwd: (row: FlowRow) => row.packetsFwd,
+  packets_rev: (row: FlowRow) => row.packetsRev,
+  bytes_fwd: (row: FlowRow) => row.bytesFwd,
+  bytes_rev: (row: FlowRow) => row.bytesRev,
+  ip_bytes_fwd: (row: FlowRow) => row.ipBytesFwd,
+  ip_bytes_rev: (row: FlowRow) => row.ipBytesRev,
+  payload_bytes_fwd: (row: FlowRow) => row.payloadBytesFwd,
+  payload_bytes_rev: (row: FlowRow) => row.payloadBytesRev,
+  tcp_flags_fwd: (row: FlowRow) => flagLetters(row.tcpFlagsFwd),
+  tcp_flags_rev: (row: FlowRow) => flagLetters(row.tcpFlagsRev),
+  conn_state: (row: FlowRow) => row.connState,
+  history: (row: FlowRow) => row.history,
+  rtt_us: (row: FlowRow) => (row.rttNs === null ? null : row.rttNs / 1000),
+  retransmits_fwd: (row: FlowRow) => row.retransmitsFwd,
+  retransmits_rev: (row: FlowRow) => row.retransmitsRev,
+  out_of_order_fwd: (row: FlowRow) => row.outOfOrderFwd,
+  out_of_order_rev: (row: FlowRow) => row.outOfOrderRev,
+  zero_windows_fwd: (row: FlowRow) => row.zeroWindowsFwd,
+  zero_windows_rev: (row: FlowRow) => row.zeroWindowsRev,
+  ttl_min_fwd: (row: FlowRow) => row.ttlMinFwd,
+  ttl_min_rev: (row: FlowRow) => row.ttlMinRev,
+  ttl_max_fwd: (row: FlowRow) => row.ttlMaxFwd,
+  ttl_max_rev: (row: FlowRow) => row.ttlMaxRev,
+  dscp_fwd: (row: FlowRow) => row.dscpFwd,
+  dscp_rev: (row: FlowRow) => row.dscpRev,
+  src_mac: (row: FlowRow) => (row.srcMac === null ? null : formatMac(row.srcMac, 0)),
+  dst_mac: (row: FlowRow) => (row.dstMac === null ? null : formatMac(row.dstMac, 0)),
+  community_id: (row: FlowRow) =>
+    communityId({
+      version: row.ipVersion,
+      protocol: row.proto,
+      src: row.src,
+      dst: row.dst,
+      srcPort: row.srcPort ?? 0,
+      dstPort: row.dstPort ?? 0,
+      hasPorts: row.srcPort !== null,
+    }),
+  end_reason: (row: FlowRow) => row.endReason,
+  experiment: (row: FlowRow) => row.experiment,
+  route_fwd: (row: FlowRow) => row.routeFwd,
+  route_rev: (row: FlowRow) => row.routeRev,
+};
+
+type Fields = typeof FIELDS;
+
+/** A flow in JSON: all keys are there, those that do not apply are null. */
+export type FlowJson = { [K in keyof Fields]: ReturnType<Fields[K]> };
+
+const ENTRIES = Object.entries(FIELDS);
+
+/** Every object starts as a copy: properties that are there already can be set by name without becoming a hash table. */
+const BLANK: Record<string, unknown> = { ...FIELDS };
+
+/** The keys of a flow in JSON, in their order. */
+export const FLOW_KEYS = Object.keys(FIELDS) as (keyof FlowJson)[];
+
+/** The flow as the JSON contract has it. */
+export function flowJson(row: FlowRow): FlowJson {
+  const json = { ...BLANK };
+  for (const [key, value] of ENTRIES) json[key] = value(row);
+  return json as FlowJson;
+}
+
+function flagLetters(bits: number | null): string | null {
+  if (bits === null) return null;
+  return FLAG_LETTERS.filter(([, bit]) => (bits & bit) !== 0)
+    .map(([letter]) => letter)
+    .join('');
+}

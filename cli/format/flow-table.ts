@@ -1,0 +1,78 @@
+import { formatAddress } from '../../decoders/address.ts';
+import { protocolName } from '../../storage/protocols.ts';
+import type { FlowRow } from '../../storage/query.ts';
+import type { RouteDecision } from '../../storage/route-decision.ts';
+import type { Column } from './columns.ts';
+import { formatCount } from './count.ts';
+import { formatTime } from './time.ts';
+
+/** Protocols whose "ports" are a type and a code. */
+const ICMP_NUMBERS = [1, 58];
+
+/** What a person wants to see of a flow, the most telling columns last to go. */
+export const FLOW_COLUMNS: readonly Column<FlowRow>[] = [
+  { title: 'START', align: 'left', dropOrder: 5, text: (row) => shortTime(row.startNs) },
+  { title: 'DURATION', align: 'right', dropOrder: 8, text: (row) => shortDuration(row.endNs - row.startNs) },
+  { title: 'PROTO', align: 'left', dropOrder: 0, text: (row) => protocolName(row.proto) },
+  {
+    title: 'FLOW',
+    align: 'left',
+    dropOrder: 0,
+    text: (row) => `${endpoint(row, 'src')} -> ${endpoint(row, 'dst')}`,
+  },
+  { title: 'STATE', align: 'left', dropOrder: 4, text: (row) => row.connState ?? '-' },
+  {
+    title: 'PACKETS',
+    align: 'right',
+    dropOrder: 7,
+    text: (row) => formatCount(row.packetsFwd + row.packetsRev),
+  },
+  { title: 'BYTES', align: 'right', dropOrder: 6, text: (row) => formatCount(row.bytesFwd + row.bytesRev) },
+  { title: 'NETNS/IF', align: 'left', dropOrder: 2, blank: '-/-', text: (row) => place(row) },
+  { title: 'ROUTE', align: 'left', dropOrder: 1, text: (row) => routeText(row.routeFwd ?? row.routeRev) },
+];
+
+function endpoint(row: FlowRow, end: 'src' | 'dst'): string {
+  const address = formatAddress(row[end], 0, row.ipVersion);
+  const port = end === 'src' ? row.srcPort : row.dstPort;
+  if (port === null) return address;
+  if (ICMP_NUMBERS.includes(row.proto)) return end === 'src' ? address : `${address} type ${row.srcPort}`;
+  return row.ipVersion === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function place(row: FlowRow): string {
+  const vlan = [row.vlanOuter, row.vlanInner].filter((id) => id !== null).map((id) => `.${id}`);
+  return `${row.netns ?? '-'}/${row.interface ?? '-'}${vlan.join('')}`;
+}
+
+/** The decision as `ip route` would print the route: what is not said is unicast, in table main. */
+function routeText(route: RouteDecision | null): string {
+  if (route === null) return '-';
+  const parts: string[] = route.type === 'unicast' ? [] : [route.type];
+  if (route.prefix !== null) parts.push(shortPrefix(route.prefix));
+  if (route.gateway !== null) parts.push('via', route.gateway);
+  if (route.dev !== null) parts.push('dev', route.dev);
+  if (route.table !== null && route.table !== 'main' && route.type !== route.table)
+    parts.push('table', route.table);
+  if (route.verdict === 'drop') parts.push('(drop)');
+  if (route.observed === 'differs') parts.push('(seen elsewhere)');
+  return parts.join(' ');
+}
+
+function shortPrefix(prefix: string): string {
+  if (prefix === '0.0.0.0/0' || prefix === '::/0') return 'default';
+  return prefix.includes(':') ? prefix.replace(/\/128$/, '') : prefix.replace(/\/32$/, '');
+}
+
+/** UTC, to the millisecond: "2026-11-23 10:00:00.123". */
+function shortTime(ns: bigint): string {
+  return formatTime(ns).replace('T', ' ').slice(0, -7);
+}
+
+function shortDuration(ns: bigint): string {
+  const seconds = Number(ns) / 1e9;
+  if (seconds < 60) return `${seconds.toFixed(3)}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}m${String(Math.floor(seconds % 60)).padStart(2, '0')}s`;
+  return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`;
+}

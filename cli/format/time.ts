@@ -1,0 +1,18 @@
+const NS_PER_SEC = 1_000_000_000n;
+
+/** RFC 3339 in UTC with 9 decimals: "2026-11-23T10:00:00.123456789Z". @param ns nanoseconds since the epoch */
+export function formatTime(ns: bigint): string {
+  const { sec, fraction } = split(ns);
+  return `${new Date(sec * 1000).toISOString().slice(0, -5)}.${fraction}Z`;
+}
+
+/** Seconds with 9 decimals: "1.500000000". @param ns a difference; may be negative */
+export function formatSeconds(ns: bigint): string {
+  return ns < 0n ? `-${formatSeconds(-ns)}` : `${ns / NS_PER_SEC}.${split(ns).fraction}`;
+}
+
+/** Whole seconds rounded down, also before the epoch, and the nanoseconds after them. */
+function split(ns: bigint): { sec: number; fraction: string } {
+  const nsec = ((ns % NS_PER_SEC) + NS_PER_SEC) % NS_PER_SEC;
+  return { sec: Number((ns - nsec) / NS_PER_SEC), fraction: String(nsec).padStart(9, '0') };
+}

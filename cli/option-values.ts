@@ -1,0 +1,19 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Bound of `--max-flows`: a flow's number has 24 bits in the table's index. */
+export const MAX_FLOWS_LIMIT = 0xfffffe;
+
+/** Gathers the values of an option that may be given more than once. */
+export function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+/** A parser for whole numbers within bounds. @param unit for the message */
+export function wholeNumber(min: number, max: number, unit: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`Expected a whole number of ${unit} from ${min} to ${max}.`);
+    return value;
+  };
+}

@@ -1,0 +1,163 @@
+import { SingleBar } from 'cli-progress';
+import { compileFilter } from '../daemon/kernel/libpcap.ts';
+import { type ReplayProgress, type ReplayTotals, replay } from '../daemon/replay.ts';
+import { loadSnapshot } from '../daemon/routes/load-snapshot.ts';
+import { isSupportedLinkType, linkTypeName } from '../decoders/link-types.ts';
+import { clampNs, toNs } from '../storage/time.ts';
+import { ensureDefaultDb } from './default-db.ts';
+import { formatTime } from './format/time.ts';
+import { Interruption } from './interruption.ts';
+
+/** Flags of `nstap replay` as they were given. */
+export interface ReplayFlags {
+  db?: string;
+  routes?: string;
+  rules?: string;
+  snapshot?: string;
+  netns?: string;
+  filter?: string;
+  maxFlows: number;
+  json?: boolean;
+}
+
+const LINKTYPE_ETHERNET = 1;
+const SNAPLEN_MAX = 0x40000;
+
+/**
+ * Replays savefiles into the database and prints the totals; Ctrl-C stops reading and stores what was read.
+ * @returns exit status: 1 when a file could not be read whole, 130 when interrupted
+ */
+export async function replayCommand(files: string[], flags: ReplayFlags): Promise<number> {
+  const filter = flags.filter === undefined || flags.filter.trim() === '' ? null : flags.filter;
+  // A wrong expression, or no libpcap, is told before anything is read.
+  if (filter !== null) compileFilter(filter, LINKTYPE_ETHERNET, SNAPLEN_MAX);
+  const snapshot = loadSnapshot(flags);
+  const db = flags.db ?? ensureDefaultDb();
+  const progress = new Progress(files.length);
+  const interruption = new Interruption(() => progress.close());
+  const start = performance.now();
+  let totals: ReplayTotals;
+  try {
+    totals = await replay({
+      files,
+      db,
+      netns: flags.netns ?? snapshot?.netns ?? null,
+      filter,
+      snapshot,
+      maxFlows: flags.maxFlows,
+      commandLine: ['nstap replay', ...files].join(' '),
+      onProgress: (now) => progress.show(now),
+      signal: interruption.signal,
+      onEnding: (stopped) => interruption.ending(stopped),
+      onTrouble: (message) => process.stderr.write(`nstap: warning: ${message}; trying again\n`),
+    });
+  } finally {
+    progress.close();
+    interruption.close();
+  }
+  const seconds = (performance.now() - start) / 1000;
+  for (const linkType of totals.linkTypes) {
+    if (isSupportedLinkType(linkType)) continue;
+    process.stderr.write(
+      `nstap: warning: link type ${linkTypeName(linkType)} (${linkType}) has no decoder; its packets are counted as undecoded\n`,
+    );
+  }
+  for (const { file, offset, reason } of totals.errors) {
+    process.stderr.write(`nstap: ${file}: ${reason}${offset === null ? '' : ` (at octet ${offset})`}\n`);
+  }
+  const result = summary(files, totals, seconds);
+  process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : text(result, db));
+  if (interruption.status !== null) {
+    process.stderr.write('nstap: interrupted: what was read until then is stored\n');
+    return interruption.status;
+  }
+  return totals.errors.length > 0 ? 1 : 0;
+}
+
+/** The object of `replay --json`. */
+function summary(files: string[], totals: ReplayTotals, seconds: number) {
+  const c = totals.counters;
+  // As they are stored: a pcapng file may hold times that no date can (year 586,524), which end at 2262.
+  const time = (at: [number, number] | null): string | null =>
+    at === null ? null : formatTime(clampNs(toNs(at[0], at[1])));
+  return {
+    files,
+    packets: c.packets,
+    bytes: c.bytes,
+    first: time(totals.first),
+    last: time(totals.last),
+    flows: totals.flows,
+    decoded: {
+      ipv4: c.decodedIpv4,
+      ipv6: c.decodedIpv6,
+      arp: c.decodedArp,
+      other: c.decodedOther,
+      tcp: c.tcp,
+      udp: c.udp,
+      icmp: c.icmp,
+      sctp: c.sctp,
+      other_l4: c.otherL4,
+    },
+    undecoded: c.undecoded,
+    truncated: c.truncated,
+    fragments: c.fragments,
+    filtered: totals.filtered,
+    evicted: c.evictedFlows,
+    errors: totals.errors,
+    link_types: totals.linkTypes,
+    elapsed_s: Math.round(seconds * 1000) / 1000,
+    packets_per_s: Math.round(c.packets / seconds),
+  };
+}
+
+function text(r: ReturnType<typeof summary>, db: string): string {
+  const d = r.decoded;
+  const count = (n: number): string => n.toLocaleString('en-US');
+  const counted = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
+  const lines = [
+    `${counted(r.packets, 'packet')}, ${counted(r.bytes, 'byte')}, ${counted(r.flows, 'flow')} in ${r.elapsed_s} s (${count(r.packets_per_s)} packets/s)`,
+    `network    ipv4 ${count(d.ipv4)}  ipv6 ${count(d.ipv6)}  arp ${count(d.arp)}  other ${count(d.other)}  undecoded ${count(r.undecoded)}`,
+    `transport  tcp ${count(d.tcp)}  udp ${count(d.udp)}  icmp ${count(d.icmp)}  sctp ${count(d.sctp)}  other ${count(d.other_l4)}`,
+  ];
+  if (r.first !== null) lines.push(`time       ${r.first} to ${r.last}`);
+  if (r.truncated > 0)
+    lines.push(`cut short  ${count(r.truncated)} packets were captured with fewer octets than on the wire`);
+  if (r.filtered > 0) lines.push(`filter     left out ${count(r.filtered)} packets`);
+  if (r.evicted > 0)
+    lines.push(`evicted    ${count(r.evicted)} flows ended early: the table was full (--max-flows)`);
+  lines.push(`stored in  ${db}`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** A progress bar on a terminal, nothing elsewhere. */
+class Progress {
+  readonly #files: number;
+  readonly #bar: SingleBar | null;
+  #started = false;
+
+  constructor(files: number) {
+    this.#files = files;
+    const format = '{name} [{bar}] {percentage}% | {packets} packets | {eta_formatted} left';
+    this.#bar = process.stderr.isTTY
+      ? new SingleBar({ format, hideCursor: true, clearOnComplete: true, stream: process.stderr })
+      : null;
+  }
+
+  show({ file, fileNumber, bytesRead, totalBytes, packets }: ReplayProgress): void {
+    if (this.#bar === null) return;
+    const name = this.#files > 1 ? `${fileNumber + 1}/${this.#files} ${file}` : file;
+    const payload = { name, packets: packets.toLocaleString('en-US') };
+    // stdin has no size: the bar then stays at what was read.
+    const total = totalBytes ?? bytesRead;
+    if (!this.#started) this.#bar.start(total, bytesRead, payload);
+    else {
+      this.#bar.setTotal(total);
+      this.#bar.update(bytesRead, payload);
+    }
+    this.#started = true;
+  }
+
+  close(): void {
+    this.#bar?.stop();
+  }
+}

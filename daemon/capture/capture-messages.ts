@@ -1,0 +1,44 @@
+import type { CaptureInfo } from '../../storage/messages.ts';
+import type { RingGeometry } from '../kernel/packet-socket.ts';
+import type { RouteSnapshot } from '../routes/snapshot.ts';
+
+/**
+ * How a capture is opened in the capture thread. Descriptors are numbers: they are valid in every thread of the process,
+ * and belong to the capture thread from the moment the message is sent.
+ */
+export type CaptureOpen =
+  | {
+      kind: 'ring';
+      /** A packet socket with a ring of this geometry. */
+      fd: number;
+      ring: RingGeometry;
+      cooked: boolean;
+      loopback: boolean;
+    }
+  | {
+      kind: 'libpcap';
+      /** The namespace (an nsfs descriptor) that the device is opened in; closed once it is. */
+      netnsFd: number;
+      snapLen: number;
+      bufferBytes: number;
+    };
+
+/** From the engine's main thread (and, for `routes`, its netlink thread) to the capture thread. */
+export type CaptureRequest =
+  | { type: 'add'; capture: CaptureInfo; open: CaptureOpen }
+  /** Its interface or namespace is gone. The thread answers `ended`, at the latest 200 ms later. */
+  | { type: 'remove'; captureIndex: number; reason: string }
+  /** The routes of a namespace, the first time or changed. */
+  | { type: 'routes'; netnsId: string; snapshot: RouteSnapshot }
+  /** Drain, write every flow with end_reason shutdown, and end. */
+  | { type: 'stop' };
+
+/** From the capture thread to the engine's main thread. */
+export type CaptureReply =
+  | { type: 'opened'; captureIndex: number; linkType: number }
+  /** Could not be opened. */
+  | { type: 'failed'; captureIndex: number; reason: string }
+  /** Was open, and is closed now. */
+  | { type: 'ended'; captureIndex: number; reason: string }
+  /** Everything is drained and handed to the storage thread. */
+  | { type: 'stopped' };

@@ -1,0 +1,114 @@
+import { SavefileReader } from '../../decoders/savefile.ts';
+import type { SavefileInterface, SavefileSink } from '../../decoders/savefile-sink.ts';
+import { compileFilter } from '../kernel/libpcap.ts';
+import { BpfFilter } from './bpf.ts';
+import type { PacketSink } from './packet-source.ts';
+
+/** Snaplen given to libpcap's compiler: what a filter may look at, beyond any frame. */
+const FILTER_SNAPLEN = 0x40000;
+
+/** Called when a file's interface is met. @returns the index of its capture point */
+export type OpenInterface = (file: string, info: SavefileInterface) => number;
+
+/** What one reading of a file saw beyond the packets it delivered. */
+export interface FileTimes {
+  /** Smallest and largest packet time, [seconds, nanoseconds]; null before the first packet that has one. */
+  first: [number, number] | null;
+  last: [number, number] | null;
+  /** Packets that the filter left out. */
+  filtered: number;
+}
+
+/**
+ * A savefile as a packet source: reads chunk by chunk and hands each packet to the sink, in place in the reader's buffer.
+ */
+export class FileSource implements SavefileSink {
+  readonly times: FileTimes = { first: null, last: null, filtered: 0 };
+  readonly #file: string;
+  readonly #filter: string | null;
+  readonly #sink: PacketSink;
+  readonly #open: OpenInterface;
+  readonly #captures: number[] = [];
+  readonly #linkTypes: number[] = [];
+  readonly #programs: (BpfFilter | null)[] = [];
+  #firstSec = Number.POSITIVE_INFINITY;
+  #firstNsec = 0;
+  #lastSec = Number.NEGATIVE_INFINITY;
+  #lastNsec = 0;
+
+  /** @param filter tcpdump expression, compiled anew for each link type of the file; null for all packets */
+  constructor(file: string, filter: string | null, sink: PacketSink, open: OpenInterface) {
+    this.#file = file;
+    this.#filter = filter;
+    this.#sink = sink;
+    this.#open = open;
+  }
+
+  /**
+   * Reads the file to its end.
+   * @param progress called after each chunk with octets read (compressed ones) and the file's size, null for stdin
+   * @param shallStop asked after each chunk; true ends the reading there
+   * @throws SavefileError after the packets before the damage were delivered
+   */
+  async read(
+    progress: (bytesRead: number, totalBytes: number | null) => void,
+    shallStop = (): boolean => false,
+  ): Promise<void> {
+    const reader = new SavefileReader(this.#file, this);
+    try {
+      while ((await reader.next()) && !shallStop()) progress(reader.bytesRead, reader.totalBytes);
+    } finally {
+      reader.close();
+      if (this.#firstSec !== Number.POSITIVE_INFINITY) {
+        this.times.first = [this.#firstSec, this.#firstNsec];
+        this.times.last = [this.#lastSec, this.#lastNsec];
+      }
+    }
+  }
+
+  onInterface(info: SavefileInterface): void {
+    this.#captures[info.index] = this.#open(this.#file, info);
+    this.#linkTypes[info.index] = info.linkType;
+    const expression = this.#filter;
+    this.#programs[info.index] =
+      expression === null ? null : new BpfFilter(compileFilter(expression, info.linkType, FILTER_SNAPLEN));
+  }
+
+  onPacket(
+    interfaceIndex: number,
+    view: DataView,
+    off: number,
+    capLen: number,
+    wireLen: number,
+    tsSec: number,
+    tsNsec: number,
+    timeKnown: boolean,
+    pktType: number,
+  ): void {
+    const program = this.#programs[interfaceIndex]!;
+    if (program !== null && !program.matches(view, off, capLen, wireLen)) {
+      this.times.filtered++;
+      return;
+    }
+    if (timeKnown) {
+      if (tsSec < this.#firstSec || (tsSec === this.#firstSec && tsNsec < this.#firstNsec)) {
+        this.#firstSec = tsSec;
+        this.#firstNsec = tsNsec;
+      }
+      if (tsSec > this.#lastSec || (tsSec === this.#lastSec && tsNsec > this.#lastNsec)) {
+        this.#lastSec = tsSec;
+        this.#lastNsec = tsNsec;
+      }
+    }
+    const f = this.#sink.fields;
+    f.captureIndex = this.#captures[interfaceIndex]!;
+    f.linkType = this.#linkTypes[interfaceIndex]!;
+    f.tsSec = tsSec;
+    f.tsNsec = tsNsec;
+    f.wireLen = wireLen;
+    f.pktType = pktType;
+    f.strippedTci = -1;
+    f.strippedTpid = 0;
+    this.#sink.packet(view, off, capLen);
+  }
+}

@@ -1,0 +1,151 @@
+import { POLLIN } from '../kernel/constants.ts';
+import { takeEvent } from '../kernel/eventfd.ts';
+import { RING_RETIRE_MS } from '../kernel/packet-socket.ts';
+import { PollSet } from '../kernel/poll.ts';
+import type { LiveSource, PacketSink } from './packet-source.ts';
+
+/** Longest time between two ticks, and so between two looks at an interface that may be gone. */
+const TICK_MS = 100;
+/** Shortest time between two ticks: under load the loop turns far more often than anything times out. */
+const TICK_MIN_MS = 10;
+/**
+ * How long a source that is to be closed is still drained: a block that is not full comes after RING_RETIRE_MS, and the
+ * timer may be late by as much. A removed namespace must be let go within a second.
+ */
+const LINGER_MS = 3 * RING_RETIRE_MS;
+
+/** What the loop calls, in its own thread, between two polls. */
+export interface LiveLoopHooks {
+  /**
+   * At least every 100 ms, also under full load: expire flows, flush batches, read counters.
+   * @param nowSec wall clock, whole seconds since the epoch
+   */
+  tick(nowSec: number): void;
+  /** The eventfd was signalled: look at the message port. May call `add`, `remove` and `stop`. */
+  wake(): void;
+  /**
+   * A source is at its end, drained for the last time, and is closed when this returns: read its last `stats` here.
+   * @param reason why: the source's own `ended`, or what `remove` was told
+   */
+  ended(captureIndex: number, source: LiveSource, reason: string): void;
+}
+
+interface Entry {
+  readonly captureIndex: number;
+  readonly source: LiveSource;
+  pollIndex: number;
+  /** When to close it, in performance.now() time; Infinity while it is wanted. */
+  closeAtMs: number;
+  reason: string;
+}
+
+/**
+ * The loop of a live capture thread: blocks in poll(2) over its sources and an eventfd, and drains what is ready, each
+ * source in turn and at most its bound, until it is stopped and every source is closed.
+ */
+export class LiveLoop {
+  readonly #wakeFd: number;
+  readonly #sink: PacketSink;
+  readonly #hooks: LiveLoopHooks;
+  readonly #poll = new PollSet();
+  readonly #entries = new Map<number, Entry>();
+  #changed = true;
+  #stopping: string | null = null;
+
+  /**
+   * @param wakeFd an eventfd of openEvent, which other threads signal; stays the caller's
+   * @param sink   takes every packet of every source
+   */
+  constructor(wakeFd: number, sink: PacketSink, hooks: LiveLoopHooks) {
+    this.#wakeFd = wakeFd;
+    this.#sink = sink;
+    this.#hooks = hooks;
+  }
+
+  /** Sources that are open, those on their way out included. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** The open source of a capture. */
+  source(captureIndex: number): LiveSource | undefined {
+    return this.#entries.get(captureIndex)?.source;
+  }
+
+  /** Adds a source, which the loop owns from now on. @throws RangeError when the index is taken */
+  add(captureIndex: number, source: LiveSource): void {
+    if (this.#entries.has(captureIndex)) throw new RangeError(`capture ${captureIndex} is already open`);
+    this.#entries.set(captureIndex, { captureIndex, source, pollIndex: -1, closeAtMs: Infinity, reason: '' });
+    this.#changed = true;
+    if (this.#stopping !== null) this.remove(captureIndex, this.#stopping);
+  }
+
+  /** Drains a source for as long as a packet may still wait in its ring, then closes it. Unknown indexes are no error:
+   * the source may have ended by itself meanwhile. */
+  remove(captureIndex: number, reason: string): void {
+    const entry = this.#entries.get(captureIndex);
+    if (entry === undefined || entry.closeAtMs !== Infinity) return;
+    entry.closeAtMs = performance.now() + LINGER_MS;
+    entry.reason = reason;
+  }
+
+  /** Removes every source; `run` returns when the last one is closed. */
+  stop(reason: string): void {
+    this.#stopping = reason;
+    for (const index of this.#entries.keys()) this.remove(index, reason);
+  }
+
+  /** Blocks the thread until `stop`. @throws SyscallError from poll; nothing else ends it early */
+  run(): void {
+    let lastTickMs = performance.now();
+    let more = false;
+    while (this.#stopping === null || this.#entries.size > 0) {
+      if (this.#changed) this.#rebuild();
+      this.#poll.wait(more ? 0 : this.#timeoutMs(lastTickMs));
+      if (this.#poll.revents(0) !== 0 && takeEvent(this.#wakeFd)) this.#hooks.wake();
+      const nowMs = performance.now();
+      const tick = nowMs - lastTickMs >= TICK_MIN_MS;
+      more = false;
+      for (const entry of this.#entries.values()) {
+        // pollIndex -1: added by the wake hook just now. On a tick all are looked at, as some ends make no event.
+        const ready = entry.pollIndex >= 0 && this.#poll.revents(entry.pollIndex) !== 0;
+        const closing = nowMs >= entry.closeAtMs;
+        if (!ready && !tick && !closing) continue;
+        if (entry.source.drain(this.#sink) > 0) more = true;
+        if (closing) this.#close(entry, entry.reason);
+        else if (entry.source.ended !== null) this.#close(entry, entry.source.ended);
+      }
+      if (tick) {
+        lastTickMs = nowMs;
+        this.#hooks.tick(Math.floor(Date.now() / 1000));
+      }
+    }
+    this.#poll.close();
+  }
+
+  #close(entry: Entry, reason: string): void {
+    // One drain is bounded; nothing that is ready now may be lost to that.
+    for (let turns = 0; turns < 1000 && entry.source.drain(this.#sink) > 0; turns++);
+    this.#entries.delete(entry.captureIndex);
+    this.#changed = true;
+    try {
+      this.#hooks.ended(entry.captureIndex, entry.source, reason);
+    } finally {
+      entry.source.close();
+    }
+  }
+
+  #timeoutMs(lastTickMs: number): number {
+    const nowMs = performance.now();
+    let until = lastTickMs + TICK_MS;
+    for (const entry of this.#entries.values()) until = Math.min(until, entry.closeAtMs);
+    return Math.max(0, Math.ceil(until - nowMs));
+  }
+
+  #rebuild(): void {
+    this.#poll.clear();
+    this.#poll.add(this.#wakeFd, POLLIN);
+    for (const entry of this.#entries.values()) entry.pollIndex = this.#poll.add(entry.source.fd, POLLIN);
+    this.#changed = false;
+  }
+}

@@ -1,0 +1,27 @@
+import { decodePacket } from '../../decoders/packet.ts';
+import { PacketFields } from '../../decoders/packet-fields.ts';
+import { Status } from '../../decoders/status.ts';
+import type { FlowTable } from '../flow/table.ts';
+import { PacketCounters } from './counters.ts';
+import type { PacketSink } from './packet-source.ts';
+
+/**
+ * Where every packet goes, whatever its source: decoded in place, counted, and put on its flow. This is the hot path;
+ * it allocates nothing.
+ */
+export class Meter implements PacketSink {
+  readonly fields = new PacketFields();
+  readonly counters = new PacketCounters();
+  readonly #flows: FlowTable;
+
+  constructor(flows: FlowTable) {
+    this.#flows = flows;
+  }
+
+  packet(view: DataView, off: number, capLen: number): void {
+    const f = this.fields;
+    const status = decodePacket(view, off, off + capLen, f);
+    this.counters.count(f, capLen);
+    if (status === Status.Ok && f.ipVersion !== 0) this.#flows.packet(view, f);
+  }
+}

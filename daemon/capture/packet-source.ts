@@ -1,0 +1,52 @@
+import type { PacketFields } from '../../decoders/packet-fields.ts';
+
+/**
+ * What a source hands each packet to. The source sets the source-owned group of `fields` (`captureIndex`, `linkType`,
+ * `tsSec`, `tsNsec`, `wireLen`, `pktType`, `strippedTci`, `strippedTpid`) and then calls `packet`.
+ */
+export interface PacketSink {
+  /** The one reused result object; the source writes its first group before each call of `packet`. */
+  readonly fields: PacketFields;
+
+  /**
+   * Takes one packet. The bytes belong to the source and are reused after the call returns: copy what must be kept.
+   * @param view   the whole ring, file window or packet buffer
+   * @param off    first octet of the frame, from the view's start
+   * @param capLen captured octets; `off + capLen <= view.byteLength`
+   */
+  packet(view: DataView, off: number, capLen: number): void;
+}
+
+/** Kernel counters of a live source, cumulative since it was opened. */
+export interface SourceStats {
+  /** Packets that passed the filter, as the kernel counts them; drops included (PACKET_STATISTICS, packet(7)). */
+  received: number;
+  /** Packets lost because the ring or buffer was full. */
+  drops: number;
+  /** Times the ring was full and the kernel queue froze (TPACKET_V3 only; 0 elsewhere). */
+  freezes: number;
+}
+
+/** A live capture on one interface: the ring, or libpcap. It belongs to the thread that opened it. */
+export interface LiveSource {
+  /** Descriptor to poll for POLLIN. */
+  readonly fd: number;
+
+  /**
+   * Delivers what is ready now, at most a bounded amount, and never blocks.
+   * @returns packets delivered; 0 when nothing is ready
+   */
+  drain(sink: PacketSink): number;
+
+  /** Counters since start. PACKET_STATISTICS clears when it is read, so the source accumulates. */
+  stats(): SourceStats;
+
+  /** Packets of `lo` seen a second time (OUTGOING) and left out on purpose, since start; not delivered. */
+  readonly duplicates: number;
+
+  /** null while alive, else why it ended ("interface removed", …). An ended source can still be drained and read. */
+  readonly ended: string | null;
+
+  /** Idempotent. Nothing may touch the source's bytes afterwards. */
+  close(): void;
+}

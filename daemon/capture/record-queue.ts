@@ -1,0 +1,92 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { BatchPool } from '../../storage/batch-pool.ts';
+import type { FlowBatch } from '../../storage/flow-batch.ts';
+import type { CaptureCounters, CaptureInfo, StorageRequest } from '../../storage/messages.ts';
+import type { RecordSink } from '../flow/table.ts';
+import type { RouteTagger } from './route-tag.ts';
+
+/** Longest wait for storage in a replay, in milliseconds; after that it is taken for dead. */
+const WAIT_MS = 60_000;
+
+/**
+ * The capture thread's end of the queue to the storage thread. Records go into batches of shared memory; what they point
+ * at (captures, decisions) is posted before them on the same port, so it is always there first.
+ */
+export class RecordQueue implements RecordSink {
+  readonly #pool: BatchPool;
+  readonly #port: MessagePort;
+  readonly #tagger: RouteTagger;
+  readonly #wait: boolean;
+  /** The pool's count of releases, the word behind the states of its batches. */
+  readonly #releases: Int32Array;
+  #current: FlowBatch | null = null;
+  #index = -1;
+  /** Batches handed over so far; as int32, like the count of releases. */
+  #posted = 0;
+
+  /** @param wait true in a replay: when storage is behind, reading waits. Live capture never waits; it sheds and counts */
+  constructor(pool: BatchPool, port: MessagePort, tagger: RouteTagger, wait: boolean) {
+    this.#pool = pool;
+    this.#port = port;
+    this.#tagger = tagger;
+    this.#wait = wait;
+    this.#releases = new Int32Array(pool.shared.states, pool.size * Int32Array.BYTES_PER_ELEMENT, 1);
+  }
+
+  batch(): FlowBatch | null {
+    if (this.#current !== null) {
+      if (this.#current.count < this.#current.capacity) return this.#current;
+      this.flush();
+    }
+    const index = this.#wait ? this.#pool.acquireWait(WAIT_MS) : this.#pool.acquire();
+    if (index < 0) {
+      if (this.#wait)
+        throw new Error(`storage has taken no batch for ${WAIT_MS / 1000} s; it has failed or is stuck`);
+      return null;
+    }
+    this.#index = index;
+    const batch = this.#pool.batch(index);
+    batch.count = 0;
+    this.#current = batch;
+    return batch;
+  }
+
+  /** Hands over what has been written so far. */
+  flush(): void {
+    if (this.#current === null) return;
+    const decisions = this.#tagger.takeNew();
+    if (decisions !== null) this.#post({ type: 'decisions', ...decisions });
+    this.#post({ type: 'batch', batch: this.#index });
+    this.#posted = (this.#posted + 1) | 0;
+    this.#current = null;
+  }
+
+  /**
+   * Hands over what has been written so far, unless storage still has half of the batches: then this one is filled first.
+   * Else a few records a tick would use up all batches within seconds of a locked database.
+   */
+  flushIfTaken(): void {
+    const waiting = (this.#posted - Atomics.load(this.#releases, 0)) | 0;
+    if (waiting * 2 < this.#pool.size) this.flush();
+  }
+
+  /** Announces a capture point; must come before its first record. */
+  capture(info: CaptureInfo): void {
+    this.#post({ type: 'capture', info });
+  }
+
+  /** @param final true when the capture point is at its end */
+  counters(captureIndex: number, counters: CaptureCounters, final: boolean): void {
+    this.#post({ type: 'counters', captureIndex, counters, final });
+  }
+
+  /** Flushes, and tells storage that nothing more comes from here. */
+  close(): void {
+    this.flush();
+    this.#post({ type: 'close' });
+  }
+
+  #post(request: StorageRequest): void {
+    this.#port.postMessage(request);
+  }
+}

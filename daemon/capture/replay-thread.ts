@@ -1,0 +1,157 @@
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { SavefileError } from '../../decoders/savefile-error.ts';
+import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
+import { type CaptureCounters, zeroCounters } from '../../storage/messages.ts';
+import { MAX_CAPTURES } from '../flow/table.ts';
+import type { RouteSnapshot } from '../routes/snapshot.ts';
+import { FileSource } from './file-source.ts';
+import { CaptureSession, type MeterOptions } from './session.ts';
+
+/** Progress is told this often. */
+const PROGRESS_MS = 100;
+
+/** workerData of the replay thread. */
+export interface ReplayThreadData {
+  options: MeterOptions;
+  pool: BatchPoolShared;
+  /** To the storage thread. */
+  storage: MessagePort;
+  /** Paths; "-" is stdin. */
+  files: string[];
+  /** tcpdump expression, or null. */
+  filter: string | null;
+  /** Namespace name that the flows get, or null. */
+  netns: string | null;
+  snapshot: RouteSnapshot | null;
+  /** One word, set to 1 when reading shall stop: what was read by then is stored. */
+  stop: Int32Array<SharedArrayBuffer>;
+}
+
+/** What was wrong with a file; what came before the offset was kept. */
+export interface FileError {
+  file: string;
+  offset: number | null;
+  reason: string;
+}
+
+/** Time as whole seconds and nanoseconds. */
+export type Instant = [number, number];
+
+/** From the replay thread to whoever started it. */
+export type ReplayReply =
+  | {
+      type: 'progress';
+      file: string;
+      fileNumber: number;
+      bytesRead: number;
+      totalBytes: number | null;
+      packets: number;
+    }
+  /** No more is read: at the end of the last file, or because it shall stop. */
+  | { type: 'ending'; stopped: boolean }
+  | {
+      type: 'done';
+      counters: CaptureCounters;
+      errors: FileError[];
+      first: Instant | null;
+      last: Instant | null;
+      filtered: number;
+      /** LINKTYPE_ values in order of first appearance. */
+      linkTypes: number[];
+      flows: number;
+    };
+
+/** The replay thread: files in, batches of flow records out, through the same meter as live packets. */
+async function main(data: ReplayThreadData): Promise<void> {
+  const session = new CaptureSession(data.options, new BatchPool(data.pool), data.storage, true);
+  if (data.snapshot !== null) session.setRoutes('', data.snapshot);
+  const ifIndexes = new Map(data.snapshot?.links.map((link) => [link.name, link.ifIndex]));
+  const total = zeroCounters();
+  const errors: FileError[] = [];
+  const linkTypes: number[] = [];
+  let captures = 0;
+  let filtered = 0;
+  let first: Instant | null = null;
+  let last: Instant | null = null;
+  let nextProgressMs = 0;
+  const shallStop = (): boolean => Atomics.load(data.stop, 0) === 1;
+
+  for (const [fileNumber, file] of data.files.entries()) {
+    if (shallStop()) {
+      post({ type: 'ending', stopped: true });
+      break;
+    }
+    const opened: number[] = [];
+    const source = new FileSource(file, data.filter, session.meter, (_, info) => {
+      if (captures >= MAX_CAPTURES)
+        throw new SavefileError(
+          'SAVEFILE_OPEN',
+          file,
+          null,
+          `more than ${MAX_CAPTURES} interfaces in one replay`,
+        );
+      const index = captures++;
+      opened.push(index);
+      if (!linkTypes.includes(info.linkType)) linkTypes.push(info.linkType);
+      session.addCapture({
+        index,
+        netns: data.netns,
+        netnsId: null,
+        interface: info.name,
+        ifIndex: ifIndexes.get(info.name ?? '') ?? null,
+        linkType: info.linkType,
+        source: 'file',
+        file,
+        filter: data.filter,
+      });
+      return index;
+    });
+    const packetsSoFar = (): number =>
+      opened.reduce((n, i) => n + session.meter.counters.packets(i), total.packets);
+    try {
+      await source.read((bytesRead, totalBytes) => {
+        const now = performance.now();
+        if (now < nextProgressMs) return;
+        nextProgressMs = now + PROGRESS_MS;
+        post({ type: 'progress', file, fileNumber, bytesRead, totalBytes, packets: packetsSoFar() });
+      }, shallStop);
+    } catch (error) {
+      errors.push(fileError(file, error));
+    }
+    const stopped = shallStop();
+    if (stopped || fileNumber === data.files.length - 1) post({ type: 'ending', stopped });
+    session.table.endAll(stopped ? 'shutdown' : 'eof');
+    for (const index of opened) add(total, session.endCapture(index));
+    filtered += source.times.filtered;
+    if (source.times.first !== null && (first === null || before(source.times.first, first)))
+      first = source.times.first;
+    if (source.times.last !== null && (last === null || before(last, source.times.last)))
+      last = source.times.last;
+  }
+  session.queue.close();
+  const flows = session.table.created;
+  post({ type: 'done', counters: total, errors, first, last, filtered, linkTypes, flows });
+  parentPort!.close();
+}
+
+function post(message: ReplayReply): void {
+  parentPort!.postMessage(message);
+}
+
+/** A file that is damaged or refused by the filter's compiler is told and the next one read; anything else is a bug. */
+function fileError(file: string, error: unknown): FileError {
+  if (error instanceof SavefileError) return { file, offset: error.offset, reason: error.reason };
+  if (error instanceof Error && error.name === 'PcapError')
+    return { file, offset: null, reason: error.message };
+  throw error;
+}
+
+function before(a: Instant, b: Instant): boolean {
+  return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
+}
+
+function add(total: CaptureCounters, more: CaptureCounters): void {
+  for (const name of Object.keys(total) as (keyof CaptureCounters)[]) total[name] += more[name];
+}
+
+await main(workerData as ReplayThreadData);

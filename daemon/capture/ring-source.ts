@@ -1,0 +1,124 @@
+import { close } from '../kernel/libc.ts';
+import { PacketRing } from '../kernel/packet-ring.ts';
+import {
+  isInterfaceGone,
+  RING_RETIRE_MS,
+  type RingGeometry,
+  takePacketStatistics,
+} from '../kernel/packet-socket.ts';
+import { takeSocketError } from '../kernel/socket.ts';
+import type { LiveSource, PacketSink, SourceStats } from './packet-source.ts';
+import { type BlockWalk, walkBlock } from './tpacket3.ts';
+
+/** Blocks that one `drain` delivers at most, so that a busy interface does not starve the others of its thread. */
+const BLOCKS_PER_DRAIN = 16;
+
+/** After its interface is gone a ring gets this long for its last, partly filled block to be retired. */
+const LAST_BLOCK_MS = 3 * RING_RETIRE_MS;
+
+/** What a RingSource is told about its capture. Plain data: it crosses processes and threads. */
+export interface RingSourceOptions {
+  captureIndex: number;
+  /** LINKTYPE_ value. */
+  linkType: number;
+  /** See LinkLayer. */
+  cooked: boolean;
+  /** True for an interface with IFF_LOOPBACK. */
+  loopback: boolean;
+  ring: RingGeometry;
+  /** Interface and namespace, for error messages: "veth0 in a". */
+  object: string;
+}
+
+/** A packet socket's TPACKET_V3 ring as a source: walks it in place, without a copy. */
+export class RingSource implements LiveSource {
+  readonly fd: number;
+  readonly #object: string;
+  readonly #ring: PacketRing;
+  readonly #walk: BlockWalk;
+  readonly #stats: SourceStats = { received: 0, drops: 0, freezes: 0 };
+  #block = 0;
+  #goneAtMs = -1;
+  #ended: string | null = null;
+  #open = true;
+
+  /**
+   * Maps the ring; needs no capability.
+   * @param fd a socket of openPacketSocket, possibly opened by another process; owned by this object once it is made
+   * @throws SyscallError when the ring cannot be mapped; the descriptor is still the caller's then
+   */
+  constructor(fd: number, options: RingSourceOptions) {
+    this.fd = fd;
+    this.#object = options.object;
+    this.#ring = new PacketRing(fd, options.ring, options.object);
+    this.#walk = {
+      captureIndex: options.captureIndex,
+      linkType: options.linkType,
+      dropOutgoing: options.loopback,
+      cooked: options.cooked,
+      duplicates: 0,
+    };
+  }
+
+  get ended(): string | null {
+    return this.#ended;
+  }
+
+  get duplicates(): number {
+    return this.#walk.duplicates;
+  }
+
+  drain(sink: PacketSink): number {
+    if (!this.#open) return 0;
+    const ring = this.#ring;
+    let delivered = 0;
+    let blocks = 0;
+    while (blocks < BLOCKS_PER_DRAIN && ring.isReady(this.#block)) {
+      delivered += walkBlock(ring, this.#block, this.#walk, sink);
+      ring.release(this.#block);
+      this.#block = this.#block + 1 === ring.blockCount ? 0 : this.#block + 1;
+      blocks++;
+    }
+    if (blocks === 0) this.#checkInterface();
+    return delivered;
+  }
+
+  stats(): SourceStats {
+    if (this.#open) {
+      const since = takePacketStatistics(this.fd, this.#object);
+      this.#stats.received += since[0]!;
+      this.#stats.drops += since[1]!;
+      this.#stats.freezes += since[2]!;
+    }
+    return this.#stats;
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    // What the kernel counted until now would be lost with the socket.
+    this.stats();
+    this.#open = false;
+    this.#ring.close();
+    close(this.fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /**
+   * An interface that goes down, and one that is removed, leave the same ENETDOWN in the socket (packet_notifier in
+   * net/packet/af_packet.c), and only the removal ends the source. A removal comes after a "down" and then leaves no
+   * second error, so the index that the socket is bound to is what tells, each time that nothing is ready.
+   */
+  #checkInterface(): void {
+    if (this.#ended !== null) return;
+    // Taking the error also ends POLLERR, or the thread would spin on an interface that is down.
+    takeSocketError(this.fd, this.#object);
+    if (this.#goneAtMs < 0) {
+      if (isInterfaceGone(this.fd, this.#object)) this.#goneAtMs = performance.now();
+    } else if (performance.now() - this.#goneAtMs >= LAST_BLOCK_MS) {
+      this.#ended = 'interface removed';
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import { randomInt } from 'node:crypto';
+import type { MessagePort } from 'node:worker_threads';
+import type { BatchPool } from '../../storage/batch-pool.ts';
+import type { CaptureCounters, CaptureInfo } from '../../storage/messages.ts';
+import { FlowTable, MAX_CAPTURES } from '../flow/table.ts';
+import type { FlowTimeouts } from '../flow/timeouts.ts';
+import { RouteEngine } from '../routes/engine.ts';
+import type { RouteSnapshot } from '../routes/snapshot.ts';
+import { Meter } from './meter.ts';
+import { RecordQueue } from './record-queue.ts';
+import { RouteTagger } from './route-tag.ts';
+
+/** How a capture thread meters, whatever its source. Plain data. */
+export interface MeterOptions {
+  maxFlows: number;
+  timeouts: FlowTimeouts;
+  /** Seconds between two records of a living flow; 0: none (replay). */
+  checkpointSec: number;
+}
+
+/** What a live source knows of losses; a file has none. */
+export interface SourceLosses {
+  kernelDrops: number;
+  duplicates: number;
+}
+
+const NO_LOSSES: SourceLosses = { kernelDrops: 0, duplicates: 0 };
+
+/**
+ * What every capture thread has, live or replay: the meter with its flow table, the route tagger, and the queue to
+ * storage, with the capture points registered in all of them.
+ */
+export class CaptureSession {
+  readonly meter: Meter;
+  readonly table: FlowTable;
+  readonly queue: RecordQueue;
+  readonly #tagger = new RouteTagger();
+  readonly #captures = new Map<number, CaptureInfo>();
+
+  /** @param wait see RecordQueue */
+  constructor(options: MeterOptions, pool: BatchPool, port: MessagePort, wait: boolean) {
+    this.queue = new RecordQueue(pool, port, this.#tagger, wait);
+    this.table = new FlowTable({ ...options, seed: randomInt(2 ** 31) }, this.queue, this.#tagger);
+    this.meter = new Meter(this.table);
+  }
+
+  /** Registers a capture point; must come before its first packet. */
+  addCapture(info: CaptureInfo): void {
+    if (info.index >= MAX_CAPTURES)
+      throw new RangeError(`capture point ${info.index}: at most ${MAX_CAPTURES} a run`);
+    this.#captures.set(info.index, info);
+    this.meter.counters.reserve(info.index);
+    this.#tagger.setCapture(info.index, info.netnsId ?? '', info.ifIndex ?? 0);
+    this.queue.capture(info);
+  }
+
+  /** Puts a namespace's routes in force. @param netnsId as in CaptureInfo; "" for files without a namespace */
+  setRoutes(netnsId: string, snapshot: RouteSnapshot): void {
+    this.#tagger.setRoutes(netnsId, new RouteEngine(snapshot));
+  }
+
+  /** The capture points registered so far. */
+  captures(): Iterable<CaptureInfo> {
+    return this.#captures.values();
+  }
+
+  /** All counters of a capture point. */
+  counters(captureIndex: number, losses: SourceLosses): CaptureCounters {
+    return {
+      ...this.meter.counters.read(captureIndex),
+      kernelDrops: losses.kernelDrops,
+      duplicates: losses.duplicates,
+      shedRecords: this.table.shed[captureIndex]!,
+      evictedFlows: this.table.evicted[captureIndex]!,
+    };
+  }
+
+  /** Ends a capture point: its flows are written, its last counters sent. @returns those counters */
+  endCapture(captureIndex: number, losses: SourceLosses = NO_LOSSES): CaptureCounters {
+    this.table.endCapture(captureIndex);
+    this.queue.flush();
+    const counters = this.counters(captureIndex, losses);
+    this.queue.counters(captureIndex, counters, true);
+    this.#captures.delete(captureIndex);
+    return counters;
+  }
+}

@@ -1,0 +1,92 @@
+import { DEFAULT_TIMEOUTS, type FlowTimeouts } from './flow/timeouts.ts';
+
+/** Where packets come from: the kernel's ring, or libpcap. */
+export const BACKENDS = ['ring', 'libpcap'] as const;
+export type Backend = (typeof BACKENDS)[number];
+
+/** What `--log-level` takes, from the most to the least talkative. pino's names */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What the daemon is asked to do: the command line, with its defaults filled in. */
+export interface DaemonOptions {
+  /** Selectors of namespaces, see findNetns. */
+  netns: string[];
+  /** Patterns over interface names, see matchesGlob. */
+  interfaces: string[];
+  /** pcap-filter(7), or null for every packet. */
+  filter: string | null;
+  /** Database file. */
+  db: string;
+  backend: Backend;
+  /** Name or number of the engine's user; null: `nstap`, else `nobody`, else the owner of the database's folder. */
+  user: string | null;
+  /** MiB of a ring (or of libpcap's buffer), per interface. */
+  ringMib: number;
+  /** MiB of all rings together; interfaces beyond it get smaller rings. */
+  ringTotalMib: number;
+  /** Octets captured of a packet. */
+  snapLen: number;
+  timeouts: FlowTimeouts;
+  /** Seconds after which a living flow is written although it goes on. */
+  activeTimeoutSec: number;
+  maxFlows: number;
+  logLevel: LogLevel;
+}
+
+/** tcpdump's default: more than any packet. */
+export const SNAPLEN_DEFAULT = 262_144;
+/** Below this not even the headers of IPv6 TCP with two VLAN tags are whole. */
+export const SNAPLEN_MIN = 96;
+/** 32 MiB hold half a second of 500,000 small packets a second, or 30 ms of 10 Gbit/s. */
+export const RING_MIB_DEFAULT = 32;
+export const RING_MIB_MAX = 1024;
+export const MAX_FLOWS_DEFAULT = 1_000_000;
+/** Seconds: how old the counters of a living flow are in the database, at most. */
+export const ACTIVE_TIMEOUT_DEFAULT = 10;
+
+/** A share of the memory that the kernel holds for rings, so that a host with many interfaces still has some. */
+const RING_TOTAL_SHARE = 0.25;
+
+/** The options that no flag was given for. @param memoryBytes of the host, for the bound of all rings */
+export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
+  return {
+    netns: ['any'],
+    interfaces: ['*'],
+    filter: null,
+    db,
+    backend: 'ring',
+    user: null,
+    ringMib: RING_MIB_DEFAULT,
+    ringTotalMib: Math.max(RING_MIB_DEFAULT, Math.floor((memoryBytes * RING_TOTAL_SHARE) / 2 ** 20)),
+    snapLen: SNAPLEN_DEFAULT,
+    timeouts: { ...DEFAULT_TIMEOUTS },
+    activeTimeoutSec: ACTIVE_TIMEOUT_DEFAULT,
+    maxFlows: MAX_FLOWS_DEFAULT,
+    logLevel: 'info',
+  };
+}
+
+/**
+ * Flow timeouts for `--idle-timeout SEC`: what is alive without a sign of its end is idle after that time. Half-open
+ * and closed TCP keep their own shorter times, unless the idle time is shorter still.
+ */
+export function idleTimeouts(idleSec: number): FlowTimeouts {
+  return {
+    tcp: idleSec,
+    tcpAttempt: Math.min(idleSec, DEFAULT_TIMEOUTS.tcpAttempt),
+    tcpClosed: Math.min(idleSec, DEFAULT_TIMEOUTS.tcpClosed),
+    udp: idleSec,
+    other: idleSec,
+  };
+}
+
+/**
+ * MiB of the next ring: what is wanted while the bound allows it, else halved until it fits, but never less than 1. At
+ * the bound an interface is still captured, with a ring that drops sooner, and the kernel counts that.
+ */
+export function nextRingMib(wantedMib: number, usedMib: number, totalMib: number): number {
+  let mib = wantedMib;
+  while (mib > 1 && usedMib + mib > totalMib) mib >>>= 1;
+  return Math.max(1, mib);
+}

@@ -1,0 +1,252 @@
+import { MessageChannel, Worker } from 'node:worker_threads';
+import type { CaptureOpen, CaptureReply, CaptureRequest } from './capture/capture-messages.ts';
+import type { EngineCommand, EngineConfig, EngineReport } from './engine-messages.ts';
+import type { Pipeline, StartPipeline } from './engine-pipeline.ts';
+import { ENGINE_SCM_FD } from './engine-process.ts';
+import { openEvent, signalEvent } from './kernel/eventfd.ts';
+import { close } from './kernel/libc.ts';
+import { setCapabilities } from './kernel/privileges.ts';
+import { ScmSocket } from './kernel/scm.ts';
+import { createLogger, type Logger } from './logger.ts';
+import type { MirrorReply, MirrorRequest, MirrorThreadData } from './routes/mirror-thread.ts';
+import { sibling } from './sibling.ts';
+
+type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
+
+/**
+ * The engine's main thread: takes descriptors from the supervisor, gives them to the threads, and passes on what the
+ * threads report. Packets, routes and records never come through here.
+ */
+class Engine {
+  readonly #scm = new ScmSocket(ENGINE_SCM_FD);
+  readonly #startPipeline: StartPipeline;
+  readonly #mirrorThread: URL;
+  /** Namespace of every capture that was given to the capture thread and has not ended. */
+  readonly #captures = new Map<number, string>();
+  /** Captures that wait for the routes of their namespace: their packets wait in the ring meanwhile. */
+  readonly #waiting = new Map<string, AddRequest[]>();
+  readonly #captureWake = openEvent();
+  readonly #mirrorWake = openEvent();
+  #log: Logger = createLogger('engine', 'info');
+  #pipeline: Pipeline | null = null;
+  #mirror: Worker | null = null;
+  #stopping = false;
+
+  constructor(startPipeline: StartPipeline, mirrorThread: URL) {
+    this.#startPipeline = startPipeline;
+    this.#mirrorThread = mirrorThread;
+  }
+
+  /** Takes every command that is there. A broken channel to the supervisor is the end of it: the engine drains. */
+  commands(): void {
+    try {
+      for (let m = this.#scm.receive(); m !== 'empty'; m = this.#scm.receive()) {
+        if (m === 'closed') {
+          this.stop('supervisor is gone');
+          break;
+        }
+        this.#command(m.payload as EngineCommand, m.fds);
+      }
+    } catch (error) {
+      this.fail(error as Error);
+    }
+  }
+
+  /** Drains, writes every flow, and ends the process with 0. Further calls do nothing. */
+  stop(reason: string): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#log.info({ event: 'draining', reason }, `draining: ${reason}`);
+    if (this.#pipeline === null) process.exit(0);
+    for (const waiting of this.#waiting.values()) for (const request of waiting) this.#add(request);
+    this.#waiting.clear();
+    this.#toMirror({ type: 'stop' });
+    this.#toCapture({ type: 'stop' });
+  }
+
+  /** Ends the process with 1; the supervisor starts another. What storage has committed stays. */
+  fail(error: Error): never {
+    this.#log.fatal({ event: 'engine-failed', err: error }, error.message);
+    process.exit(1);
+  }
+
+  #start(config: EngineConfig): void {
+    this.#log = createLogger('engine', config.logLevel);
+    const routes = new MessageChannel();
+    this.#pipeline = this.#startPipeline({
+      config,
+      wakeFd: this.#captureWake,
+      requests: routes.port1,
+      // With libpcap the capture thread has inherited two capabilities by now; nobody else needs them.
+      captureStarted: () => setCapabilities([]),
+    });
+    const { capture } = this.#pipeline;
+    capture.on('message', (reply: CaptureReply) => this.#captureReply(reply));
+    const mirrorData: MirrorThreadData = {
+      wakeFd: this.#mirrorWake,
+      routes: routes.port2,
+      routesWakeFd: this.#captureWake,
+    };
+    this.#mirror = new Worker(this.#mirrorThread, {
+      workerData: mirrorData,
+      transferList: [routes.port2],
+    });
+    this.#mirror.on('message', (reply: MirrorReply) => this.#mirrorReply(reply));
+    this.#mirror.on('error', (error) => this.fail(error));
+    this.#pipeline.closed.then(
+      (summary) => {
+        if (!this.#stopping) this.fail(new Error('the capture thread ended by itself'));
+        this.#log.info({ event: 'drained', ...summary }, 'drained');
+        process.exit(0);
+      },
+      (error: Error) => this.fail(error),
+    );
+    this.#pipeline.ready.then(
+      () => this.#report({ type: 'ready' }),
+      (error: Error) => this.fail(error),
+    );
+  }
+
+  #command(command: EngineCommand, fds: number[]): void {
+    const [fd] = fds;
+    if (command.type === 'start') {
+      this.#start(command.config);
+      return;
+    }
+    if (this.#stopping || this.#pipeline === null) {
+      for (const unused of fds) close(unused);
+      return;
+    }
+    switch (command.type) {
+      case 'netns':
+        if (fd === undefined) throw new Error('command netns without its descriptor');
+        this.#waiting.set(command.netnsId, []);
+        this.#toMirror({ type: 'add', netns: command.netns, netnsId: command.netnsId, fd });
+        break;
+      case 'ring': {
+        if (fd === undefined) throw new Error('command ring without its descriptor');
+        const { ring, cooked, loopback } = command;
+        this.#capture(command.capture, { kind: 'ring', fd, ring, cooked, loopback });
+        break;
+      }
+      case 'libpcap': {
+        if (fd === undefined) throw new Error('command libpcap without its descriptor');
+        const { snapLen, bufferBytes } = command;
+        this.#capture(command.capture, { kind: 'libpcap', netnsFd: fd, snapLen, bufferBytes });
+        break;
+      }
+      case 'remove-capture':
+        this.#removeCapture(command.captureIndex, command.reason);
+        break;
+      case 'remove-netns':
+        this.#removeNetns(command.netnsId);
+        break;
+      case 'shutdown':
+        this.stop('asked to');
+    }
+  }
+
+  #capture(capture: AddRequest['capture'], open: CaptureOpen): void {
+    const request: AddRequest = { type: 'add', capture, open };
+    const waiting = this.#waiting.get(capture.netnsId ?? '');
+    if (waiting === undefined) this.#add(request);
+    else waiting.push(request);
+  }
+
+  #add(request: AddRequest): void {
+    this.#captures.set(request.capture.index, request.capture.netnsId ?? '');
+    this.#toCapture(request);
+  }
+
+  #removeCapture(captureIndex: number, reason: string): void {
+    if (this.#captures.has(captureIndex)) {
+      this.#toCapture({ type: 'remove', captureIndex, reason });
+      return;
+    }
+    for (const waiting of this.#waiting.values()) {
+      const at = waiting.findIndex((request) => request.capture.index === captureIndex);
+      if (at >= 0) for (const request of waiting.splice(at, 1)) closeRequest(request);
+    }
+  }
+
+  /** Closes everything of a namespace, so that it can go: its sockets would keep it, and its veth pairs, alive. */
+  #removeNetns(netnsId: string): void {
+    for (const request of this.#waiting.get(netnsId) ?? []) closeRequest(request);
+    this.#waiting.delete(netnsId);
+    this.#toMirror({ type: 'remove', netnsId });
+    for (const [captureIndex, of] of this.#captures)
+      if (of === netnsId) this.#toCapture({ type: 'remove', captureIndex, reason: 'namespace removed' });
+  }
+
+  #captureReply(reply: CaptureReply): void {
+    switch (reply.type) {
+      case 'opened':
+        this.#report({ type: 'opened', captureIndex: reply.captureIndex });
+        break;
+      case 'failed':
+      case 'ended':
+        this.#captures.delete(reply.captureIndex);
+        this.#report({
+          type: reply.type,
+          captureIndex: reply.captureIndex,
+          reason: reply.reason.slice(0, 1000),
+        });
+        break;
+      case 'stopped':
+        this.#log.debug({ event: 'capture-stopped' }, 'capture thread is drained');
+    }
+  }
+
+  #mirrorReply(reply: MirrorReply): void {
+    if (reply.type === 'removed') return;
+    const { netnsId } = reply;
+    if (reply.reason !== null)
+      this.#log.warn({ event: 'routes-failed', netnsId, reason: reply.reason }, `routes: ${reply.reason}`);
+    if (reply.type !== 'loaded') return;
+    const waiting = this.#waiting.get(netnsId);
+    this.#waiting.delete(netnsId);
+    for (const request of waiting ?? []) this.#add(request);
+  }
+
+  #toCapture(request: CaptureRequest): void {
+    this.#pipeline?.capture.postMessage(request);
+    signalEvent(this.#captureWake);
+  }
+
+  #toMirror(request: MirrorRequest): void {
+    this.#mirror?.postMessage(request);
+    signalEvent(this.#mirrorWake);
+  }
+
+  #report(report: EngineReport): void {
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+  }
+}
+
+function closeRequest({ open }: AddRequest): void {
+  close(open.kind === 'ring' ? open.fd : open.netnsFd);
+}
+
+/**
+ * Runs the engine in this process, which the supervisor has started (see EngineProcess): commands on descriptor 3, the
+ * doorbell and lifeline on stdin, reports on stdout. The process ends by itself.
+ * @param startPipeline the threads that packets go through
+ * @param mirrorThread  the thread that follows the routes
+ */
+export function runEngine(
+  startPipeline: StartPipeline,
+  mirrorThread: URL = sibling('./routes/mirror-thread', import.meta.url),
+): void {
+  const engine = new Engine(startPipeline, mirrorThread);
+  process.on('uncaughtException', (error) => engine.fail(error));
+  // Ctrl-C reaches the whole process group; the supervisor decides what it means.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => engine.stop('SIGTERM'));
+  // The supervisor is gone; the end of stdin says so as well, and that drains.
+  process.stdout.on('error', () => {});
+  process.stdin.on('data', () => engine.commands());
+  process.stdin.on('end', () => {
+    engine.commands();
+    engine.stop('supervisor is gone');
+  });
+}

@@ -1,0 +1,29 @@
+import type { MessagePort, Worker } from 'node:worker_threads';
+import type { EngineConfig } from './engine-messages.ts';
+
+/** What the engine gives to the threads that packets go through. */
+export interface PipelineStart {
+  config: EngineConfig;
+  /** eventfd that wakes the capture thread; it is signalled after each message to it. */
+  wakeFd: number;
+  /** Second port of requests for the capture thread (CaptureRequest): routes come here. To be transferred. */
+  requests: MessagePort;
+  /**
+   * To be called when the capture thread has been started and no other one has: a thread inherits the capabilities of
+   * the one that starts it, and the capture thread alone is to have some.
+   */
+  captureStarted(): void;
+}
+
+/** The threads, running. */
+export interface Pipeline {
+  /** Takes CaptureRequest, gives CaptureReply. */
+  capture: Worker;
+  /** Settles when packets can be stored: the database is open. Rejects with the reason when it cannot be. */
+  ready: Promise<void>;
+  /** Settles with counts for the log when all is written after a `stop`; rejects when a thread failed. */
+  closed: Promise<Record<string, number>>;
+}
+
+/** Starts the capture and storage threads. */
+export type StartPipeline = (start: PipelineStart) => Pipeline;

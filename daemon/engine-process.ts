@@ -1,0 +1,158 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Backend } from './config.ts';
+import { type EngineCommand, type EngineReport, parseReport, REPORT_MAX } from './engine-messages.ts';
+import type { EngineUser } from './engine-user.ts';
+import { close } from './kernel/libc.ts';
+import { openScmPair, ScmSocket } from './kernel/scm.ts';
+
+/** The child's descriptor of the SCM_RIGHTS socket. */
+export const ENGINE_SCM_FD = 3;
+/** How long to wait before offering a message again to an engine whose socket is full. */
+const RETRY_MS = 10;
+
+/** What an EngineProcess calls. */
+export interface EngineProcessHooks {
+  report(report: EngineReport): void;
+  /** The engine sent what it must not; the process is killed, and `exit` follows. */
+  misbehaved(error: Error): void;
+  /** @param code exit status, or null when a signal ended it */
+  exit(code: number | null, signal: string | null): void;
+}
+
+interface Queued {
+  command: EngineCommand;
+  fd: number | null;
+  netnsId: string | null;
+}
+
+/**
+ * The engine's process, seen from the supervisor. Commands go by SOCK_SEQPACKET with their descriptors; the child's
+ * stdin is a doorbell (one octet: there is a command) and a lifeline (end of file: the supervisor is gone); its stdout
+ * brings reports, its stderr is the log and goes straight through.
+ */
+export class EngineProcess {
+  readonly #child: ChildProcess;
+  readonly #scm: ScmSocket;
+  readonly #hooks: EngineProcessHooks;
+  readonly #queue: Queued[] = [];
+  #retry: NodeJS.Timeout | null = null;
+  #line = '';
+  #exited = false;
+
+  /**
+   * Starts the engine. With the ring it is never root: the descriptors are all it needs. `--backend libpcap` opens its
+   * devices in the process that reads them, so there the engine starts as root, becomes `user` at once, and keeps
+   * CAP_NET_RAW and CAP_SYS_ADMIN in its capture thread (see engine.ts).
+   * @param entry engine.ts
+   */
+  constructor(entry: URL, user: EngineUser, backend: Backend, hooks: EngineProcessHooks) {
+    this.#hooks = hooks;
+    const [ours, theirs] = openScmPair();
+    this.#scm = new ScmSocket(ours);
+    const isRoot = process.getuid?.() === 0;
+    try {
+      this.#child = spawn(
+        process.execPath,
+        [
+          fileURLToPath(entry),
+          backend,
+          ...(isRoot && backend === 'libpcap' ? [`${user.uid}`, `${user.gid}`] : []),
+        ],
+        {
+          cwd: '/',
+          // libuv clears the supplementary groups whenever it sets a user.
+          ...(isRoot && backend === 'ring' ? { uid: user.uid, gid: user.gid } : {}),
+          env: { PATH: process.env.PATH, TZ: process.env.TZ, LANG: process.env.LANG },
+          stdio: ['pipe', 'pipe', 'inherit', theirs],
+        },
+      );
+    } finally {
+      close(theirs);
+    }
+    this.#child.on('error', () => this.#end(null, 'spawn'));
+    this.#child.on('exit', (code, signal) => this.#end(code, signal));
+    // A write to an engine that has just died; its exit is what counts.
+    this.#child.stdin?.on('error', () => {});
+    this.#child.stdout?.setEncoding('utf8');
+    this.#child.stdout?.on('data', (text: string) => this.#read(text));
+  }
+
+  /** Process id; undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /**
+   * Sends a command, or queues it when the engine is behind.
+   * @param fd      goes along and is closed here in any case; null for none
+   * @param netnsId of the namespace that the descriptor keeps alive
+   */
+  send(command: EngineCommand, fd: number | null, netnsId: string | null): void {
+    if (this.#exited) {
+      if (fd !== null) close(fd);
+      return;
+    }
+    this.#queue.push({ command, fd, netnsId });
+    this.#flush();
+  }
+
+  /** Drops queued commands that hold a namespace which is to be let go. */
+  dropNetns(netnsId: string): void {
+    for (const item of this.#queue.splice(0)) {
+      if (item.netnsId !== netnsId) this.#queue.push(item);
+      else if (item.fd !== null) close(item.fd);
+    }
+  }
+
+  /** Asks the engine to write everything and exit; the end of its stdin says the same, should the command be lost. */
+  shutdown(): void {
+    this.send({ type: 'shutdown' }, null, null);
+    this.#child.stdin?.end();
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  #flush(): void {
+    if (this.#retry !== null) return;
+    for (let item = this.#queue[0]; item !== undefined; item = this.#queue[0]) {
+      const result = this.#scm.send(item.command, item.fd === null ? [] : [item.fd]);
+      if (result === 'full') {
+        this.#retry = setTimeout(() => {
+          this.#retry = null;
+          this.#flush();
+        }, RETRY_MS);
+        return;
+      }
+      this.#queue.shift();
+      if (item.fd !== null) close(item.fd);
+      if (result === 'sent' && this.#child.stdin?.writable) this.#child.stdin.write('.');
+    }
+  }
+
+  #read(text: string): void {
+    const lines = (this.#line + text).split('\n');
+    this.#line = lines.pop() ?? '';
+    try {
+      if (this.#line.length > REPORT_MAX) throw new Error('engine report without an end');
+      for (const line of lines) this.#hooks.report(parseReport(line));
+    } catch (error) {
+      this.#line = '';
+      this.#child.stdout?.destroy();
+      this.kill();
+      this.#hooks.misbehaved(error as Error);
+    }
+  }
+
+  #end(code: number | null, signal: string | null): void {
+    if (this.#exited) return;
+    this.#exited = true;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    for (const { fd } of this.#queue.splice(0)) if (fd !== null) close(fd);
+    this.#scm.close();
+    this.#hooks.exit(code, signal);
+  }
+}

@@ -1,0 +1,80 @@
+import type { PacketFields } from '../../decoders/packet-fields.ts';
+import { finish, mix } from './hash.ts';
+
+/** Entries; a power of two. An entry is overwritten by another datagram with the same hash: bounded, never searched. */
+const ENTRIES = 8192;
+/** Words an entry: capture and protocol, identification, ports, second, source and destination (4 + 4), VLAN ids. */
+const WORDS = 13;
+/** Seconds after which a first fragment no longer speaks for later ones. RFC 8200 §4.5 and Linux both give up at 60, 30. */
+const LIFETIME_SEC = 60;
+
+/** VLAN ids as they stand in a flow's key (W.vlan). */
+export function vlanWord(f: PacketFields): number {
+  return f.vlanOuter | (f.vlanInner << 12) | (Math.min(f.vlanCount, 2) << 24);
+}
+
+/**
+ * Remembers the ports of first fragments, so that later fragments of the same datagram (addresses, identification,
+ * protocol; RFC 791 §3.2, RFC 8200 §4.5; and the same VLAN) are counted on its flow. Direct mapped and fixed in size: a flood of fragments
+ * costs nothing but earlier entries.
+ */
+export class FragmentTable {
+  readonly #words = new Int32Array(ENTRIES * WORDS);
+  readonly #seed: number;
+  /** The ports that the last successful `find` gave: source << 16 | destination, as int32. */
+  ports = 0;
+
+  /** @param seed any int32; keys the hash */
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#words.fill(0);
+  }
+
+  /** Notes the ports of a first fragment. */
+  remember(view: DataView, f: PacketFields): void {
+    const at = this.#entry(view, f);
+    const words = this.#words;
+    words[at] = (f.captureIndex << 8) | f.ipProto;
+    words[at + 1] = f.ipId;
+    words[at + 2] = (f.srcPort << 16) | f.dstPort;
+    words[at + 3] = f.tsSec | 0;
+    const length = f.ipVersion === 6 ? 4 : 1;
+    for (let i = 0; i < 4; i++) {
+      words[at + 4 + i] = i < length ? view.getInt32(f.srcOff + i * 4) : 0;
+      words[at + 8 + i] = i < length ? view.getInt32(f.dstOff + i * 4) : 0;
+    }
+    words[at + 12] = vlanWord(f);
+  }
+
+  /** Looks for the first fragment of this later one. @returns true when found; `ports` then holds its ports */
+  find(view: DataView, f: PacketFields): boolean {
+    const at = this.#entry(view, f);
+    const words = this.#words;
+    if (words[at] !== ((f.captureIndex << 8) | f.ipProto) || words[at + 1] !== f.ipId) return false;
+    if (words[at + 12] !== vlanWord(f)) return false;
+    if (Math.abs(((f.tsSec | 0) - words[at + 3]!) | 0) > LIFETIME_SEC) return false; // modulo 2^32: past 2038, too
+    const length = f.ipVersion === 6 ? 4 : 1;
+    for (let i = 0; i < 4; i++) {
+      if (words[at + 4 + i] !== (i < length ? view.getInt32(f.srcOff + i * 4) : 0)) return false;
+      if (words[at + 8 + i] !== (i < length ? view.getInt32(f.dstOff + i * 4) : 0)) return false;
+    }
+    this.ports = words[at + 2]!;
+    return true;
+  }
+
+  #entry(view: DataView, f: PacketFields): number {
+    let h = mix(this.#seed, (f.captureIndex << 8) | f.ipProto);
+    h = mix(h, f.ipId);
+    h = mix(h, vlanWord(f));
+    const length = f.ipVersion === 6 ? 16 : 4;
+    for (let i = 0; i < length; i += 4) {
+      h = mix(h, view.getInt32(f.srcOff + i));
+      h = mix(h, view.getInt32(f.dstOff + i));
+    }
+    return (finish(h) & (ENTRIES - 1)) * WORDS;
+  }
+}

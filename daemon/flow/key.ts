@@ -1,0 +1,107 @@
+import { icmpCounterpart } from '../../decoders/icmp.ts';
+import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
+import { FragmentTable, vlanWord } from './fragments.ts';
+import { finish, mix } from './hash.ts';
+import { protocolHasPorts } from './record.ts';
+import { KEY_IPV6, KEY_ONE_WAY, KEY_ONE_WAY_FROM_HI, W } from './slot.ts';
+
+/** Words a key takes at the start of a slot (word 3 is not part of it). */
+const KEY_WORDS = 12;
+
+/**
+ * Hash of the key that stands at word `base` of `words` (a slot, or a FlowKey). It is the same for both directions,
+ * because the key is: endpoints are in canonical order.
+ * @returns int32
+ */
+export function hashKey(words: Int32Array, base: number, seed: number): number {
+  const key = words[base + W.key]!;
+  let h = mix(seed | 0, key);
+  h = mix(h, words[base + W.vlan]!);
+  h = mix(h, words[base + W.ports]!);
+  h = mix(h, words[base + W.addrLo]!);
+  h = mix(h, words[base + W.addrHi]!);
+  if ((key & KEY_IPV6) !== 0) {
+    for (let i = 1; i < 4; i++) {
+      h = mix(h, words[base + W.addrLo + i]!);
+      h = mix(h, words[base + W.addrHi + i]!);
+    }
+  }
+  return finish(h);
+}
+
+/** The key of the packet at hand, laid out as at the start of a slot. One reused object. */
+export class FlowKey {
+  readonly words = new Int32Array(KEY_WORDS);
+  readonly #fragments: FragmentTable;
+
+  /** @param seed keys the hash of the fragment table */
+  constructor(seed: number) {
+    this.#fragments = new FragmentTable(seed ^ 0x5bd1e995);
+  }
+
+  /** Forgets the fragments: the next packet may be of another file. */
+  reset(): void {
+    this.#fragments.clear();
+  }
+
+  /** Takes the key of the packet. @returns the side that sent it: 0 when the source is `lo` */
+  set(view: DataView, f: PacketFields): number {
+    const proto = f.ipProto;
+    let srcPort = 0;
+    let dstPort = 0;
+    let key = f.captureIndex | (proto << 16);
+    let oneWay = false;
+    let hasPorts = f.hasPorts;
+    if (hasPorts) {
+      srcPort = f.srcPort;
+      dstPort = f.dstPort;
+      if (f.isFragment) this.#fragments.remember(view, f);
+    } else if (f.isFragment && f.fragOff > 0 && protocolHasPorts(proto) && this.#fragments.find(view, f)) {
+      srcPort = this.#fragments.ports >>> 16;
+      dstPort = this.#fragments.ports & 0xffff;
+      hasPorts = true;
+    }
+    if (proto === IpProto.ICMP || proto === IpProto.ICMPV6) {
+      const answer = hasPorts ? icmpCounterpart(proto, srcPort) : -1; // type 0 and code 0 are ports, too
+      if (answer >= 0) dstPort = answer;
+      else oneWay = true;
+    }
+
+    const k = this.words;
+    let order = 0;
+    if (f.ipVersion === 4) {
+      const src = view.getInt32(f.srcOff);
+      const dst = view.getInt32(f.dstOff);
+      order = src === dst ? 0 : (src ^ 0x80000000) < (dst ^ 0x80000000) ? -1 : 1;
+      if (order === 0) order = srcPort - dstPort;
+      k[W.addrLo] = order <= 0 ? src : dst;
+      k[W.addrHi] = order <= 0 ? dst : src;
+      k[W.addrLo + 1] = 0;
+      k[W.addrLo + 2] = 0;
+      k[W.addrLo + 3] = 0;
+      k[W.addrHi + 1] = 0;
+      k[W.addrHi + 2] = 0;
+      k[W.addrHi + 3] = 0;
+    } else {
+      key |= KEY_IPV6;
+      for (let i = 0; i < 16 && order === 0; i += 4) {
+        const src = view.getInt32(f.srcOff + i);
+        const dst = view.getInt32(f.dstOff + i);
+        if (src !== dst) order = (src ^ 0x80000000) < (dst ^ 0x80000000) ? -1 : 1;
+      }
+      if (order === 0) order = srcPort - dstPort;
+      const lo = order <= 0 ? f.srcOff : f.dstOff;
+      const hi = order <= 0 ? f.dstOff : f.srcOff;
+      for (let i = 0; i < 4; i++) {
+        k[W.addrLo + i] = view.getInt32(lo + i * 4);
+        k[W.addrHi + i] = view.getInt32(hi + i * 4);
+      }
+    }
+    const side = order <= 0 ? 0 : 1;
+    if (oneWay) key |= KEY_ONE_WAY | (side === 1 ? KEY_ONE_WAY_FROM_HI : 0);
+    k[W.key] = key;
+    k[W.vlan] = vlanWord(f);
+    k[W.ports] = side === 0 ? (srcPort << 16) | dstPort : (dstPort << 16) | srcPort;
+    return side;
+  }
+}

@@ -1,0 +1,139 @@
+import { IpProto } from '../../decoders/packet-fields.ts';
+import { EndReasonCode, type FlowBatch, HISTORY_MAX, NONE_U8 } from '../../storage/flow-batch.ts';
+import { BIT, D, Endpoint, KEY_IPV6, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import { datagramConnState, endpointState, isTcpOver, tcpConnState } from './tcp-state.ts';
+
+/** Protocols whose records carry ports (ICMP: type and code). */
+export function protocolHasPorts(proto: number): boolean {
+  switch (proto) {
+    case IpProto.TCP:
+    case IpProto.UDP:
+    case IpProto.ICMP:
+    case IpProto.ICMPV6:
+    case IpProto.SCTP:
+    case IpProto.DCCP:
+    case IpProto.UDPLITE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/**
+ * Code of the end reason of a flow: a TCP connection that was closed or reset ended by that, not by the silence or the
+ * shutdown that came after. A living flow, and one that had to make room, are told as they are.
+ */
+export function endReasonCode(reason: number, proto: number, bits: number): number {
+  if (reason === EndReasonCode.active || reason === EndReasonCode.evicted) return reason;
+  if (proto !== IpProto.TCP || !isTcpOver(bits)) return reason;
+  const reset = endpointState(bits, 0) === Endpoint.Reset || endpointState(bits, 1) === Endpoint.Reset;
+  return reset ? EndReasonCode.rst : EndReasonCode.fin;
+}
+
+/** The slab of a flow table through its three views. */
+export interface Slab {
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Writes the flow in `slot` as the next record of `batch`, originator first. The counters are cumulative, so the record
+ * replaces an earlier one of the same flow.
+ * @param reason code of END_REASONS
+ */
+export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: number): void {
+  const { words, doubles, bytes } = slab;
+  const base = slot * SLOT_WORDS;
+  const dbase = slot * SLOT_DOUBLES;
+  const c = batch.columns;
+  const i = batch.count;
+  const key = words[base + W.key]!;
+  const bits = words[base + W.bits]!;
+  const proto = (key >>> 16) & 0xff;
+  const orig = (bits & BIT.origIsHi) !== 0 ? 1 : 0;
+  const resp = 1 - orig;
+  const startSec = doubles[dbase + D.startSec]!;
+
+  c.flowSeq[i] = doubles[dbase + D.flowSeq]!;
+  c.isNew[i] = (bits & BIT.written) !== 0 ? 0 : 1;
+  c.startSec[i] = startSec;
+  c.startNsec[i] = words[base + W.startNsec]!;
+  c.endSec[i] = startSec + words[base + W.lastDelta]!;
+  c.endNsec[i] = words[base + W.lastNsec]!;
+  c.packetsFwd[i] = doubles[dbase + D.packets0 + orig]!;
+  c.packetsRev[i] = doubles[dbase + D.packets0 + resp]!;
+  c.bytesFwd[i] = doubles[dbase + D.bytes0 + orig]!;
+  c.bytesRev[i] = doubles[dbase + D.bytes0 + resp]!;
+  c.ipBytesFwd[i] = doubles[dbase + D.ipBytes0 + orig]!;
+  c.ipBytesRev[i] = doubles[dbase + D.ipBytes0 + resp]!;
+  const payloadFwd = doubles[dbase + D.payload0 + orig]!;
+  const payloadRev = doubles[dbase + D.payload0 + resp]!;
+  c.payloadBytesFwd[i] = payloadFwd;
+  c.payloadBytesRev[i] = payloadRev;
+  c.rttNs[i] = (bits & BIT.rttKnown) !== 0 ? doubles[dbase + D.rtt]! : -1;
+  c.retransmitsFwd[i] = words[base + W.retransmits0 + orig]!;
+  c.retransmitsRev[i] = words[base + W.retransmits0 + resp]!;
+  c.outOfOrderFwd[i] = words[base + W.outOfOrder0 + orig]!;
+  c.outOfOrderRev[i] = words[base + W.outOfOrder0 + resp]!;
+  c.zeroWindowsFwd[i] = words[base + W.zeroWindows0 + orig]!;
+  c.zeroWindowsRev[i] = words[base + W.zeroWindows0 + resp]!;
+  const sentFwd = doubles[dbase + D.packets0 + orig]! > 0;
+  const sentRev = doubles[dbase + D.packets0 + resp]! > 0;
+  c.routeFwd[i] = sentFwd ? words[base + W.route0 + orig]! : -1;
+  c.routeRev[i] = sentRev ? words[base + W.route0 + resp]! : -1;
+  c.captureIndex[i] = key & 0xffff;
+  const ports = words[base + W.ports]!;
+  c.srcPort[i] = orig === 0 ? ports >>> 16 : ports & 0xffff;
+  c.dstPort[i] = orig === 0 ? ports & 0xffff : ports >>> 16;
+  const vlan = words[base + W.vlan]!;
+  c.vlanOuter[i] = vlan & 0xfff;
+  c.vlanInner[i] = (vlan >>> 12) & 0xfff;
+  c.vlanCount[i] = (vlan >>> 24) & 3;
+  const ipVersion = (key & KEY_IPV6) !== 0 ? 6 : 4;
+  c.ipVersion[i] = ipVersion;
+  c.proto[i] = proto;
+  c.hasPorts[i] = protocolHasPorts(proto) ? 1 : 0;
+  const flags = words[base + W.flags]!;
+  const ttl = words[base + W.ttl]!;
+  c.tcpFlagsFwd[i] = flags >>> (8 * orig);
+  c.tcpFlagsRev[i] = flags >>> (8 * resp);
+  c.dscpFwd[i] = sentFwd ? (flags >>> (16 + 8 * orig)) & 0xff : NONE_U8;
+  c.dscpRev[i] = sentRev ? (flags >>> (16 + 8 * resp)) & 0xff : NONE_U8;
+  c.ttlMinFwd[i] = sentFwd ? ttl >>> (16 * orig) : NONE_U8;
+  c.ttlMaxFwd[i] = sentFwd ? ttl >>> (16 * orig + 8) : NONE_U8;
+  c.ttlMinRev[i] = sentRev ? ttl >>> (16 * resp) : NONE_U8;
+  c.ttlMaxRev[i] = sentRev ? ttl >>> (16 * resp + 8) : NONE_U8;
+  c.connState[i] =
+    proto === IpProto.TCP
+      ? tcpConnState(endpointState(bits, orig), endpointState(bits, resp), payloadFwd + payloadRev)
+      : datagramConnState(sentFwd, sentRev);
+  c.endReason[i] = endReasonCode(reason, proto, bits);
+
+  const hasMac = (bits & BIT.hasMac) !== 0;
+  c.hasMac[i] = hasMac ? 1 : 0;
+  const mac = slot * SLOT_BYTES + W.mac * 4;
+  for (let k = 0; k < 6; k++) {
+    c.srcMac[i * 6 + k] = bytes[mac + orig * 6 + k]!;
+    c.dstMac[i * 6 + k] = bytes[mac + resp * 6 + k]!;
+  }
+  const addressWords = ipVersion === 6 ? 4 : 1;
+  const srcWord = base + (orig === 0 ? W.addrLo : W.addrHi);
+  const dstWord = base + (orig === 0 ? W.addrHi : W.addrLo);
+  for (let k = 0; k < 4; k++) {
+    putWord(c.src, i * 16 + k * 4, k < addressWords ? words[srcWord + k]! : 0);
+    putWord(c.dst, i * 16 + k * 4, k < addressWords ? words[dstWord + k]! : 0);
+  }
+  const historyLen = words[base + W.historyMeta]! & 0xff;
+  c.historyLen[i] = historyLen;
+  const history = slot * SLOT_BYTES + W.history * 4;
+  for (let k = 0; k < historyLen; k++) c.history[i * HISTORY_MAX + k] = bytes[history + k]!;
+  batch.count = i + 1;
+}
+
+function putWord(to: Uint8Array, at: number, word: number): void {
+  to[at] = word >>> 24;
+  to[at + 1] = word >>> 16;
+  to[at + 2] = word >>> 8;
+  to[at + 3] = word;
+}

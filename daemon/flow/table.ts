@@ -1,0 +1,399 @@
+import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
+import { Status } from '../../decoders/status.ts';
+import { EndReasonCode, type FlowBatch } from '../../storage/flow-batch.ts';
+import { FlowIndex } from './flow-index.ts';
+import { FlowKey, hashKey } from './key.ts';
+import { type Slab, writeRecord } from './record.ts';
+import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
+import { BIT, D, KEY_IPV6, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W, W_SYN_DELTA } from './slot.ts';
+import { isTcpHalfOpen, markFlip, trackDatagram, trackTcp } from './tcp-state.ts';
+import { type FlowTimeouts, idleTimeout } from './timeouts.ts';
+import { TimerWheel } from './wheel.ts';
+
+/** Slots looked at to choose a victim when the table is full. */
+const EVICT_SAMPLE = 16;
+/** Added to the age of half-open and one-way flows: more than any idle timeout. */
+const FIRST_TO_GO = 1e6;
+/** Seconds by which packets must be behind the latest time before they can mean that the clock was set back. */
+const CLOCK_STEP = 60;
+/** And how many of them in a row, at least: one packet with an absurd time in the future must not stop all timeouts. */
+const CLOCK_STEP_RUN = 64;
+
+/** Where finished and checkpointed records go. */
+export interface RecordSink {
+  /** The batch that has room for one more record, or null: the queue is full and the record is shed or kept for later. */
+  batch(): FlowBatch | null;
+}
+
+/** Gives each packet its route decision. */
+export interface PacketTagger {
+  /** 1 to 65535; changes whenever a decision given before may no longer hold. */
+  readonly generation: number;
+  /** Number of the decision for this packet. */
+  tag(view: DataView, f: PacketFields): number;
+}
+
+export interface FlowTableOptions {
+  /** Bound on flows held at once. */
+  maxFlows: number;
+  timeouts: FlowTimeouts;
+  /** Seconds after which the record of a living flow is written again; 0: never (replay). */
+  checkpointSec: number;
+  /** Keys the hashes; random per start, so that nobody can choose colliding flows. */
+  seed: number;
+}
+
+/** Capture points a table can tell apart: the index has 16 bits in the key. */
+export const MAX_CAPTURES = 65536;
+
+/**
+ * The flow table: bidirectional flows in one slab of typed arrays, keyed by capture point, VLAN ids, protocol and both
+ * endpoints. Bounded; allocates nothing per packet. Memory is reserved whole but touched only as flows come (the
+ * allocator hands out untouched zero pages).
+ */
+export class FlowTable implements Slab {
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  readonly bytes: Uint8Array;
+  /** By capture index: flows ended early because the table was full. */
+  readonly evicted = new Float64Array(MAX_CAPTURES);
+  /** By capture index: last records of a flow that were lost because the queue to storage was full. */
+  readonly shed = new Float64Array(MAX_CAPTURES);
+  /** Flows held now, and created since the start. */
+  live = 0;
+  created = 0;
+
+  readonly #options: FlowTableOptions;
+  readonly #sink: RecordSink;
+  readonly #tagger: PacketTagger;
+  readonly #index: FlowIndex;
+  readonly #wheel: TimerWheel;
+  readonly #key: FlowKey;
+  #free = -1;
+  #used = 0;
+  #hand = 0;
+  /** Packets and ticks since the time last moved forward that were behind it by more than CLOCK_STEP. */
+  #behind = 0;
+  /** A slot that was just ended and is still in its wheel bucket: the next flow takes it over there. */
+  #recycled = -1;
+  readonly #visit = (slot: number): void => this.#onTimer(slot);
+  readonly #hashOf = (slot: number): number => hashKey(this.words, slot * SLOT_WORDS, this.#options.seed);
+
+  constructor(options: FlowTableOptions, sink: RecordSink, tagger: PacketTagger) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#tagger = tagger;
+    this.#index = new FlowIndex(options.maxFlows);
+    const slab = new ArrayBuffer(options.maxFlows * SLOT_BYTES);
+    this.words = new Int32Array(slab);
+    this.doubles = new Float64Array(slab);
+    this.bytes = new Uint8Array(slab);
+    this.#wheel = new TimerWheel(this.words);
+    this.#key = new FlowKey(options.seed);
+  }
+
+  /**
+   * Counts one decoded IP packet on its flow.
+   * @param view the bytes that `f`'s offsets point into
+   * @param f    result of decodePacket with status Ok and ipVersion 4 or 6
+   */
+  packet(view: DataView, f: PacketFields): void {
+    if (f.tsSec !== this.#wheel.now) this.#moveTime(f.tsSec);
+    const { words, doubles } = this;
+    const side = this.#key.set(view, f);
+    const hash = hashKey(this.#key.words, 0, this.#options.seed);
+    let slot = this.#find(hash);
+    if (slot >= 0 && mayBeAnother(doubles, slot, f) && isAnother(words, doubles, slot, side, f)) {
+      this.#end(slot, EndReasonCode.idle);
+      this.#recycled = slot;
+      slot = -1;
+    }
+    if (slot < 0) slot = this.#create(hash, side, view, f);
+    this.#count(slot, side, view, f);
+  }
+
+  /** Moves time forward when no packet does it: expires idle flows and writes checkpoints. @param sec epoch seconds */
+  tick(sec: number): void {
+    this.#moveTime(sec);
+  }
+
+  /**
+   * Forward at once. Back only when what comes stays behind, and then not more often than once for as many packets as
+   * there are flows: a file whose packets alternate between two years must not cost a visit to every flow each time.
+   */
+  #moveTime(sec: number): void {
+    if (sec > this.#wheel.now) {
+      this.#behind = 0;
+      this.#wheel.advance(sec, this.#visit);
+    } else if (sec < this.#wheel.now - CLOCK_STEP && ++this.#behind > Math.max(this.live, CLOCK_STEP_RUN)) {
+      this.#behind = 0;
+      this.#wheel.rewind(sec);
+    }
+  }
+
+  /**
+   * Ends every flow, with `reason` for those that were neither closed nor reset, and starts over: the next packet may
+   * have an earlier time.
+   */
+  endAll(reason: 'shutdown' | 'eof'): void {
+    for (let slot = 0; slot < this.#used; slot++) {
+      if ((this.words[slot * SLOT_WORDS + W.bits]! & BIT.live) !== 0) this.#end(slot, EndReasonCode[reason]);
+    }
+    this.#wheel.reset();
+    this.#key.reset();
+    this.#behind = 0;
+    this.#used = 0;
+    this.#free = -1;
+    this.#recycled = -1;
+    this.#hand = 0;
+  }
+
+  /** Ends every flow of one capture point (its interface or namespace is gone). */
+  endCapture(captureIndex: number): void {
+    for (let slot = 0; slot < this.#used; slot++) {
+      const base = slot * SLOT_WORDS;
+      if ((this.words[base + W.bits]! & BIT.live) === 0) continue;
+      if ((this.words[base + W.key]! & 0xffff) === captureIndex) this.#end(slot, EndReasonCode.shutdown);
+    }
+  }
+
+  /** @returns the slot whose key is #key, or -1 */
+  #find(hash: number): number {
+    const { entries, mask } = this.#index;
+    const words = this.words;
+    const k = this.#key.words;
+    const tag = hash & 0xff000000;
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
+      const entry = entries[at]!;
+      if (entry === 0) return -1;
+      if ((entry & 0xff000000) !== tag) continue;
+      const slot = (entry & 0xffffff) - 1;
+      const base = slot * SLOT_WORDS;
+      if (words[base] !== k[0] || words[base + 1] !== k[1] || words[base + 2] !== k[2]) continue;
+      if (words[base + W.addrLo] !== k[W.addrLo] || words[base + W.addrHi] !== k[W.addrHi]) continue;
+      if ((k[0]! & KEY_IPV6) === 0 || this.#sameTail(base)) return slot;
+    }
+  }
+
+  #sameTail(base: number): boolean {
+    for (let i = 1; i < 4; i++) {
+      if (this.words[base + W.addrLo + i] !== this.#key.words[W.addrLo + i]) return false;
+      if (this.words[base + W.addrHi + i] !== this.#key.words[W.addrHi + i]) return false;
+    }
+    return true;
+  }
+
+  #create(hash: number, side: number, view: DataView, f: PacketFields): number {
+    const words = this.words;
+    if (this.#recycled < 0 && this.#free < 0 && this.#used >= this.#options.maxFlows) this.#makeRoom();
+    let slot = this.#recycled;
+    const linked = slot >= 0;
+    if (linked) this.#recycled = -1;
+    else if (this.#free >= 0) {
+      slot = this.#free;
+      this.#free = words[slot * SLOT_WORDS + W.next]! - 1;
+    } else slot = this.#used++;
+    const base = slot * SLOT_WORDS;
+    const next = words[base + W.next]!;
+    for (let i = 0; i < SLOT_WORDS; i++) words[base + i] = 0;
+    for (let i = 0; i < 3; i++) words[base + i] = this.#key.words[i]!;
+    for (let i = W.addrLo; i < W.addrLo + 8; i++) words[base + i] = this.#key.words[i]!;
+    words[base + W.ttl] = 0x00ff00ff;
+
+    // The responder speaks first when the capture began in mid-handshake: a SYN+ACK names its receiver as originator.
+    let orig = side;
+    let bits: number = BIT.live;
+    if (f.ipProto === IpProto.TCP && (f.tcpFlags & TcpFlag.SYN) !== 0) {
+      if ((f.tcpFlags & TcpFlag.ACK) !== 0) {
+        orig = 1 - side;
+        markFlip(words, this.bytes, slot);
+      } else bits |= BIT.origBySyn;
+    }
+    if (orig === 1) bits |= BIT.origIsHi;
+    if (f.srcMacOff >= 0) {
+      bits |= BIT.hasMac;
+      const mac = slot * SLOT_BYTES + W.mac * 4;
+      for (let i = 0; i < 6; i++) {
+        this.bytes[mac + side * 6 + i] = view.getUint8(f.srcMacOff + i);
+        this.bytes[mac + (1 - side) * 6 + i] = f.dstMacOff >= 0 ? view.getUint8(f.dstMacOff + i) : 0;
+      }
+      if (f.dstMacOff < 0) bits &= ~BIT.hasMac;
+    }
+    words[base + W.bits] = bits;
+    const dbase = slot * SLOT_DOUBLES;
+    this.doubles[dbase + D.startSec] = f.tsSec;
+    this.doubles[dbase + D.flowSeq] = this.created;
+    words[base + W.startNsec] = f.tsNsec;
+    words[base + W.lastNsec] = f.tsNsec;
+    words[base + W.checkpointDelta] = this.#options.checkpointSec;
+    this.created++;
+    this.live++;
+    this.#index.insert(hash, slot);
+    if (linked) words[base + W.next] = next;
+    else this.#schedule(slot);
+    return slot;
+  }
+
+  #count(slot: number, side: number, view: DataView, f: PacketFields): void {
+    const words = this.words;
+    const doubles = this.doubles;
+    const base = slot * SLOT_WORDS;
+    const dbase = slot * SLOT_DOUBLES;
+
+    let delta = f.tsSec - doubles[dbase + D.startSec]!; // fits: see isAnother
+    if (delta < 0 || (delta === 0 && f.tsNsec < words[base + W.startNsec]!)) {
+      this.#moveStart(slot, f.tsSec, f.tsNsec);
+      delta = 0;
+    }
+    const last = words[base + W.lastDelta]!;
+    if (delta > last || (delta === last && f.tsNsec > words[base + W.lastNsec]!)) {
+      words[base + W.lastDelta] = delta;
+      words[base + W.lastNsec] = f.tsNsec;
+    }
+
+    doubles[dbase + D.packets0 + side] = doubles[dbase + D.packets0 + side]! + 1;
+    doubles[dbase + D.bytes0 + side] = doubles[dbase + D.bytes0 + side]! + f.wireLen;
+    doubles[dbase + D.ipBytes0 + side] = doubles[dbase + D.ipBytes0 + side]! + f.ipLen;
+    doubles[dbase + D.payload0 + side] = doubles[dbase + D.payload0 + side]! + f.payloadLen;
+
+    const shift = 16 * side;
+    let ttl = words[base + W.ttl]!;
+    if (f.ttl < ((ttl >>> shift) & 0xff)) ttl = (ttl & ~(0xff << shift)) | (f.ttl << shift);
+    if (f.ttl > ((ttl >>> (shift + 8)) & 0xff)) ttl = (ttl & ~(0xff << (shift + 8))) | (f.ttl << (shift + 8));
+    words[base + W.ttl] = ttl;
+    if (doubles[dbase + D.packets0 + side] === 1) words[base + W.flags]! |= (f.tos >>> 2) << (16 + 8 * side);
+
+    if (f.ipProto === IpProto.UDP) trackDatagram(words, this.bytes, slot, side);
+    else if (f.ipProto === IpProto.TCP && f.hasPorts) {
+      words[base + W.flags]! |= f.tcpFlags << (8 * side);
+      if (f.l4Status === Status.Ok) {
+        this.#correctOriginator(slot, side, f);
+        trackTcp(words, doubles, this.bytes, slot, side, f);
+      }
+    }
+
+    const generation = this.#tagger.generation;
+    const gens = words[base + W.routeGen]!;
+    if (((gens >>> shift) & 0xffff) !== generation) {
+      words[base + W.route0 + side] = this.#tagger.tag(view, f);
+      words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (generation << shift);
+    }
+    words[base + W.bits]! |= BIT.dirty;
+  }
+
+  /** The first SYN without ACK decides who the originator is, whoever spoke before. */
+  #correctOriginator(slot: number, side: number, f: PacketFields): void {
+    if ((f.tcpFlags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) !== TcpFlag.SYN) return;
+    const at = slot * SLOT_WORDS + W.bits;
+    const bits = this.words[at]!;
+    if ((bits & BIT.origBySyn) !== 0) return;
+    const orig = (bits & BIT.origIsHi) !== 0 ? 1 : 0;
+    this.words[at] = (orig === side ? bits : bits ^ BIT.origIsHi) | BIT.origBySyn;
+    if (orig !== side) markFlip(this.words, this.bytes, slot);
+  }
+
+  /** A packet older than the flow's first one: the start moves back, and what is relative to it moves along. */
+  #moveStart(slot: number, sec: number, nsec: number): void {
+    const base = slot * SLOT_WORDS;
+    const dbase = slot * SLOT_DOUBLES;
+    const shift = this.doubles[dbase + D.startSec]! - sec;
+    this.doubles[dbase + D.startSec] = sec;
+    this.words[base + W.startNsec] = nsec;
+    this.words[base + W.lastDelta] = this.words[base + W.lastDelta]! + shift;
+    this.words[base + W.checkpointDelta] = Math.min(this.words[base + W.checkpointDelta]! + shift, MAX_DELTA);
+    if (
+      (this.words[base + W.bits]! & BIT.synTime) !== 0 &&
+      (this.words[base + W.bits]! & BIT.rttKnown) === 0
+    ) {
+      this.words[base + W_SYN_DELTA] = (this.words[base + W_SYN_DELTA]! + shift) | 0;
+    }
+  }
+
+  /** The second at which the flow ends if nothing more comes; -Infinity when its last packet was before the clock was set back. */
+  #deadline(slot: number): number {
+    const base = slot * SLOT_WORDS;
+    const proto = (this.words[base + W.key]! >>> 16) & 0xff;
+    const last = this.doubles[slot * SLOT_DOUBLES + D.startSec]! + this.words[base + W.lastDelta]!;
+    if (last - this.#wheel.now > CLOCK_STEP) return Number.NEGATIVE_INFINITY;
+    return last + idleTimeout(this.#options.timeouts, proto, this.words[base + W.bits]!);
+  }
+
+  #schedule(slot: number): void {
+    let at = this.#deadline(slot);
+    if (this.#options.checkpointSec > 0) {
+      const start = this.doubles[slot * SLOT_DOUBLES + D.startSec]!;
+      at = Math.min(at, start + this.words[slot * SLOT_WORDS + W.checkpointDelta]!);
+    }
+    this.#wheel.schedule(slot, at);
+  }
+
+  #onTimer(slot: number): void {
+    const now = this.#wheel.now;
+    const base = slot * SLOT_WORDS;
+    const live = (this.words[base + W.bits]! & BIT.live) !== 0;
+    if (!live || this.#deadline(slot) <= now) {
+      if (live) this.#end(slot, EndReasonCode.idle);
+      this.words[base + W.next] = this.#free + 1;
+      this.#free = slot;
+      return;
+    }
+    const every = this.#options.checkpointSec;
+    if (every > 0) {
+      const age = Math.min(now - this.doubles[slot * SLOT_DOUBLES + D.startSec]!, MAX_DELTA - every);
+      if (age >= this.words[base + W.checkpointDelta]!) {
+        // A full queue loses nothing here: the record stays dirty and is written one period later.
+        if ((this.words[base + W.bits]! & BIT.dirty) !== 0) this.#write(slot, EndReasonCode.active);
+        this.words[base + W.checkpointDelta] = age + every;
+      }
+    }
+    this.#schedule(slot);
+  }
+
+  /** Writes the record of a slot. @returns false when the queue was full */
+  #write(slot: number, reason: number): boolean {
+    const batch = this.#sink.batch();
+    if (batch === null) return false;
+    writeRecord(this, slot, batch, reason);
+    const at = slot * SLOT_WORDS + W.bits;
+    this.words[at] = (this.words[at]! | BIT.written) & ~BIT.dirty;
+    return true;
+  }
+
+  /** Writes the last record of a flow and takes it out of the index. Its slot stays in the wheel, which frees it. */
+  #end(slot: number, reason: number): void {
+    const base = slot * SLOT_WORDS;
+    if (!this.#write(slot, reason)) this.shed[this.words[base + W.key]! & 0xffff]!++;
+    this.#index.remove(hashKey(this.words, base, this.#options.seed), slot, this.#hashOf);
+    this.words[base + W.bits] = 0;
+    this.live--;
+  }
+
+  /**
+   * Finds a slot when all are taken: one that waits for the wheel to free it, else that of the least valuable of the
+   * next few flows: half-open and one-way flows first, then the longest silent.
+   */
+  #makeRoom(): void {
+    let worst = Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < EVICT_SAMPLE; i++) {
+      const slot = this.#hand;
+      this.#hand = (this.#hand + 1) % this.#used;
+      const base = slot * SLOT_WORDS;
+      const bits = this.words[base + W.bits]!;
+      if ((bits & BIT.live) === 0) {
+        this.#recycled = slot;
+        return;
+      }
+      const dbase = slot * SLOT_DOUBLES;
+      const last = this.doubles[dbase + D.startSec]! + this.words[base + W.lastDelta]!;
+      const tcp = ((this.words[base + W.key]! >>> 16) & 0xff) === IpProto.TCP;
+      const oneWay = this.doubles[dbase + D.packets0] === 0 || this.doubles[dbase + D.packets0 + 1] === 0;
+      const score = this.#wheel.now - last + (oneWay || (tcp && isTcpHalfOpen(bits)) ? FIRST_TO_GO : 0);
+      if (score > worst) {
+        worst = score;
+        this.#recycled = slot;
+      }
+    }
+    this.evicted[this.words[this.#recycled * SLOT_WORDS + W.key]! & 0xffff]!++;
+    this.#end(this.#recycled, EndReasonCode.evicted);
+  }
+}

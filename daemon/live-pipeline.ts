@@ -1,0 +1,52 @@
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { createBatchPool } from '../storage/batch-pool.ts';
+import type { CaptureReply } from './capture/capture-messages.ts';
+import type { LiveThreadData } from './capture/live-thread.ts';
+import type { Pipeline, PipelineStart } from './engine-pipeline.ts';
+import { createLogger } from './logger.ts';
+import { sibling } from './sibling.ts';
+import { startStorage } from './storage-worker.ts';
+import { version } from './version.ts';
+
+/** Records a batch, and batches that may wait for the disk: 131,072 records, some 35 MiB, touched only when it is slow. */
+const BATCH_RECORDS = 2048;
+const BATCHES = 64;
+
+/** Starts the capture thread and the storage thread of a daemon's engine. */
+export function startPipeline({ config, wakeFd, requests, captureStarted }: PipelineStart): Pipeline {
+  const log = createLogger('engine', config.logLevel);
+  const pool = createBatchPool(BATCH_RECORDS, BATCHES);
+  const { port1, port2 } = new MessageChannel();
+  const workerData: LiveThreadData = {
+    options: { maxFlows: config.maxFlows, timeouts: config.timeouts, checkpointSec: config.activeTimeoutSec },
+    pool,
+    storage: port1,
+    requests: [requests],
+    wakeFd,
+  };
+  const capture = new Worker(sibling('./capture/live-thread', import.meta.url), {
+    workerData,
+    transferList: [port1, requests],
+  });
+  captureStarted();
+  const run = { kind: 'daemon' as const, version: version(), commandLine: 'nstap daemon' };
+  const storage = startStorage(config.db, run, pool, port2, (trouble) => {
+    if (trouble.type === 'recovered')
+      log.info({ event: 'storage-recovered' }, 'the database takes records again');
+    else log.error({ event: 'storage-trouble', code: trouble.code }, trouble.message);
+  });
+
+  const failed = Promise.withResolvers<never>();
+  capture.on('error', failed.reject);
+  const stopped = new Promise<void>((resolve) => {
+    capture.on('message', (reply: CaptureReply) => {
+      if (reply.type === 'stopped') resolve();
+    });
+  });
+  const written = async (): Promise<Record<string, number>> => {
+    const totals = await storage.closed;
+    await stopped;
+    return { ...totals };
+  };
+  return { capture, ready: storage.ready, closed: Promise.race([written(), failed.promise]) };
+}

@@ -1,0 +1,47 @@
+import { resolve } from 'node:path';
+import type { DaemonOptions } from './config.ts';
+import { chooseEngineUser } from './engine-user.ts';
+import { CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN, effectiveCapabilities } from './kernel/privileges.ts';
+import { createLogger } from './logger.ts';
+import { sibling } from './sibling.ts';
+import { Supervisor } from './supervisor.ts';
+
+/** Files of the daemon are readable by their owner and group only: flows say who talked to whom. */
+const UMASK = 0o027;
+
+/**
+ * Runs the daemon in the foreground until SIGTERM or SIGINT: this process is the supervisor, the engine is its child.
+ * @param engineEntry the engine's entry file; tests have their own
+ * @returns exit status: 0 after a drained end
+ * @throws Error in one sentence when it cannot be started: not privileged, wrong filter, no user for the engine
+ */
+export async function runDaemon(
+  options: DaemonOptions,
+  engineEntry: URL = sibling('./engine', import.meta.url),
+): Promise<number> {
+  const held = effectiveCapabilities();
+  const needed = [CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN];
+  if (!needed.every((cap) => (held & (1n << BigInt(cap))) !== 0n))
+    throw new Error(
+      'the daemon needs root (or CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW): run it with sudo',
+    );
+  process.umask(UMASK);
+  const db = resolve(options.db);
+  const user = chooseEngineUser(options.user, db, engineEntry);
+  const log = createLogger('supervisor', options.logLevel);
+  if (user.uid === 0)
+    log.warn(
+      { event: 'engine-is-root' },
+      'the engine runs as root without capabilities: a user of its own protects more',
+    );
+  const supervisor = new Supervisor({ ...options, db }, user, engineEntry, log);
+  const stop = (signal: string): void => supervisor.stop(signal);
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  try {
+    return await supervisor.run();
+  } finally {
+    process.off('SIGTERM', stop);
+    process.off('SIGINT', stop);
+  }
+}

@@ -1,0 +1,89 @@
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { createBatchPool } from '../storage/batch-pool.ts';
+import type { ReplayReply, ReplayThreadData } from './capture/replay-thread.ts';
+import { DEFAULT_TIMEOUTS } from './flow/timeouts.ts';
+import type { RouteSnapshot } from './routes/snapshot.ts';
+import { sibling } from './sibling.ts';
+import { startStorage } from './storage-worker.ts';
+import { version } from './version.ts';
+
+/** Records a batch, and batches in flight: enough that reading and writing overlap. */
+const BATCH_RECORDS = 2048;
+const BATCHES = 16;
+
+export interface ReplayOptions {
+  /** Paths of savefiles; "-" is stdin. */
+  files: string[];
+  db: string;
+  /** Namespace name to store with the flows, or null. */
+  netns: string | null;
+  /** tcpdump expression, or null. */
+  filter: string | null;
+  /** Routes to decide with, or null: every decision is then "unknown". */
+  snapshot: RouteSnapshot | null;
+  maxFlows: number;
+  /** For the run's row. */
+  commandLine: string;
+  onProgress?: (progress: ReplayProgress) => void;
+  /** Aborted, it stops reading and stores what it has; it notices at the next octets, which a silent pipe has not. */
+  signal?: AbortSignal;
+  /** Nothing more is read; `stopped` when that is because of `signal`. */
+  onEnding?: (stopped: boolean) => void;
+  /** Trouble with the database that may pass. */
+  onTrouble?: (message: string) => void;
+}
+
+export type ReplayProgress = Extract<ReplayReply, { type: 'progress' }>;
+export type ReplayTotals = Omit<Extract<ReplayReply, { type: 'done' }>, 'type'>;
+
+/**
+ * Replays savefiles into the database: the capture and storage threads of the daemon, with files as packet source.
+ * @returns totals when everything is committed; damaged files are in `errors`
+ * @throws Error when the database cannot be opened or written
+ */
+export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
+  const pool = createBatchPool(BATCH_RECORDS, BATCHES);
+  const { port1, port2 } = new MessageChannel();
+  const run = { kind: 'replay' as const, version: version(), commandLine: options.commandLine };
+  const storage = startStorage(options.db, run, pool, port2, (trouble) => {
+    if (trouble.type === 'error') options.onTrouble?.(trouble.message);
+  });
+  const stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  options.signal?.addEventListener('abort', () => Atomics.store(stop, 0, 1));
+  // Reading starts only when there is somewhere to write.
+  await storage.ready;
+  const workerData: ReplayThreadData = {
+    options: { maxFlows: options.maxFlows, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0 },
+    pool,
+    storage: port1,
+    files: options.files,
+    filter: options.filter,
+    netns: options.netns,
+    snapshot: options.snapshot,
+    stop,
+  };
+  const worker = new Worker(sibling('./capture/replay-thread', import.meta.url), {
+    workerData,
+    transferList: [port1],
+  });
+  const done = new Promise<ReplayTotals>((resolve, reject) => {
+    worker.on('message', (reply: ReplayReply) => {
+      if (reply.type === 'progress') options.onProgress?.(reply);
+      else if (reply.type === 'ending') options.onEnding?.(reply.stopped);
+      else resolve(reply);
+    });
+    worker.on('error', reject);
+    worker.on('exit', (code) => reject(new Error(`the replay thread ended with ${code}`)));
+  });
+  try {
+    const totals = await Promise.race([done, storage.closed.then(() => done)]);
+    await storage.closed;
+    return totals;
+  } catch (error) {
+    // A thread that waits for a batch which storage will never release keeps the process alive for a minute. Its end closes
+    // its port, and so ends storage: that one's failure is the better reason than that nobody took the batches.
+    await worker.terminate();
+    await storage.closed;
+    throw error;
+  }
+}

@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { withResource } from '../kernel/dispose.ts';
+import { type NetlinkSocket, openNetlinkSocket } from '../kernel/netlink-socket.ts';
+import { type NetnsHandle, openNetns, withNetns } from '../kernel/netns.ts';
+import { NetlinkClient } from '../netlink/dump.ts';
+import { dumpRouting, getNetnsId } from '../netlink/rtnetlink.ts';
+import { assembleSnapshot, takenNow } from './assemble.ts';
+import type { RouteSnapshot } from './snapshot.ts';
+
+/** An open namespace whose routing can be read, and whose kernel can be asked. Close it soon: it keeps the namespace. */
+export class LiveRoutes {
+  readonly client: NetlinkClient;
+  readonly #handle: NetnsHandle;
+  readonly #socket: NetlinkSocket;
+
+  /**
+   * @param netns as `openNetns`: "host", a name of ip-netns(8), or a path
+   * @throws SyscallError, StaleNetnsError
+   */
+  constructor(netns: string) {
+    this.#handle = openNetns(netns);
+    try {
+      this.#socket = openNetlinkSocket(this.#handle);
+    } catch (error) {
+      this.#handle.close();
+      throw error;
+    }
+    this.client = new NetlinkClient(this.#socket);
+  }
+
+  /** Identity of the namespace, "dev:inode". */
+  get netnsId(): string {
+    return this.#handle.id;
+  }
+
+  /**
+   * Reads everything.
+   * @throws NetlinkError, SyscallError
+   */
+  read(): RouteSnapshot {
+    const { name } = this.#handle;
+    const snapshot = assembleSnapshot(dumpRouting(this.client, name), name, takenNow());
+    // RTM_GETNETCONF does not have these, and /proc/sys/net shows the namespace of the thread that looks.
+    withNetns(this.#handle, () => {
+      snapshot.sysctls.acceptLocalAll = readAll('accept_local');
+      snapshot.sysctls.routeLocalnetAll = readAll('route_localnet');
+    });
+    return snapshot;
+  }
+
+  /** The id that this namespace has for another; see `getNetnsId`. @throws NetlinkError */
+  idOf(other: LiveRoutes): number | null {
+    return getNetnsId(this.client, other.#handle.fd, `${other.#handle.name} in ${this.#handle.name}`);
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#socket.close();
+    this.#handle.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Reads the routing of a namespace once, with no daemon.
+ * @throws SyscallError, StaleNetnsError, NetlinkError
+ */
+export function liveSnapshot(netns: string): RouteSnapshot {
+  return withResource(new LiveRoutes(netns), (live) => live.read());
+}
+
+/** net.ipv4.conf.all.NAME; null where /proc is not mounted or closed to us. */
+function readAll(name: string): boolean | null {
+  try {
+    return readFileSync(`/proc/sys/net/ipv4/conf/all/${name}`, 'utf8').trim() !== '0';
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'EACCES') return null;
+    throw error;
+  }
+}

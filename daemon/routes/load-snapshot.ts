@@ -1,0 +1,123 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseRouteJson, parseRuleJson } from './ip-json.ts';
+import { parseRouteText } from './route-text.ts';
+import { defaultRules } from './routing.ts';
+import { parseRuleText } from './rule-text.ts';
+import type { RouteSnapshot, SnapshotRule } from './snapshot.ts';
+import { RouteTextError } from './text-words.ts';
+
+/** Files that a snapshot is made of: `snapshot` alone, or text or JSON of `ip`. */
+export interface SnapshotSources {
+  /** Output of `ip route show table all`, text or `-j`. */
+  routes?: string | undefined;
+  /** Output of `ip rule`, text or `-j`; without it the rules that a namespace starts with. */
+  rules?: string | undefined;
+  /** nstap's own snapshot file; `rules` replaces those within. */
+  snapshot?: string | undefined;
+}
+
+/**
+ * Reads what the user gave.
+ * @returns null when nothing was given
+ * @throws RouteTextError for content, Error of node:fs for a file that cannot be read
+ */
+export function loadSnapshot(sources: SnapshotSources): RouteSnapshot | null {
+  const { routes, rules, snapshot } = sources;
+  if (snapshot !== undefined && routes !== undefined)
+    throw new RouteTextError('--routes', 0, routes, 'give either --routes or --snapshot');
+  if (routes === undefined && snapshot === undefined) {
+    if (rules !== undefined)
+      throw new RouteTextError('--rules', 0, rules, 'needs --routes or --snapshot beside it');
+    return null;
+  }
+  const base =
+    snapshot !== undefined
+      ? readSnapshot(snapshot)
+      : snapshotOfRoutes(readFileSync(routes!, 'utf8'), routes!);
+  if (rules === undefined) return base;
+  return { ...base, rules: withDefaults(parseRules(readFileSync(rules, 'utf8'), rules)) };
+}
+
+/**
+ * A snapshot of the output of `ip route show table all`, with the rules that a namespace starts with.
+ * @param source name for error messages
+ * @throws RouteTextError
+ */
+export function snapshotOfRoutes(content: string, source: string): RouteSnapshot {
+  const json = parseJson(content, source);
+  return {
+    format: 'nstap-routes-1',
+    netns: null,
+    takenAt: null,
+    source: json === null ? 'ip-text' : 'ip-json',
+    links: [],
+    addresses: [],
+    rules: [...defaultRules(4), ...defaultRules(6)],
+    routes: json === null ? parseRouteText(content, source) : parseRouteJson(json, source),
+    sysctls: { forwarding4: null, forwarding6: null, interfaces: [], rpFilterAll: null },
+  };
+}
+
+/**
+ * The rules in the output of `ip rule`, text or `-j`.
+ * @throws RouteTextError
+ */
+export function parseRules(content: string, source: string): SnapshotRule[] {
+  const json = parseJson(content, source);
+  return json === null ? parseRuleText(content, source) : parseRuleJson(json, source);
+}
+
+/** A family of which the user gave no rule has those that a namespace starts with. */
+function withDefaults(rules: SnapshotRule[]): SnapshotRule[] {
+  const families = [4, 6] as const;
+  return [
+    ...rules,
+    ...families.flatMap((family) =>
+      rules.some((rule) => rule.family === family) ? [] : defaultRules(family),
+    ),
+  ];
+}
+
+/** The array of `ip -j`, or null for text. */
+function parseJson(content: string, source: string): unknown[] | null {
+  const trimmed = content.trim();
+  if (trimmed.startsWith('{'))
+    throw new RouteTextError(source, 1, '{', 'is one JSON object: a snapshot file goes with --snapshot');
+  if (!trimmed.startsWith('[')) return null;
+  try {
+    return JSON.parse(trimmed) as unknown[];
+  } catch (error) {
+    throw new RouteTextError(source, 0, trimmed.slice(0, 20), `no JSON: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Reads a snapshot file.
+ * @throws RouteTextError when it is none, Error of node:fs
+ */
+export function readSnapshot(path: string): RouteSnapshot {
+  const content = readFileSync(path, 'utf8');
+  let value: Partial<RouteSnapshot> | null;
+  try {
+    value = JSON.parse(content) as Partial<RouteSnapshot> | null;
+  } catch (error) {
+    throw new RouteTextError(path, 0, content.slice(0, 20), `no JSON: ${(error as Error).message}`);
+  }
+  if (value?.format !== 'nstap-routes-1')
+    throw new RouteTextError(
+      path,
+      0,
+      String(value?.format),
+      'is no snapshot of nstap (format nstap-routes-1)',
+    );
+  for (const name of ['links', 'addresses', 'rules', 'routes'] as const)
+    if (!Array.isArray(value[name])) throw new RouteTextError(path, 0, name, 'should be a list');
+  if (typeof value.sysctls !== 'object' || !Array.isArray(value.sysctls?.interfaces))
+    throw new RouteTextError(path, 0, 'sysctls', 'should be an object with a list `interfaces`');
+  return value as RouteSnapshot;
+}
+
+/** Writes a snapshot file, which `readSnapshot` reads. @throws Error of node:fs */
+export function writeSnapshot(path: string, snapshot: RouteSnapshot): void {
+  writeFileSync(path, `${JSON.stringify(snapshot)}\n`);
+}

@@ -1,0 +1,22 @@
+import { RT_TABLE_LOCAL } from '../kernel/netlink-constants.ts';
+import { LOOPBACK_IFINDEX } from './links.ts';
+import { longerInMain } from './resolve.ts';
+import type { Routing } from './routing.ts';
+
+/**
+ * The interface that has an address: by the interfaces' addresses, else by a local route of the table local, so that all
+ * of 127.0.0.0/8 is found. net/ipv4/devinet.c __ip_dev_find
+ * @returns its index, or -1 when the address is not local
+ */
+export function ownerOf(routing: Routing, version: 4 | 6, words: Int32Array): number {
+  const own = version === 4 ? routing.v4 : routing.v6;
+  const ifIndex = own.addresses.find(words, 128);
+  if (ifIndex >= 0) return ifIndex;
+  const table = own.tables.get(RT_TABLE_LOCAL);
+  if (table === undefined) return -1;
+  const route = version === 4 ? table.find4(words, 0, 0, 32) : table.find6(words, words, 0, false);
+  if (route?.route.type !== 'local') return -1;
+  if (version === 4 && !own.hasCustomRules && longerInMain(own, words, 0, 0, route.prefixLen) !== null)
+    return -1;
+  return route.hops[0]?.ifIndex ?? LOOPBACK_IFINDEX;
+}

@@ -1,0 +1,100 @@
+import { type Answer, Reason } from './answer.ts';
+import { formatRule } from './format.ts';
+import type { Routing } from './routing.ts';
+import { Doubt } from './rules.ts';
+import type { SnapshotRoute } from './snapshot.ts';
+
+/** The sentence for a dropped packet, or null when it is not dropped. */
+export function dropSentence(a: Answer, routing: Routing): string | null {
+  const device =
+    a.ifIndex === 0 ? 'the interface' : (routing.links.nameOf(a.ifIndex) ?? `interface ${a.ifIndex}`);
+  const rule = a.rule === -1 ? null : routing.rules[a.rule]!.rule;
+  switch (a.reason) {
+    case Reason.None:
+      return null;
+    case Reason.NoRoute:
+      return 'no rule led to a route (ENETUNREACH)';
+    case Reason.RouteRejects:
+      return `the matching route is ${rejectName(routing.routes[a.route]!.route)}`;
+    case Reason.RuleRejects:
+      return `rule ${rule?.priority} has the action ${rule?.action}`;
+    case Reason.ForwardingOff:
+      return `not for this host, and forwarding is off on ${device}`;
+    case Reason.LoopbackSource:
+      return `loopback source address on ${device}, where no loopback address belongs`;
+    case Reason.GroupSource:
+      return 'the source is a multicast or broadcast address';
+    case Reason.ZeroSource:
+      return 'the source is 0.0.0.0, which only limited broadcasts may have';
+    case Reason.OwnSource:
+      return 'the source is an address of this host, and the packet came from outside';
+    case Reason.ReversePathStrict:
+      return `reverse path filter of ${device} (strict): the way back to the source is another interface, or none`;
+    case Reason.ReversePathLoose:
+      return `reverse path filter of ${device} (loose): there is no way back to the source`;
+    case Reason.ReversePathType:
+      return `the source is no unicast address by the tables (source check on ${device})`;
+    case Reason.LoopbackDestination:
+      return `loopback destination address on ${device}, where no loopback address belongs`;
+    case Reason.ZeroDestination:
+      return 'the destination is 0.0.0.0';
+    case Reason.UnroutableType:
+      return 'the matching route is neither local nor unicast';
+    case Reason.SourceNotLocal:
+      return 'the source is no address of this host, which cannot send from it (a packet passing through needs its ingress interface)';
+    case Reason.SourceScope:
+      return 'the source address must not leave its link';
+  }
+}
+
+function rejectName(route: SnapshotRoute): string {
+  if (route.nhBlackhole === true) return `a blackhole by its next hop object ${route.nhid}`;
+  return `of type ${route.type}`;
+}
+
+/** The sentence for an assumption, or null when the answer is exact. */
+export function doubtSentence(a: Answer, routing: Routing): string | null {
+  const entry = a.doubtRule === -1 ? null : routing.rules[a.doubtRule]!.rule;
+  const rule = entry === null ? 'a rule' : `rule ${formatRule(entry).replace(':\t', ': ')}`;
+  switch (a.doubt) {
+    case Doubt.None:
+      return null;
+    case Doubt.Mark:
+      return `${rule} selects by fwmark, which is not known of the packet; mark 0 is assumed`;
+    case Doubt.Uid:
+      return `${rule} selects by the sender's uid, which is not known of the packet; uid 0 is assumed`;
+    case Doubt.BoundDevice:
+      return `${rule} applies to a socket bound to that device, which is not known of the packet`;
+    case Doubt.IngressUnknown:
+      return `${rule} selects by the ingress interface, which is not known of the packet`;
+    case Doubt.PortsUnknown:
+      return `${rule} selects by protocol or port, which were not given`;
+    case Doubt.Selector:
+      return `${rule} has a selector that is not evaluated (${entry?.unsupported?.join(', ')}); it is taken not to match`;
+    case Doubt.TableUnknown:
+      return `${rule} looks into a table of which the text has no route`;
+    case Doubt.Group:
+      return `${rule} looks at interface groups, which are not known`;
+    case Doubt.Multipath:
+      return `one of the route's ${routing.routes[a.route]?.hops.length} next hops, chosen by the kernel's hash`;
+    case Doubt.ForwardingUnknown:
+      return 'whether this host forwards is not known; it is assumed';
+    case Doubt.InferredLocal:
+      return 'the tables given lack this local or broadcast route: it follows from another route that has the address as its preferred source';
+    case Doubt.Membership:
+      return 'whether this host is in the multicast group is not known; it is assumed';
+    case Doubt.Observed:
+      return 'the packet was seen leaving by another interface than the tables say: a bound socket, a mark or a raw sender';
+    case Doubt.MergedTables:
+      return 'depends on whether the tables local and main are still one, as they are until a first rule is added';
+    case Doubt.NexthopUnknown:
+      return `next hop object ${routing.routes[a.route]?.route.nhid ?? ''} of the route is not known`.replace(
+        '  ',
+        ' ',
+      );
+    case Doubt.SourceUnknown:
+      return 'the source is no address in the tables given: taken as forwarded, from an interface that is not known';
+    case Doubt.MulticastDevice:
+      return 'the sender chooses the device of a multicast or broadcast';
+  }
+}

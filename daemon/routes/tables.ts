@@ -1,0 +1,228 @@
+import { LpmTable, maskWord } from './lpm.ts';
+import type { LinkTable } from './links.ts';
+import type { SnapshotNextHop, SnapshotRoute } from './snapshot.ts';
+import { snapshotPrefix } from './words.ts';
+
+/** Bits of a TOS octet that an IPv4 route or `tos` rule compares: IPTOS_RT_MASK without the ECN bit. linux/in_route.h */
+export const IPTOS_RT_MASK = 0x1c;
+
+/** Routes whose lookup ends with an error: fib_props of net/ipv4/fib_semantics.c. */
+const REJECT_TYPES: ReadonlySet<string> = new Set(['blackhole', 'unreachable', 'prohibit']);
+
+/** A next hop and what may be sent by it. */
+export interface CompiledHop {
+  hop: SnapshotNextHop;
+  ifIndex: number;
+  /** False when dead, or without carrier where the interface ignores such routes. */
+  usable: boolean;
+}
+
+/** A route ready for lookups. */
+export interface CompiledRoute {
+  /** Number within the engine. */
+  index: number;
+  route: SnapshotRoute;
+  prefixLen: number;
+  /** The lookup ends here with an error. */
+  rejects: boolean;
+  /** The lookup in this table ends here, and the next rule is tried. */
+  throws: boolean;
+  tos: number;
+  metric: number;
+  /** Score of an IPv6 router preference: low 1, medium 2, high 3. net/ipv6/route.c IPV6_DECODE_PREF */
+  preference: number;
+  /** Source prefix of an IPv6 route; length 0 for none. */
+  fromWords: Int32Array;
+  fromLen: number;
+  hops: CompiledHop[];
+  /** Local only because the text of `ip route` has it as a preferred source. */
+  isInferred: boolean;
+}
+
+/** Makes a route ready. @throws RangeError for text that is no prefix */
+export function compileRoute(
+  route: SnapshotRoute,
+  index: number,
+  links: LinkTable,
+  ignoresLinkdown: (family: 4 | 6, ifIndex: number) => boolean,
+  isInferred: boolean,
+): CompiledRoute {
+  const from = route.from === null ? null : snapshotPrefix(route.from);
+  return {
+    index,
+    route,
+    prefixLen: snapshotPrefix(route.prefix).len,
+    rejects: REJECT_TYPES.has(route.type) || route.nhBlackhole === true,
+    throws: route.type === 'throw',
+    tos: route.tos,
+    metric: route.metric ?? 0,
+    preference: route.pref === 'high' ? 3 : route.pref === 'low' ? 1 : 2,
+    fromWords: from?.words ?? new Int32Array(4),
+    fromLen: from?.len ?? 0,
+    hops: route.nextHops.map((hop) => {
+      const ifIndex = hop.ifIndex !== 0 ? hop.ifIndex : hop.dev === null ? 0 : links.addName(hop.dev);
+      const ignored = hop.linkdown && ignoresLinkdown(route.family, ifIndex);
+      return { hop, ifIndex, usable: !hop.dead && !ignored };
+    }),
+    isInferred,
+  };
+}
+
+/** True when the first `len` bits are equal. */
+export function samePrefix(a: Int32Array, b: Int32Array, len: number): boolean {
+  for (let i = 0; i * 32 < len; i++) if (((a[i]! ^ b[i]!) & maskWord(len, i)) !== 0) return false;
+  return true;
+}
+
+/** One routing table of one family. */
+export class FibTable {
+  readonly id: number;
+  readonly family: 4 | 6;
+  /** Which next hop of the route that was found; -1 when the route has none (reject routes). */
+  hop = -1;
+  /** Routes in the table. */
+  size = 0;
+  readonly #lpm: LpmTable;
+  /** By the prefix's number: its routes in the order in which the kernel looks at them. */
+  readonly #leaves: CompiledRoute[][] = [];
+
+  constructor(id: number, family: 4 | 6) {
+    this.id = id;
+    this.family = family;
+    this.#lpm = new LpmTable(family === 4 ? 1 : 4);
+  }
+
+  /** Adds a route behind those that the kernel looks at first, and behind its equals. */
+  add(compiled: CompiledRoute): void {
+    const { words, len } = snapshotPrefix(compiled.route.prefix);
+    let leaf = this.#lpm.get(words, len);
+    if (leaf === -1) {
+      leaf = this.#leaves.length;
+      this.#leaves.push([]);
+      this.#lpm.insert(words, len, leaf);
+    }
+    const routes = this.#leaves[leaf]!;
+    let at = routes.length;
+    while (at > 0 && goesBefore(compiled, routes[at - 1]!)) at--;
+    routes.splice(at, 0, compiled);
+    this.size++;
+  }
+
+  /**
+   * The IPv4 lookup. net/ipv4/fib_trie.c fib_table_lookup
+   * @param oif next hops must go there; 0 for any
+   * @returns the route, with `hop` set; null for none. A route that throws is returned too.
+   */
+  find4(dst: Int32Array, tos: number, oif: number, maxLen: number): CompiledRoute | null {
+    for (
+      let leaf = this.#lpm.find(dst, maxLen);
+      leaf >= 0;
+      leaf = this.#lpm.find(dst, this.#lpm.matchedLen - 1)
+    ) {
+      const routes = this.#leaves[leaf]!;
+      for (let i = 0; i < routes.length; i++) {
+        const route = routes[i]!;
+        if (route.tos !== 0 && route.tos !== (tos & IPTOS_RT_MASK)) continue;
+        this.hop = -1;
+        if (route.rejects || route.throws || route.hops.length === 0) return route;
+        for (let n = 0; n < route.hops.length; n++) {
+          const hop = route.hops[n]!;
+          if (!hop.usable || (oif !== 0 && hop.ifIndex !== oif)) continue;
+          this.hop = n;
+          return route;
+        }
+      }
+    }
+    return null;
+  }
+
+  /**
+   * The IPv6 lookup. net/ipv6/route.c fib6_table_lookup, rt6_score_route; the neighbours' state is not known here.
+   * @param oif    prefers (or with `strict` demands) next hops there; 0 for any
+   * @param strict a destination that only means something on its link
+   */
+  find6(dst: Int32Array, src: Int32Array, oif: number, strict: boolean): CompiledRoute | null {
+    for (
+      let leaf = this.#lpm.find(dst, 128);
+      leaf >= 0;
+      leaf = this.#lpm.find(dst, this.#lpm.matchedLen - 1)
+    ) {
+      const routes = this.#leaves[leaf]!;
+      // Source-specific routes stand in front, longest source first; each source prefix is a node of its own. Where none
+      // of them has the source, the kernel goes on with a shorter destination, and passes over this one's routes without
+      // a source (fib6_node_lookup_1: "if (!sfn) goto backtrack").
+      let isEntered = routes[0]!.fromLen === 0;
+      for (let start = 0; start < routes.length; ) {
+        const first = routes[start]!;
+        let end = start + 1;
+        while (end < routes.length && sameSource(routes[end]!, first)) end++;
+        if (first.fromLen === 0 ? isEntered : samePrefix(src, first.fromWords, first.fromLen)) {
+          isEntered = true;
+          const found = this.#select6(routes, start, end, oif, strict);
+          if (found !== null) return found;
+        }
+        start = end;
+      }
+    }
+    return null;
+  }
+
+  /** find_rr_leaf: the best score among the lowest metric; when none of it can be used, among all the others. */
+  #select6(
+    routes: readonly CompiledRoute[],
+    start: number,
+    end: number,
+    oif: number,
+    strict: boolean,
+  ): CompiledRoute | null {
+    const lowest = routes[start]!.metric;
+    let best: CompiledRoute | null = null;
+    let bestScore = -1;
+    let bestHop = -1;
+    for (let i = start; i < end; i++) {
+      const route = routes[i]!;
+      if (best !== null && route.metric !== lowest && best.metric === lowest) break;
+      if (route.hops.length === 0 || route.rejects || route.throws) {
+        const score = scoreOf(route, oif === 0);
+        if (score > bestScore && !(strict && oif !== 0 && !route.rejects && !route.throws)) {
+          best = route;
+          bestScore = score;
+          bestHop = -1;
+        }
+        continue;
+      }
+      for (let n = 0; n < route.hops.length; n++) {
+        const hop = route.hops[n]!;
+        if (!hop.usable) continue;
+        const onDevice = oif === 0 || hop.ifIndex === oif;
+        if (strict && !onDevice) continue;
+        const score = scoreOf(route, onDevice);
+        if (score <= bestScore) continue;
+        best = route;
+        bestScore = score;
+        bestHop = n;
+      }
+    }
+    this.hop = bestHop;
+    return best;
+  }
+}
+
+function scoreOf(route: CompiledRoute, onDevice: boolean): number {
+  return (route.preference << 2) | (onDevice ? 2 : 0);
+}
+
+function sameSource(a: CompiledRoute, b: CompiledRoute): boolean {
+  return a.fromLen === b.fromLen && samePrefix(a.fromWords, b.fromWords, a.fromLen);
+}
+
+/** The kernel's order within one prefix: IPv4 by TOS down and metric up, IPv6 by source down and metric up. */
+function goesBefore(a: CompiledRoute, b: CompiledRoute): boolean {
+  if (a.route.family === 4) return a.tos !== b.tos ? a.tos > b.tos : a.metric < b.metric;
+  if (a.fromLen !== b.fromLen) return a.fromLen > b.fromLen;
+  if (!sameSource(a, b)) {
+    for (let i = 0; i < 4; i++)
+      if (a.fromWords[i] !== b.fromWords[i]) return a.fromWords[i]! < b.fromWords[i]!;
+  }
+  return a.metric < b.metric;
+}

@@ -1,0 +1,67 @@
+/** A snapshot file, or text of `ip`, that cannot be read. The message names file, line and word. */
+export class RouteTextError extends Error {
+  readonly code = 'ROUTE_TEXT';
+  /** From 1; 0 where the input has no lines (JSON). */
+  readonly line: number;
+  readonly word: string;
+
+  /** @param source name of the file, or what was given */
+  constructor(source: string, line: number, word: string, reason: string) {
+    super(`${source}${line > 0 ? ` line ${line}` : ''}: "${word}": ${reason}`);
+    this.name = 'RouteTextError';
+    this.line = line;
+    this.word = word;
+  }
+}
+
+/** The words of one line, taken one after the other. */
+export class WordReader {
+  readonly #words: readonly string[];
+  readonly #source: string;
+  readonly #line: number;
+  #at = 0;
+
+  constructor(source: string, line: number, text: string) {
+    this.#source = source;
+    this.#line = line;
+    this.#words = text.trim().split(/\s+/);
+  }
+
+  /** The next word, or null at the end of the line. It stays the next. */
+  peek(): string | null {
+    return this.#words[this.#at] ?? null;
+  }
+
+  /** Takes the next word. @param expected what it should be, for the error at the end of the line */
+  next(expected: string): string {
+    const word = this.#words[this.#at];
+    if (word === undefined)
+      throw new RouteTextError(
+        this.#source,
+        this.#line,
+        this.#words.at(-1) ?? '',
+        `${expected} should follow`,
+      );
+    this.#at++;
+    return word;
+  }
+
+  /** Takes the next word if it is `word`. */
+  skip(word: string): boolean {
+    if (this.#words[this.#at] !== word) return false;
+    this.#at++;
+    return true;
+  }
+
+  /** Takes the next word as the result of `parse`, which gives null for a word that it does not take. */
+  value<T>(expected: string, parse: (word: string) => T | null): T {
+    const word = this.next(expected);
+    const value = parse(word);
+    if (value === null) throw this.error(word, `should be ${expected}`);
+    return value;
+  }
+
+  error(word: string, reason: string): RouteTextError {
+    return new RouteTextError(this.#source, this.#line, word, reason);
+  }
+}

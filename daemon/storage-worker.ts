@@ -1,0 +1,58 @@
+import { type MessagePort, Worker } from 'node:worker_threads';
+import type { BatchPoolShared } from '../storage/batch-pool.ts';
+import type { RunInfo, StorageReply } from '../storage/messages.ts';
+import type { StorageThreadData } from '../storage/storage-thread.ts';
+import { sibling } from './sibling.ts';
+
+/** Trouble with the database that may pass (disk full, locked), and its end. */
+export type StorageTrouble = Extract<StorageReply, { type: 'error' | 'recovered' }>;
+
+/** The storage thread, running. */
+export interface StorageWorker {
+  /** The database is open. Rejects with the reason when it cannot be. */
+  ready: Promise<void>;
+  /** Everything is committed and the database closed. Rejects when storage failed for good. */
+  closed: Promise<{ flows: number; records: number }>;
+}
+
+/**
+ * Starts the storage thread for one capture thread.
+ * @param port    storage's end of the channel; transferred
+ * @param trouble called for each non-fatal StorageReply
+ */
+export function startStorage(
+  dbPath: string,
+  run: RunInfo,
+  pool: BatchPoolShared,
+  port: MessagePort,
+  trouble: (trouble: StorageTrouble) => void,
+): StorageWorker {
+  const workerData: StorageThreadData = { dbPath, run, inlets: [{ port, pool }] };
+  const worker = new Worker(sibling('../storage/storage-thread', import.meta.url), {
+    workerData,
+    transferList: [port],
+  });
+  const ready = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<{ flows: number; records: number }>();
+  const fail = (error: Error): void => {
+    ready.reject(error);
+    closed.reject(error);
+  };
+  worker.on('message', (reply: StorageReply) => {
+    if (reply.type === 'ready') ready.resolve();
+    else if (reply.type === 'closed') closed.resolve({ flows: reply.flows, records: reply.records });
+    else if (reply.type === 'error' && reply.fatal) {
+      fail(
+        new Error(
+          reply.lostRecords > 0 ? `${reply.message}; ${reply.lostRecords} records are lost` : reply.message,
+        ),
+      );
+    } else trouble(reply);
+  });
+  worker.on('error', fail);
+  worker.on('exit', (code) => fail(new Error(`the storage thread ended with ${code}`)));
+  // Whoever waits for one of the two must not be surprised by the other.
+  ready.promise.catch(() => {});
+  closed.promise.catch(() => {});
+  return { ready: ready.promise, closed: closed.promise };
+}

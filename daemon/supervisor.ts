@@ -1,0 +1,371 @@
+import type { CaptureInfo } from '../storage/messages.ts';
+import type { DaemonOptions } from './config.ts';
+import type { EngineReport } from './engine-messages.ts';
+import { EngineProcess } from './engine-process.ts';
+import type { EngineUser } from './engine-user.ts';
+import { IFF_UP } from './kernel/constants.ts';
+import type { Interface } from './kernel/interfaces.ts';
+import { openNetlinkFd } from './kernel/netlink-socket.ts';
+import type { Logger } from './logger.ts';
+import type { FoundNetns } from './netns/discovery.ts';
+import { matchesGlob } from './netns/glob.ts';
+import { LinkWatcher } from './netns/link-watcher.ts';
+import { NetnsWatcher } from './netns/watcher.ts';
+import { CaptureOpener } from './open-capture.ts';
+import { ROUTE_GROUPS } from './routes/mirror.ts';
+
+/** Looks anyway this often for what has to be opened: retries, and notifications that were lost. */
+const RECONCILE_MS = 500;
+/** Wait before something that failed is tried again: doubled each time, from the first to the second. */
+const CAPTURE_RETRY_MS: readonly [number, number] = [500, 10_000];
+const ENGINE_RETRY_MS: readonly [number, number] = [100, 10_000];
+/** An engine that lived this long is healthy: its next end is retried as a first one. */
+const ENGINE_HEALTHY_MS = 60_000;
+/** Patience with an engine that was asked to drain. */
+const DRAIN_MS = 30_000;
+/** Captures that one engine can number; then it is replaced by a new one. See MAX_CAPTURES in flow/table.ts. */
+const CAPTURES_PER_ENGINE = 65_000;
+
+interface Capture {
+  readonly info: CaptureInfo;
+  readonly key: string;
+  readonly ringMib: number;
+}
+
+interface Retry {
+  atMs: number;
+  delayMs: number;
+  reason: string;
+}
+
+/**
+ * The privileged process: decides what is captured, opens it, and hands it to the engine. It parses no packet; the only
+ * input from outside that it reads are the kernel's lists and the engine's validated reports.
+ */
+export class Supervisor {
+  readonly #options: DaemonOptions;
+  readonly #user: EngineUser;
+  readonly #engineEntry: URL;
+  readonly #log: Logger;
+  readonly #netns: NetnsWatcher;
+  readonly #links = new Map<string, LinkWatcher>();
+  readonly #captures = new Map<number, Capture>();
+  readonly #byKey = new Map<string, Capture>();
+  readonly #retries = new Map<string, Retry>();
+  readonly #opener: CaptureOpener;
+  readonly #timer: NodeJS.Timeout;
+  #engine: EngineProcess | null = null;
+  #engineStartedMs = 0;
+  #engineDelayMs = ENGINE_RETRY_MS[0];
+  #engineTimer: NodeJS.Timeout | null = null;
+  #drainTimer: NodeJS.Timeout | null = null;
+  #wasReady = false;
+  /** This engine takes captures: a ring that is open before has nobody to read it. */
+  #engineReady = false;
+  #nextIndex = 0;
+  #scanError = '';
+  /** The engine was asked to end so that another takes its place. */
+  #renewing = false;
+  #stopping = false;
+  #exitCode = 0;
+  readonly #done = Promise.withResolvers<number>();
+
+  /**
+   * Nothing is opened before `run`.
+   * @throws PcapError when the filter is wrong
+   */
+  constructor(options: DaemonOptions, user: EngineUser, engineEntry: URL, log: Logger) {
+    this.#options = options;
+    this.#user = user;
+    this.#engineEntry = engineEntry;
+    this.#log = log;
+    this.#opener = new CaptureOpener(options);
+    this.#netns = new NetnsWatcher(options.netns, {
+      changed: (added, removed) => this.#netnsChanged(added, removed),
+      error: (error) => this.#scanFailed(error),
+    });
+    this.#timer = setInterval(() => this.#reconcile(), RECONCILE_MS);
+  }
+
+  /** Captures until it is stopped. @returns exit status */
+  run(): Promise<number> {
+    this.#netns.scan();
+    for (const selector of this.#options.netns) {
+      if (
+        selector !== 'any' &&
+        ![...this.#links.values()].some(({ netns }) => matchesSelector(netns, selector))
+      )
+        this.#log.warn({ event: 'netns-missing', selector }, `no namespace ${selector} yet`);
+    }
+    this.#startEngine();
+    return this.#done.promise;
+  }
+
+  /** The first call drains and ends; the second ends at once. */
+  stop(reason: string): void {
+    if (this.#stopping) {
+      this.#log.warn({ event: 'killed', reason }, 'second signal: ending at once');
+      this.#exitCode = 1;
+      this.#engine?.kill();
+      this.#finish();
+      return;
+    }
+    this.#stopping = true;
+    this.#log.info({ event: 'stopping', reason }, 'draining');
+    this.#netns.close();
+    clearInterval(this.#timer);
+    for (const id of [...this.#links.keys()]) this.#closeLinks(id);
+    if (this.#engine === null) {
+      this.#finish();
+      return;
+    }
+    this.#engine.shutdown();
+    this.#drainTimer = setTimeout(() => {
+      this.#log.error({ event: 'drain-timeout' }, `the engine did not drain within ${DRAIN_MS / 1000} s`);
+      this.#exitCode = 1;
+      this.#engine?.kill();
+    }, DRAIN_MS);
+  }
+
+  #finish(): void {
+    this.#netns.close();
+    clearInterval(this.#timer);
+    if (this.#engineTimer !== null) clearTimeout(this.#engineTimer);
+    if (this.#drainTimer !== null) clearTimeout(this.#drainTimer);
+    for (const id of [...this.#links.keys()]) this.#closeLinks(id);
+    this.#log.info({ event: 'stopped', status: this.#exitCode }, 'stopped');
+    this.#done.resolve(this.#exitCode);
+  }
+
+  // -- the engine --
+
+  #startEngine(): void {
+    this.#engineTimer = null;
+    this.#captures.clear();
+    this.#byKey.clear();
+    this.#retries.clear();
+    this.#nextIndex = 0;
+    this.#engineReady = false;
+    this.#renewing = false;
+    this.#engineStartedMs = performance.now();
+    const { db, backend, maxFlows, timeouts, activeTimeoutSec, logLevel } = this.#options;
+    this.#engine = new EngineProcess(this.#engineEntry, this.#user, backend, {
+      report: (report) => this.#report(report),
+      misbehaved: (error) =>
+        this.#log.error({ event: 'engine-misbehaved', err: error }, `engine killed: ${error.message}`),
+      exit: (code, signal) => this.#engineExited(code, signal),
+    });
+    this.#log.info(
+      { event: 'engine-started', enginePid: this.#engine.pid, user: this.#user.name },
+      'engine started',
+    );
+    this.#engine.send(
+      { type: 'start', config: { db, backend, maxFlows, timeouts, activeTimeoutSec, logLevel } },
+      null,
+      null,
+    );
+    for (const links of this.#links.values()) this.#sendNetns(links);
+  }
+
+  #engineExited(code: number | null, signal: string | null): void {
+    this.#engine = null;
+    const failed = code !== 0;
+    const fields = { code, signal };
+    if (this.#stopping) {
+      if (failed) {
+        this.#exitCode = 1;
+        this.#log.error({ event: 'engine-exited', ...fields }, 'the engine failed while it drained');
+      }
+      this.#finish();
+      return;
+    }
+    if (!this.#wasReady) {
+      // It never worked, so trying again would only repeat its own message: a database that cannot be opened, …
+      this.#log.fatal({ event: 'engine-exited', ...fields }, 'the engine cannot start; its reason is above');
+      this.#exitCode = 1;
+      this.#stopping = true;
+      this.#finish();
+      return;
+    }
+    if (performance.now() - this.#engineStartedMs > ENGINE_HEALTHY_MS)
+      this.#engineDelayMs = ENGINE_RETRY_MS[0];
+    const delayMs = failed ? this.#engineDelayMs : 0;
+    if (failed) this.#engineDelayMs = Math.min(this.#engineDelayMs * 2, ENGINE_RETRY_MS[1]);
+    this.#log.error(
+      { event: 'engine-exited', ...fields, restartMs: delayMs },
+      'engine ended; starting it again',
+    );
+    this.#engineTimer = setTimeout(() => this.#startEngine(), delayMs);
+  }
+
+  #report(report: EngineReport): void {
+    if (report.type === 'ready') {
+      this.#wasReady = true;
+      this.#engineReady = true;
+      this.#log.info({ event: 'ready' }, 'capturing');
+      this.#reconcile();
+      return;
+    }
+    // Unknown: its namespace was removed meanwhile.
+    const capture = this.#captures.get(report.captureIndex);
+    if (capture === undefined) return;
+    const { netns, interface: name } = capture.info;
+    const fields = { netns, interface: name, captureIndex: report.captureIndex };
+    if (report.type === 'opened') {
+      this.#retries.delete(capture.key);
+      this.#log.info(
+        { event: 'capture-opened', ...fields, ringMib: capture.ringMib },
+        `capturing ${name} in ${netns}`,
+      );
+      return;
+    }
+    this.#forget(capture);
+    const event = report.type === 'failed' ? 'capture-failed' : 'capture-ended';
+    this.#later(capture.key, event, fields, report.reason);
+  }
+
+  // -- namespaces --
+
+  #scanFailed(error: Error): void {
+    // It is tried twice a second; once is enough to be told.
+    if (this.#scanError !== error.message)
+      this.#log.error({ event: 'netns-scan-failed', err: error }, error.message);
+    this.#scanError = error.message;
+  }
+
+  #netnsChanged(added: FoundNetns[], removed: FoundNetns[]): void {
+    for (const netns of removed) {
+      this.#log.info(
+        { event: 'netns-removed', netns: netns.name, netnsId: netns.id },
+        `namespace ${netns.name} is gone`,
+      );
+      this.#engine?.dropNetns(netns.id);
+      this.#engine?.send({ type: 'remove-netns', netnsId: netns.id }, null, null);
+      this.#closeLinks(netns.id);
+    }
+    for (const netns of added) this.#openLinks(netns);
+    this.#reconcile();
+  }
+
+  #openLinks(netns: FoundNetns): void {
+    const fields = { netns: netns.name, netnsId: netns.id };
+    try {
+      const links = new LinkWatcher(netns, {
+        changed: () => this.#reconcile(),
+        error: (error) =>
+          this.#log.error({ event: 'link-scan-failed', ...fields, err: error }, error.message),
+      });
+      this.#links.set(netns.id, links);
+      this.#log.info({ event: 'netns-added', ...fields }, `namespace ${netns.name}`);
+      this.#sendNetns(links);
+    } catch (error) {
+      this.#log.error({ event: 'netns-failed', ...fields, err: error }, (error as Error).message);
+    }
+  }
+
+  #closeLinks(netnsId: string): void {
+    this.#links.get(netnsId)?.close();
+    this.#links.delete(netnsId);
+    for (const capture of [...this.#captures.values()])
+      if (capture.info.netnsId === netnsId) this.#forget(capture);
+  }
+
+  #sendNetns(links: LinkWatcher): void {
+    if (this.#engine === null) return;
+    const { name, id } = links.netns;
+    try {
+      const fd = openNetlinkFd(links.handle, { groups: ROUTE_GROUPS });
+      this.#engine.send({ type: 'netns', netns: name, netnsId: id }, fd, id);
+    } catch (error) {
+      this.#log.error({ event: 'routes-failed', netns: name, err: error }, (error as Error).message);
+    }
+  }
+
+  // -- captures --
+
+  /** Opens what is wanted and not open, closes what is open and gone. */
+  #reconcile(): void {
+    if (this.#engine === null || !this.#engineReady || this.#renewing || this.#stopping) return;
+    const present = new Set<string>();
+    for (const links of this.#links.values()) {
+      const { id } = links.netns;
+      for (const capture of [...this.#captures.values()]) {
+        if (capture.info.netnsId !== id) continue;
+        const link = links.links.get(capture.info.ifIndex ?? -1);
+        // A renamed interface is another one to the user.
+        if (link?.name !== capture.info.interface) this.#remove(capture, 'interface removed');
+      }
+      for (const link of links.links.values()) {
+        const key = `${id}/${link.ifIndex}`;
+        present.add(key);
+        if (this.#byKey.has(key) || !this.#isWanted(link)) continue;
+        const retry = this.#retries.get(key);
+        if (retry === undefined || performance.now() >= retry.atMs) this.#open(links, link, key);
+      }
+    }
+    for (const key of this.#retries.keys()) if (!present.has(key)) this.#retries.delete(key);
+  }
+
+  #isWanted(link: Interface): boolean {
+    // libpcap refuses an interface that is down; a ring waits for it to come up.
+    if (this.#options.backend === 'libpcap' && (link.flags & IFF_UP) === 0) return false;
+    return this.#options.interfaces.some((glob) => matchesGlob(link.name, glob));
+  }
+
+  #open(links: LinkWatcher, link: Interface, key: string): void {
+    if (this.#engine === null || this.#renewing) return;
+    if (this.#nextIndex >= CAPTURES_PER_ENGINE) {
+      this.#log.warn({ event: 'engine-renewed' }, 'capture numbers are used up; the engine is replaced');
+      this.#renewing = true;
+      this.#engine.shutdown();
+      return;
+    }
+    const usedMib = [...this.#captures.values()].reduce((sum, capture) => sum + capture.ringMib, 0);
+    try {
+      const { info, command, fd, ringMib } = this.#opener.open(links, link, this.#nextIndex, usedMib);
+      const capture = { info, key, ringMib };
+      this.#nextIndex++;
+      this.#captures.set(info.index, capture);
+      this.#byKey.set(key, capture);
+      this.#engine.send(command, fd, info.netnsId);
+    } catch (error) {
+      const fields = { netns: links.netns.name, interface: link.name };
+      this.#later(key, 'capture-failed', fields, (error as Error).message);
+    }
+  }
+
+  #remove(capture: Capture, reason: string): void {
+    this.#engine?.send({ type: 'remove-capture', captureIndex: capture.info.index, reason }, null, null);
+    this.#forget(capture);
+    this.#log.info(
+      { event: 'capture-ended', netns: capture.info.netns, interface: capture.info.interface, reason },
+      `${capture.info.interface} in ${capture.info.netns}: ${reason}`,
+    );
+  }
+
+  #forget(capture: Capture): void {
+    this.#captures.delete(capture.info.index);
+    if (this.#byKey.get(capture.key) === capture) this.#byKey.delete(capture.key);
+  }
+
+  /** Tells why a capture is not, and when it is tried again; the same reason is told once and then at debug only. */
+  #later(
+    key: string,
+    event: string,
+    fields: { netns: string | null; interface: string | null },
+    reason: string,
+  ): void {
+    const before = this.#retries.get(key);
+    const delayMs = Math.min(
+      before === undefined ? CAPTURE_RETRY_MS[0] : before.delayMs * 2,
+      CAPTURE_RETRY_MS[1],
+    );
+    this.#retries.set(key, { delayMs, atMs: performance.now() + delayMs, reason });
+    const level = before?.reason === reason ? 'debug' : 'warn';
+    this.#log[level]({ event, ...fields, reason }, `${fields.interface} in ${fields.netns}: ${reason}`);
+  }
+}
+
+function matchesSelector(netns: FoundNetns, selector: string): boolean {
+  return netns.name === selector || matchesGlob(netns.name, selector);
+}

@@ -1,0 +1,37 @@
+import { decodeIPv6Extensions } from './ipv6-ext.ts';
+import { IpProto, type PacketFields } from './packet-fields.ts';
+import { Status } from './status.ts';
+
+/** Octets of the fixed header. RFC 8200 §3. */
+export const IPV6_HEADER_LEN = 40;
+
+/**
+ * Decodes the IPv6 header at `off` and its extension chain into `f`. RFC 8200 §3, §4. Allocates nothing.
+ *
+ * A payload length of 0 is a jumbogram (RFC 2675) or segmentation offload: the payload then ends where the frame does,
+ * while `ipLen` stays 40 as the header says. Neither is ever fragmented, so before a fragment header 0 means 0. A chain that is cut or broken leaves the packet decoded, as its addresses
+ * are; `l4Status` says why there is no transport offset, and `ipProto` is the last next-header value that was readable.
+ * @param end first octet past the captured bytes; off <= end <= view.byteLength
+ * @returns Ok, or why it stopped; unless Ok, `f` is untouched
+ */
+export function decodeIPv6(view: DataView, off: number, end: number, f: PacketFields): Status {
+  if (end - off < IPV6_HEADER_LEN) return Status.Truncated;
+  const word = view.getUint16(off);
+  if (word >>> 12 !== 6) return Status.Malformed;
+  const payloadLen = view.getUint16(off + 4);
+  f.ipVersion = 6;
+  f.l3Off = off;
+  f.ipLen = IPV6_HEADER_LEN + payloadLen;
+  f.tos = (word >>> 4) & 0xff;
+  f.ipProto = view.getUint8(off + 6);
+  f.ttl = view.getUint8(off + 7);
+  f.srcOff = off + 8;
+  f.dstOff = off + 24;
+  f.l3HeaderLen = IPV6_HEADER_LEN;
+  const isOpenEnded = payloadLen === 0 && f.ipProto !== IpProto.FRAGMENT && f.ipProto !== IpProto.NONE;
+  f.ipWireEnd = isOpenEnded ? f.wireEnd : Math.min(off + f.ipLen, f.wireEnd);
+  f.l4Off = off + IPV6_HEADER_LEN;
+  f.l4End = Math.max(f.l4Off, Math.min(end, f.ipWireEnd));
+  decodeIPv6Extensions(view, f);
+  return Status.Ok;
+}

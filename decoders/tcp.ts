@@ -1,0 +1,42 @@
+import type { PacketFields } from './packet-fields.ts';
+import { Status } from './status.ts';
+import { PORTS_LEN, readPorts, shortHeader } from './transport.ts';
+
+/** Octets; data offset 5. RFC 9293 §3.1. */
+export const TCP_HEADER_MIN = 20;
+/** Octets up to and with the flags. */
+const TCP_FLAGS_END = 14;
+
+/**
+ * Decodes the TCP header at `off`. RFC 9293 §3.1. Allocates nothing.
+ *
+ * The ports are set whenever their four octets are there, the flags when octet 13 is there and the data offset is at
+ * least 5, even if the rest of the header is cut; everything else only with Ok. Options may be cut by the snaplen.
+ * @param end     one past the last captured octet of the IP payload; off <= end
+ * @param wireEnd one past the last octet of the IP payload on the wire; end <= wireEnd
+ * @returns Ok; Truncated when the snaplen cut the header; Malformed when it does not fit the IP length or its own
+ */
+export function decodeTcp(
+  view: DataView,
+  off: number,
+  end: number,
+  wireEnd: number,
+  f: PacketFields,
+): Status {
+  const available = end - off;
+  if (available < PORTS_LEN) return shortHeader(end, wireEnd);
+  readPorts(view, off, f);
+  if (available < TCP_FLAGS_END) return shortHeader(end, wireEnd);
+  const headerLen = (view.getUint8(off + 12) >>> 4) << 2;
+  if (headerLen < TCP_HEADER_MIN) return Status.Malformed;
+  f.tcpFlags = view.getUint8(off + 13);
+  if (available < TCP_HEADER_MIN) return shortHeader(end, wireEnd);
+  if (headerLen > wireEnd - off) return Status.Malformed;
+  f.tcpSeq = view.getInt32(off + 4);
+  f.tcpAck = view.getInt32(off + 8);
+  f.tcpWindow = view.getUint16(off + 14);
+  f.tcpHeaderLen = headerLen;
+  f.payloadLen = wireEnd - off - headerLen;
+  if (headerLen < available) f.payloadOff = off + headerLen;
+  return Status.Ok;
+}

@@ -1,0 +1,115 @@
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+import { StorageError, toStorageError } from './errors.ts';
+import { migrate, SCHEMA_VERSION, schemaVersion } from './schema.ts';
+
+/** A connection; what it is good for says the function that opened it. */
+export type FlowDatabase = Database.Database;
+
+/** Owner writes, group reads, others nothing: flows say who talked to whom. */
+const FILE_MODE = 0o640;
+
+/** Another process's transaction takes milliseconds; a checkpoint of a large log on a slow disk can take seconds. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+/** Page cache of a writer, in KiB: the upper levels of all indexes of some million flows. */
+const CACHE_KIB = 65_536;
+
+/**
+ * Pages of the write-ahead log before it is folded into the database. The inner pages of the indexes are in the log once
+ * for each transaction, and are folded in once: with 8 times SQLite's default, inserting was a fifth faster.
+ */
+const WAL_PAGES = 8192;
+
+/** SQLite's lock for a change of journal mode is not covered by the busy timeout: tried so often, so long apart. */
+const WAL_ATTEMPTS = 50;
+const WAL_PAUSE_MS = 20;
+
+/**
+ * Opens a database for writing, creates the file when there is none (mode 0640 less the umask; its -wal and -shm take the
+ * same), and brings its schema up to date. WAL, so that readers and other writers go on; synchronous NORMAL, so that a
+ * commit survives the death of the process, and a power cut costs at most the last commits but never the database
+ * (https://sqlite.org/pragma.html#pragma_synchronous).
+ * @throws StorageError; the folder must exist
+ */
+export function openForWriting(path: string): FlowDatabase {
+  const folder = dirname(path);
+  if (!existsSync(folder)) throw new StorageError('open', path, 'ENOENT', `there is no folder ${folder}`);
+  return open('open', path, () => {
+    closeSync(openSync(path, 'a', FILE_MODE));
+    const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+    return initialised(db, () => {
+      schemaVersion(db); // refuses a foreign file before anything in it changes
+      useWal(db);
+      db.pragma('synchronous = NORMAL');
+      db.pragma(`cache_size = -${CACHE_KIB}`);
+      db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
+      db.pragma('temp_store = MEMORY');
+      db.pragma('foreign_keys = OFF'); // the writer is the only one who makes ids
+      migrate(db);
+    });
+  });
+}
+
+/**
+ * Opens a database read-only, also while others write to it.
+ * @throws StorageError: NSTAP_MISSING when there is no such file, NSTAP_OLDER when it has to be written to once first
+ */
+export function openForReading(path: string): FlowDatabase {
+  if (!existsSync(path))
+    throw new StorageError(
+      'open',
+      path,
+      'NSTAP_MISSING',
+      'there is no such database; run `nstap daemon` or `nstap replay FILE`, or name another with --db',
+    );
+  return open('open', path, () => {
+    if (statSync(path).isDirectory()) throw new StorageError('open', path, 'EISDIR', 'it is a folder');
+    const db = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
+    return initialised(db, () => {
+      const version = schemaVersion(db);
+      if (version < SCHEMA_VERSION)
+        throw new StorageError(
+          'open',
+          path,
+          'NSTAP_OLDER',
+          version === 0
+            ? 'it is empty; run `nstap daemon` or `nstap replay FILE`, or name another with --db'
+            : `schema version ${version} of an older nstap; a run of \`nstap daemon\` or \`nstap replay\` brings it up to date`,
+        );
+    });
+  });
+}
+
+function open(operation: string, path: string, work: () => FlowDatabase): FlowDatabase {
+  try {
+    return work();
+  } catch (error) {
+    throw toStorageError(operation, path, error);
+  }
+}
+
+function initialised(db: FlowDatabase, work: () => void): FlowDatabase {
+  try {
+    work();
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function useWal(db: FlowDatabase): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      db.pragma('journal_mode = WAL');
+      return;
+    } catch (error) {
+      const isBusy = (error as { code?: unknown }).code === 'SQLITE_BUSY';
+      if (!isBusy || attempt === WAL_ATTEMPTS) throw error;
+      Atomics.wait(pause, 0, 0, WAL_PAUSE_MS);
+    }
+  }
+}

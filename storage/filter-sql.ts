@@ -1,0 +1,183 @@
+import type { Comparator, FilterNode, FlowQuantity, Side } from './filter-ast.ts';
+import { CONN_STATES } from './flow-batch.ts';
+import type { SqlValue } from './flow-columns.ts';
+import { clampNs } from './time.ts';
+
+/** A condition on `flows` (under the alias `f`) and its parameters in order. */
+export interface SqlCondition {
+  sql: string;
+  params: SqlValue[];
+}
+
+/** SQL of the quantities; nanoseconds for `duration`. */
+export const QUANTITY_SQL: Readonly<Record<FlowQuantity, string>> = {
+  bytes: '(f.bytes_fwd + f.bytes_rev)',
+  packets: '(f.packets_fwd + f.packets_rev)',
+  duration: '(f.end_ns - f.start_ns)',
+  retransmits: '(f.retransmits_fwd + f.retransmits_rev)',
+};
+
+/** Protocols whose port columns hold type and code. */
+const ICMP_NUMBERS = '(1, 58)';
+
+/** SQL's own spelling: the comparators are written into statements, so only these ever are. */
+const COMPARATOR_SQL: Readonly<Record<Comparator, string>> = {
+  '=': '=',
+  '!=': '<>',
+  '>': '>',
+  '>=': '>=',
+  '<': '<',
+  '<=': '<=',
+};
+
+/** Column of `route_decisions` for each field; see the decision object. */
+const ROUTE_COLUMN = {
+  type: 'type',
+  verdict: 'verdict',
+  table: 'table_name',
+  prefix: 'prefix',
+  gateway: 'gateway',
+  dev: 'dev',
+  observed: 'observed',
+  stage: 'stage',
+  confidence: 'confidence',
+} as const;
+
+/**
+ * The filter as an SQL condition. Values are parameters, never part of the text. It is made so that SQLite can answer
+ * hosts, nets, ports and namespaces from their indexes: one equality or range per column, "either end" as OR.
+ */
+export function filterToSql(node: FilterNode): SqlCondition {
+  switch (node.kind) {
+    case 'and':
+    case 'or':
+      return join(node.nodes.map(filterToSql), node.kind === 'and' ? ' AND ' : ' OR ');
+    case 'not': {
+      const { sql, params } = filterToSql(node.node);
+      // A condition on NULL is neither true nor false in SQL; for people "not port 80" is true of a flow without ports.
+      return { sql: `(${sql}) IS NOT TRUE`, params };
+    }
+    case 'host':
+      return sides(node.side, (end) =>
+        oneOf(
+          `f.${end}`,
+          node.addresses.map(({ bytes }) => Buffer.from(bytes)),
+        ),
+      );
+    case 'net':
+      return join(
+        node.nets.map((net) => sides(node.side, (end) => inNet(end, net.bytes, net.prefixLen))),
+        ' OR ',
+      );
+    case 'port':
+      return portCondition(node.side, node.comparator, node.values);
+    case 'proto':
+      return oneOf('f.proto', node.numbers);
+    case 'ipVersion':
+      return { sql: 'f.ip_version = ?', params: [node.version] };
+    case 'netns':
+    case 'interface': {
+      const names = oneOf(node.kind, node.names);
+      return { ...names, sql: `f.capture_id IN (SELECT capture_id FROM captures WHERE ${names.sql})` };
+    }
+    case 'experiment': {
+      const names = oneOf('name', node.names);
+      return {
+        ...names,
+        sql: `f.experiment_id IN (SELECT experiment_id FROM experiments WHERE ${names.sql})`,
+      };
+    }
+    case 'vlan':
+      if (node.ids === null) return { sql: 'f.vlan_outer IS NOT NULL', params: [] };
+      return join([oneOf('f.vlan_outer', node.ids), oneOf('f.vlan_inner', node.ids)], ' OR ');
+    case 'state':
+      return oneOf(
+        'f.conn_state',
+        node.states.map((name) => CONN_STATES.indexOf(name as 'SF')),
+      );
+    case 'flags':
+      return { sql: '((f.tcp_flags_fwd | f.tcp_flags_rev) & ?) = ?', params: [node.mask, node.mask] };
+    case 'quantity':
+      return {
+        sql: `${QUANTITY_SQL[node.field]} ${COMPARATOR_SQL[node.comparator]} ?`,
+        params: [clampNs(node.value)],
+      };
+    case 'route':
+      return routeCondition(oneOf(ROUTE_COLUMN[node.field], node.values));
+    case 'routeRule':
+      return routeCondition(oneOf('rule', node.values));
+  }
+}
+
+/** True when an index finds the flows of this filter, so that no walk over all of them is needed. */
+export function hasIndex(node: FilterNode): boolean {
+  switch (node.kind) {
+    case 'and':
+      return node.nodes.some(hasIndex);
+    case 'or':
+      return node.nodes.every(hasIndex);
+    case 'port':
+      return node.comparator === '=';
+    default:
+      return ['host', 'net', 'netns', 'interface'].includes(node.kind);
+  }
+}
+
+/** Conditions joined by ` AND ` or ` OR `, in parentheses. */
+export function join(conditions: SqlCondition[], operator: ' AND ' | ' OR '): SqlCondition {
+  return {
+    sql: `(${conditions.map(({ sql }) => sql).join(operator)})`,
+    params: conditions.flatMap(({ params }) => params),
+  };
+}
+
+function oneOf(column: string, values: SqlValue[]): SqlCondition {
+  return values.length === 1
+    ? { sql: `${column} = ?`, params: values }
+    : { sql: `${column} IN (${values.map(() => '?').join(', ')})`, params: values };
+}
+
+function sides(side: Side, condition: (end: 'src' | 'dst') => SqlCondition): SqlCondition {
+  return side === 'any' ? join([condition('src'), condition('dst')], ' OR ') : condition(side);
+}
+
+/** A net is a range of BLOBs; an IPv6 address can lie between two IPv4 ones, so the length is compared as well. */
+function inNet(end: 'src' | 'dst', bytes: Uint8Array, prefixLen: number): SqlCondition {
+  const first = Buffer.from(bytes);
+  const last = Buffer.from(bytes);
+  for (let bit = prefixLen; bit < bytes.length * 8; bit++) {
+    const mask = 0x80 >> (bit & 7);
+    first[bit >> 3]! &= ~mask;
+    last[bit >> 3]! |= mask;
+  }
+  return {
+    sql: `(f.${end} BETWEEN ? AND ? AND length(f.${end}) = ${bytes.length})`,
+    params: [first, last],
+  };
+}
+
+function portCondition(side: Side, comparator: Comparator, values: number[]): SqlCondition {
+  if (comparator === '!=') {
+    const equal = sides(side, (end) => oneOf(`f.${end}_port`, values));
+    return {
+      sql: `(NOT ${equal.sql} AND f.proto NOT IN ${ICMP_NUMBERS} AND f.src_port IS NOT NULL)`,
+      params: equal.params,
+    };
+  }
+  // The protocol is compared beside each port: SQLite takes an OR within an AND within an OR from no index.
+  return sides(side, (end) => {
+    const { sql, params } =
+      comparator === '='
+        ? oneOf(`f.${end}_port`, values)
+        : { sql: `f.${end}_port ${COMPARATOR_SQL[comparator]} ?`, params: values.slice(0, 1) };
+    return { sql: `(${sql} AND f.proto NOT IN ${ICMP_NUMBERS})`, params };
+  });
+}
+
+function routeCondition({ sql, params }: SqlCondition): SqlCondition {
+  const decisions = `(SELECT decision_id FROM route_decisions WHERE ${sql})`;
+  return {
+    sql: `(f.route_fwd IN ${decisions} OR f.route_rev IN ${decisions})`,
+    params: [...params, ...params],
+  };
+}

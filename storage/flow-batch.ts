@@ -1,0 +1,175 @@
+/**
+ * The columnar layout in which flow records cross from a capture thread to the storage thread: one SharedArrayBuffer a
+ * batch, one typed array a column, no object per flow. This file owns the units; whoever writes or reads a flow record
+ * goes by the comments here.
+ */
+
+/** Why a flow record ended, by code; `active` is a record whose flow still lived when it was written. */
+export const EndReasonCode = { active: 0, fin: 1, rst: 2, idle: 3, evicted: 4, shutdown: 5, eof: 6 } as const;
+export type EndReason = keyof typeof EndReasonCode;
+
+/** The names by code. */
+export const END_REASONS = Object.keys(EndReasonCode) as EndReason[];
+
+/** Zeek conn_state by code; code 0 is "does not apply". */
+export const CONN_STATES = [
+  null,
+  'S0',
+  'S1',
+  'SF',
+  'REJ',
+  'S2',
+  'S3',
+  'RSTO',
+  'RSTR',
+  'RSTOS0',
+  'RSTRH',
+  'SH',
+  'SHR',
+  'OTH',
+] as const;
+
+/** Octets kept of a flow's history string. */
+export const HISTORY_MAX = 24;
+/** Column value for "not seen" in 8-bit columns (ttl, dscp). */
+export const NONE_U8 = 255;
+
+const COLUMNS = {
+  /** Number of the flow within its capture thread, from 0; storage maps it to a `flow_id`. Double, integral. */
+  flowSeq: ['f64', 1],
+  /** Times: whole seconds since the epoch (integral double, may pass 2^32) and nanoseconds in the second. */
+  startSec: ['f64', 1],
+  endSec: ['f64', 1],
+  /** Counters are cumulative over the flow's whole life, so a later record of the same flow replaces the earlier one. */
+  packetsFwd: ['f64', 1],
+  packetsRev: ['f64', 1],
+  bytesFwd: ['f64', 1],
+  bytesRev: ['f64', 1],
+  ipBytesFwd: ['f64', 1],
+  ipBytesRev: ['f64', 1],
+  payloadBytesFwd: ['f64', 1],
+  payloadBytesRev: ['f64', 1],
+  /** Nanoseconds from SYN to the ACK of the SYN-ACK; -1 when not measured. */
+  rttNs: ['f64', 1],
+  startNsec: ['u32', 1],
+  endNsec: ['u32', 1],
+  retransmitsFwd: ['u32', 1],
+  retransmitsRev: ['u32', 1],
+  outOfOrderFwd: ['u32', 1],
+  outOfOrderRev: ['u32', 1],
+  zeroWindowsFwd: ['u32', 1],
+  zeroWindowsRev: ['u32', 1],
+  /** Index into the writer's decision list (sent beside the batches), or -1: no packet in that direction. */
+  routeFwd: ['i32', 1],
+  routeRev: ['i32', 1],
+  /** Index into the writer's capture list. */
+  captureIndex: ['u32', 1],
+  /** Originator's and responder's port; ICMP: type and code as Zeek. `hasPorts` 0: the protocol has none. */
+  srcPort: ['u16', 1],
+  dstPort: ['u16', 1],
+  vlanOuter: ['u16', 1],
+  vlanInner: ['u16', 1],
+  /** 1: first record of this flow (insert); 0: a later one (update in place). */
+  isNew: ['u8', 1],
+  ipVersion: ['u8', 1],
+  proto: ['u8', 1],
+  hasPorts: ['u8', 1],
+  /** 0, 1 or 2 of the two VLAN columns are set. */
+  vlanCount: ['u8', 1],
+  tcpFlagsFwd: ['u8', 1],
+  tcpFlagsRev: ['u8', 1],
+  connState: ['u8', 1],
+  endReason: ['u8', 1],
+  /** Smallest and largest TTL or hop limit, and the DSCP of the first packet; NONE_U8 for a direction without packets. */
+  ttlMinFwd: ['u8', 1],
+  ttlMaxFwd: ['u8', 1],
+  ttlMinRev: ['u8', 1],
+  ttlMaxRev: ['u8', 1],
+  dscpFwd: ['u8', 1],
+  dscpRev: ['u8', 1],
+  /** 1 when both MAC columns hold an address (of the originator's first packet, or turned from the responder's). */
+  hasMac: ['u8', 1],
+  historyLen: ['u8', 1],
+  /** Network order; IPv4 in the first four octets, the rest zero. */
+  src: ['u8', 16],
+  dst: ['u8', 16],
+  srcMac: ['u8', 6],
+  dstMac: ['u8', 6],
+  /** ASCII letters, `historyLen` of them. */
+  history: ['u8', HISTORY_MAX],
+} as const satisfies Record<string, readonly ['f64' | 'u32' | 'i32' | 'u16' | 'u8', number]>;
+
+type Columns = typeof COLUMNS;
+export type ColumnName = keyof Columns;
+type ArrayOf<K> = K extends 'f64'
+  ? Float64Array
+  : K extends 'u32'
+    ? Uint32Array
+    : K extends 'i32'
+      ? Int32Array
+      : K extends 'u16'
+        ? Uint16Array
+        : Uint8Array;
+
+/** The columns of one batch as typed arrays; a column of width w holds record i at [i*w, (i+1)*w). */
+export type FlowColumns = { readonly [N in ColumnName]: ArrayOf<Columns[N][0]> };
+
+const ELEMENT_BYTES = { f64: 8, u32: 4, i32: 4, u16: 2, u8: 1 } as const;
+
+/** Octets of the header: one Int32 with the record count, padded so that the f64 columns stay aligned. */
+const HEADER_BYTES = 8;
+
+/** Octets of a batch of `capacity` records; capacity must be a multiple of 8 so that every column stays aligned. */
+export function flowBatchBytes(capacity: number): number {
+  let total = HEADER_BYTES;
+  for (const [kind, width] of Object.values(COLUMNS)) total += ELEMENT_BYTES[kind] * width * capacity;
+  return total;
+}
+
+/** A batch over its buffer. The same SharedArrayBuffer opened in two threads shows the same records. */
+export class FlowBatch {
+  readonly buffer: SharedArrayBuffer;
+  readonly capacity: number;
+  readonly columns: FlowColumns;
+  readonly #header: Int32Array;
+
+  /**
+   * @param capacity records; a multiple of 8
+   * @param buffer   an existing batch's buffer (of `flowBatchBytes(capacity)` octets), or none to allocate one
+   */
+  constructor(capacity: number, buffer?: SharedArrayBuffer) {
+    if (capacity <= 0 || capacity % 8 !== 0)
+      throw new RangeError(`flow batch: capacity ${capacity} is not a multiple of 8`);
+    const bytes = flowBatchBytes(capacity);
+    this.buffer = buffer ?? new SharedArrayBuffer(bytes);
+    if (this.buffer.byteLength !== bytes)
+      throw new RangeError(`flow batch: ${this.buffer.byteLength} octets where ${bytes} are needed`);
+    this.capacity = capacity;
+    this.#header = new Int32Array(this.buffer, 0, 1);
+    let off = HEADER_BYTES;
+    const columns: Record<string, unknown> = {};
+    for (const [name, [kind, width]] of Object.entries(COLUMNS)) {
+      const length = width * capacity;
+      columns[name] =
+        kind === 'f64'
+          ? new Float64Array(this.buffer, off, length)
+          : kind === 'u32'
+            ? new Uint32Array(this.buffer, off, length)
+            : kind === 'i32'
+              ? new Int32Array(this.buffer, off, length)
+              : kind === 'u16'
+                ? new Uint16Array(this.buffer, off, length)
+                : new Uint8Array(this.buffer, off, length);
+      off += ELEMENT_BYTES[kind] * length;
+    }
+    this.columns = columns as FlowColumns;
+  }
+
+  /** Records in the batch. */
+  get count(): number {
+    return this.#header[0]!;
+  }
+  set count(n: number) {
+    this.#header[0] = n;
+  }
+}

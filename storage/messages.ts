@@ -1,0 +1,126 @@
+import type { RouteDecision } from './route-decision.ts';
+
+/** One capture point: an interface in a namespace, or one interface of a savefile. A row of `captures`. */
+export interface CaptureInfo {
+  /** Number within its capture thread, from 0; flow records carry it in `captureIndex`. */
+  index: number;
+  /** Name of the namespace as the user knows it; null for a savefile replayed without `--netns`. */
+  netns: string | null;
+  /** Identity of the namespace, "dev:inode" of its nsfs file: a namespace re-created under the same name is another. */
+  netnsId: string | null;
+  /** Interface name; null when a savefile does not name it. */
+  interface: string | null;
+  ifIndex: number | null;
+  /** LINKTYPE_ value. */
+  linkType: number;
+  source: 'ring' | 'libpcap' | 'file';
+  /** Path of the savefile, "-" for stdin; null for live captures. */
+  file: string | null;
+  /** The user's filter expression, or null. */
+  filter: string | null;
+}
+
+/**
+ * Counters of one capture point, cumulative since its start. Every packet that reached nstap is in exactly one of
+ * `decodedIpv4`, `decodedIpv6`, `decodedArp`, `decodedOther`, `undecoded`, and their sum is `packets`.
+ */
+export interface CaptureCounters {
+  packets: number;
+  /** Original frame octets. */
+  bytes: number;
+  decodedIpv4: number;
+  decodedIpv6: number;
+  decodedArp: number;
+  decodedOther: number;
+  undecoded: number;
+  /** By the upper-layer protocol of the outermost IP header, fragments included; `icmp` is ICMP and ICMPv6. */
+  tcp: number;
+  udp: number;
+  icmp: number;
+  sctp: number;
+  otherL4: number;
+  /** Packets captured shorter than they were on the wire. */
+  truncated: number;
+  fragments: number;
+  /** Lost before nstap saw them, as the kernel (or libpcap) reports it. */
+  kernelDrops: number;
+  /** Packets of `lo` seen a second time (OUTGOING) and left out on purpose; not part of `packets`. */
+  duplicates: number;
+  /** Flow records shed because the storage queue was full. */
+  shedRecords: number;
+  /** Flows ended early because the flow table was at its bound. */
+  evictedFlows: number;
+}
+
+/** A CaptureCounters of zeros. */
+export function zeroCounters(): CaptureCounters {
+  return {
+    packets: 0,
+    bytes: 0,
+    decodedIpv4: 0,
+    decodedIpv6: 0,
+    decodedArp: 0,
+    decodedOther: 0,
+    undecoded: 0,
+    tcp: 0,
+    udp: 0,
+    icmp: 0,
+    sctp: 0,
+    otherL4: 0,
+    truncated: 0,
+    fragments: 0,
+    kernelDrops: 0,
+    duplicates: 0,
+    shedRecords: 0,
+    evictedFlows: 0,
+  };
+}
+
+/** The host a run was on: a database may hold flows of several. */
+export interface HostInfo {
+  /** machine-id(5), or "" where there is none. */
+  machineId: string;
+  name: string;
+}
+
+/** Who writes: one row of `runs`. */
+export interface RunInfo {
+  kind: 'daemon' | 'replay';
+  /** Version of nstap. */
+  version: string;
+  /** As typed, for people. */
+  commandLine: string;
+  /** Left out: this host. */
+  host?: HostInfo;
+}
+
+/**
+ * What a capture thread (or its test) sends to the storage thread, in this order: a capture before the first record
+ * that names it, a decision before the first record that points at it.
+ */
+export type StorageRequest =
+  | { type: 'capture'; info: CaptureInfo }
+  /** Decisions number `base`, `base + 1`, … of this writer. */
+  | { type: 'decisions'; base: number; list: RouteDecision[] }
+  /** Batch number `batch` of the writer's pool holds records; storage releases it in the pool when they are committed. */
+  | { type: 'batch'; batch: number }
+  | { type: 'counters'; captureIndex: number; counters: CaptureCounters; final: boolean }
+  /** Nothing more comes from this writer. */
+  | { type: 'close' };
+
+/**
+ * From the storage thread to whoever started it. That a batch's records are committed is told by BatchPool.release, not by
+ * a message: a capture thread reads none.
+ */
+export type StorageReply =
+  /** The database is open. */
+  | { type: 'ready'; runId: number }
+  /**
+   * Storage is in trouble; `code` and `message` as in StorageError. Not fatal: what waits is kept and tried again, and
+   * `recovered` follows when it worked. Fatal: the thread ends, nothing more is written; what was committed stays, and
+   * `lostRecords` records that had been handed over are not among it.
+   */
+  | { type: 'error'; code: string; message: string; fatal: boolean; lostRecords: number }
+  | { type: 'recovered' }
+  /** Everything sent before `close` is committed and the database is closed. */
+  | { type: 'closed'; flows: number; records: number };

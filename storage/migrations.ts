@@ -1,0 +1,162 @@
+/** Marks a SQLite file as nstap's: "nstp" in ASCII. PRAGMA application_id, https://sqlite.org/fileformat2.html §1.3.18. */
+export const APPLICATION_ID = 0x6e737470;
+
+/**
+ * How the schema came to be, oldest first: entry n takes a database from PRAGMA user_version n to n + 1. An entry that was
+ * ever released is never edited; a change of the schema is a new entry at the end.
+ *
+ * Times (`…_ns`) are one 64-bit INTEGER of nanoseconds since the epoch, clamped at both ends of int64. Addresses are BLOBs
+ * of 4 or 16 octets in network order, hardware addresses of 6. Codes are those of flow-batch.ts, named by the small
+ * tables `conn_states`, `end_reasons` and `protocols`. NULL is "does not apply".
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO meta (name, value) VALUES ('next_flow_id', 1);
+
+  CREATE TABLE hosts (
+    host_id INTEGER PRIMARY KEY,
+    machine_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    UNIQUE (machine_id, name)
+  ) STRICT;
+
+  CREATE TABLE runs (
+    run_id INTEGER PRIMARY KEY,
+    host_id INTEGER NOT NULL REFERENCES hosts,
+    kind TEXT NOT NULL CHECK (kind IN ('daemon', 'replay')),
+    version TEXT NOT NULL,
+    command_line TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    started_ns INTEGER NOT NULL,
+    ended_ns INTEGER,
+    flows INTEGER NOT NULL DEFAULT 0,
+    records INTEGER NOT NULL DEFAULT 0,
+    clamped_times INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+
+  CREATE TABLE captures (
+    capture_id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs,
+    netns TEXT,
+    netns_id TEXT,
+    interface TEXT,
+    if_index INTEGER,
+    link_type INTEGER NOT NULL,
+    source TEXT NOT NULL CHECK (source IN ('ring', 'libpcap', 'file')),
+    file TEXT,
+    filter TEXT,
+    ended INTEGER NOT NULL DEFAULT 0,
+    packets INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    decoded_ipv4 INTEGER NOT NULL DEFAULT 0,
+    decoded_ipv6 INTEGER NOT NULL DEFAULT 0,
+    decoded_arp INTEGER NOT NULL DEFAULT 0,
+    decoded_other INTEGER NOT NULL DEFAULT 0,
+    undecoded INTEGER NOT NULL DEFAULT 0,
+    tcp INTEGER NOT NULL DEFAULT 0,
+    udp INTEGER NOT NULL DEFAULT 0,
+    icmp INTEGER NOT NULL DEFAULT 0,
+    sctp INTEGER NOT NULL DEFAULT 0,
+    other_l4 INTEGER NOT NULL DEFAULT 0,
+    truncated INTEGER NOT NULL DEFAULT 0,
+    fragments INTEGER NOT NULL DEFAULT 0,
+    kernel_drops INTEGER NOT NULL DEFAULT 0,
+    duplicates INTEGER NOT NULL DEFAULT 0,
+    shed_records INTEGER NOT NULL DEFAULT 0,
+    evicted_flows INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX captures_netns ON captures (netns);
+  CREATE INDEX captures_interface ON captures (interface);
+
+  CREATE TABLE route_decisions (
+    decision_id INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    verdict TEXT,
+    rule INTEGER,
+    table_name TEXT,
+    prefix TEXT,
+    gateway TEXT,
+    dev TEXT,
+    scope TEXT,
+    protocol TEXT,
+    metric INTEGER,
+    prefsrc TEXT,
+    stage TEXT,
+    observed TEXT NOT NULL,
+    confidence TEXT NOT NULL,
+    reason TEXT,
+    text TEXT
+  ) STRICT;
+
+  CREATE TABLE experiments (
+    experiment_id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    started_ns INTEGER NOT NULL,
+    ended_ns INTEGER
+  ) STRICT;
+  CREATE INDEX experiments_name ON experiments (name);
+
+  CREATE TABLE protocols (proto INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+  CREATE TABLE conn_states (code INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+  CREATE TABLE end_reasons (code INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+
+  CREATE TABLE flows (
+    flow_id INTEGER PRIMARY KEY,
+    host_id INTEGER NOT NULL,
+    capture_id INTEGER NOT NULL,
+    experiment_id INTEGER,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    ip_version INTEGER NOT NULL,
+    proto INTEGER NOT NULL,
+    src BLOB NOT NULL,
+    dst BLOB NOT NULL,
+    src_port INTEGER,
+    dst_port INTEGER,
+    vlan_outer INTEGER,
+    vlan_inner INTEGER,
+    packets_fwd INTEGER NOT NULL,
+    packets_rev INTEGER NOT NULL,
+    bytes_fwd INTEGER NOT NULL,
+    bytes_rev INTEGER NOT NULL,
+    ip_bytes_fwd INTEGER NOT NULL,
+    ip_bytes_rev INTEGER NOT NULL,
+    payload_bytes_fwd INTEGER NOT NULL,
+    payload_bytes_rev INTEGER NOT NULL,
+    tcp_flags_fwd INTEGER,
+    tcp_flags_rev INTEGER,
+    conn_state INTEGER NOT NULL,
+    end_reason INTEGER NOT NULL,
+    history TEXT,
+    rtt_ns INTEGER,
+    retransmits_fwd INTEGER,
+    retransmits_rev INTEGER,
+    out_of_order_fwd INTEGER,
+    out_of_order_rev INTEGER,
+    zero_windows_fwd INTEGER,
+    zero_windows_rev INTEGER,
+    ttl_min_fwd INTEGER,
+    ttl_min_rev INTEGER,
+    ttl_max_fwd INTEGER,
+    ttl_max_rev INTEGER,
+    dscp_fwd INTEGER,
+    dscp_rev INTEGER,
+    src_mac BLOB,
+    dst_mac BLOB,
+    route_fwd INTEGER,
+    route_rev INTEGER
+  ) STRICT;
+  CREATE INDEX flows_start ON flows (start_ns);
+  CREATE INDEX flows_end ON flows (end_ns);
+  CREATE INDEX flows_src ON flows (src);
+  CREATE INDEX flows_dst ON flows (dst);
+  CREATE INDEX flows_src_port ON flows (src_port);
+  CREATE INDEX flows_dst_port ON flows (dst_port);
+  CREATE INDEX flows_capture ON flows (capture_id);
+  `,
+];

@@ -1,0 +1,287 @@
+import type { FlowDatabase } from './database.ts';
+import { StorageError, toStorageError } from './errors.ts';
+import type { FilterNode } from './filter-ast.ts';
+import { filterToSql, hasIndex, join, QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
+import { CONN_STATES, END_REASONS, type EndReason } from './flow-batch.ts';
+import type { SqlValue } from './flow-columns.ts';
+import type { RouteDecision } from './route-decision.ts';
+import { clampNs, toNs } from './time.ts';
+
+/** Which flows, of all in the database. */
+export interface FlowSelection {
+  filter: FilterNode | null;
+  /** Nanoseconds since the epoch: flows that were alive in [since, until). null: no bound. */
+  since: bigint | null;
+  until: bigint | null;
+}
+
+export interface FlowQuery extends FlowSelection {
+  /** One of FLOW_SORTS. Ties: the later record first or last, as `descending` says. */
+  sort: string;
+  descending: boolean;
+  /** null: all. */
+  limit: number | null;
+  offset: number;
+}
+
+/** A flow as it is stored: what the JSON contract calls `src_port` is `srcPort` here, and so on. null: does not apply. */
+export interface FlowRow {
+  flowId: number;
+  host: string;
+  netns: string | null;
+  interface: string | null;
+  experiment: string | null;
+  startNs: bigint;
+  endNs: bigint;
+  ipVersion: 4 | 6;
+  proto: number;
+  /** 4 or 16 octets. */
+  src: Buffer;
+  dst: Buffer;
+  srcPort: number | null;
+  dstPort: number | null;
+  vlanOuter: number | null;
+  vlanInner: number | null;
+  packetsFwd: number;
+  packetsRev: number;
+  bytesFwd: number;
+  bytesRev: number;
+  ipBytesFwd: number;
+  ipBytesRev: number;
+  payloadBytesFwd: number;
+  payloadBytesRev: number;
+  /** Bits as TcpFlag. */
+  tcpFlagsFwd: number | null;
+  tcpFlagsRev: number | null;
+  connState: (typeof CONN_STATES)[number];
+  endReason: EndReason;
+  history: string | null;
+  rttNs: number | null;
+  retransmitsFwd: number | null;
+  retransmitsRev: number | null;
+  outOfOrderFwd: number | null;
+  outOfOrderRev: number | null;
+  zeroWindowsFwd: number | null;
+  zeroWindowsRev: number | null;
+  ttlMinFwd: number | null;
+  ttlMinRev: number | null;
+  ttlMaxFwd: number | null;
+  ttlMaxRev: number | null;
+  dscpFwd: number | null;
+  dscpRev: number | null;
+  /** 6 octets. */
+  srcMac: Buffer | null;
+  dstMac: Buffer | null;
+  routeFwd: RouteDecision | null;
+  routeRev: RouteDecision | null;
+}
+
+/** What `sort` takes, by the names of the JSON contract where it has one, and the SQL of each. */
+export const FLOW_SORTS: Readonly<Record<string, string>> = {
+  start: 'f.start_ns',
+  end: 'f.end_ns',
+  duration: QUANTITY_SQL.duration,
+  bytes: QUANTITY_SQL.bytes,
+  packets: QUANTITY_SQL.packets,
+  retransmits: QUANTITY_SQL.retransmits,
+  rtt: 'f.rtt_ns',
+  src: 'f.src',
+  dst: 'f.dst',
+  src_port: 'f.src_port',
+  dst_port: 'f.dst_port',
+  proto: 'f.proto',
+  flow_id: 'f.flow_id',
+  bytes_fwd: 'f.bytes_fwd',
+  bytes_rev: 'f.bytes_rev',
+  packets_fwd: 'f.packets_fwd',
+  packets_rev: 'f.packets_rev',
+};
+
+/**
+ * A 64-bit time as two columns that a double holds exactly: reading every integer of a row as BigInt, which is what
+ * better-sqlite3 offers for 64 bits, costs more than the query.
+ */
+function timeColumns(name: string): string[] {
+  return [`f.${name} / 1000000000`, `f.${name} % 1000000000`];
+}
+
+/** Columns that go into a FlowRow as they are, by its field. */
+const PLAIN_COLUMNS = {
+  flowId: 'flow_id',
+  ipVersion: 'ip_version',
+  proto: 'proto',
+  src: 'src',
+  dst: 'dst',
+  srcPort: 'src_port',
+  dstPort: 'dst_port',
+  vlanOuter: 'vlan_outer',
+  vlanInner: 'vlan_inner',
+  packetsFwd: 'packets_fwd',
+  packetsRev: 'packets_rev',
+  bytesFwd: 'bytes_fwd',
+  bytesRev: 'bytes_rev',
+  ipBytesFwd: 'ip_bytes_fwd',
+  ipBytesRev: 'ip_bytes_rev',
+  payloadBytesFwd: 'payload_bytes_fwd',
+  payloadBytesRev: 'payload_bytes_rev',
+  tcpFlagsFwd: 'tcp_flags_fwd',
+  tcpFlagsRev: 'tcp_flags_rev',
+  history: 'history',
+  rttNs: 'rtt_ns',
+  retransmitsFwd: 'retransmits_fwd',
+  retransmitsRev: 'retransmits_rev',
+  outOfOrderFwd: 'out_of_order_fwd',
+  outOfOrderRev: 'out_of_order_rev',
+  zeroWindowsFwd: 'zero_windows_fwd',
+  zeroWindowsRev: 'zero_windows_rev',
+  ttlMinFwd: 'ttl_min_fwd',
+  ttlMinRev: 'ttl_min_rev',
+  ttlMaxFwd: 'ttl_max_fwd',
+  ttlMaxRev: 'ttl_max_rev',
+  dscpFwd: 'dscp_fwd',
+  dscpRev: 'dscp_rev',
+  srcMac: 'src_mac',
+  dstMac: 'dst_mac',
+} as const satisfies Partial<Record<keyof FlowRow, string>>;
+
+const PLAIN_FIELDS = Object.keys(PLAIN_COLUMNS) as (keyof typeof PLAIN_COLUMNS)[];
+
+/** What stands behind the plain columns, see `Tail`. */
+const COLUMNS = [
+  ...Object.values(PLAIN_COLUMNS).map((column) => `f.${column}`),
+  'f.host_id',
+  'f.capture_id',
+  'f.experiment_id',
+  'f.conn_state',
+  'f.end_reason',
+  'f.route_fwd',
+  'f.route_rev',
+  ...timeColumns('start_ns'),
+  ...timeColumns('end_ns'),
+].join(', ');
+
+type PlainRow = Pick<FlowRow, keyof typeof PLAIN_COLUMNS>;
+
+/** Every row starts as a copy: properties that are there already can be set by name without V8 making it a hash table. */
+const BLANK = JSON.parse(JSON.stringify(PLAIN_COLUMNS)) as PlainRow;
+
+type Tail = [
+  hostId: number,
+  captureId: number,
+  experimentId: number | null,
+  connState: number,
+  endReason: number,
+  routeFwd: number | null,
+  routeRev: number | null,
+  startSec: number,
+  startNsec: number,
+  endSec: number,
+  endNsec: number,
+];
+
+/**
+ * The flows that a query selects, one after the other; the database is read as they are taken, in one snapshot.
+ * @throws StorageError on the first step or a later one; RangeError for a sort that is not in FLOW_SORTS
+ */
+export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterator<FlowRow> {
+  const { sql, params } = flowSql(db, query);
+  const captures = lookup<{ netns: string | null; interface: string | null }>(
+    db,
+    'SELECT netns, interface FROM captures WHERE capture_id = ?',
+  );
+  const hosts = lookup<{ name: string }>(db, 'SELECT name FROM hosts WHERE host_id = ?');
+  const experiments = lookup<{ name: string }>(db, 'SELECT name FROM experiments WHERE experiment_id = ?');
+  const decisions = lookup<RouteDecision>(
+    db,
+    `SELECT type, verdict, rule, table_name AS "table", prefix, gateway, dev, scope, protocol, metric, prefsrc, stage,
+            observed, confidence, reason, text FROM route_decisions WHERE decision_id = ?`,
+  );
+  try {
+    // Arrays: an object with a property a column takes better-sqlite3 twice as long.
+    for (const values of db
+      .prepare<SqlValue[], unknown[]>(sql)
+      .raw()
+      .iterate(...params)) {
+      const row: PlainRow = { ...BLANK };
+      for (let i = 0; i < PLAIN_FIELDS.length; i++)
+        (row as Record<string, unknown>)[PLAIN_FIELDS[i]!] = values[i];
+      const [hostId, captureId, experimentId, connState, endReason, routeFwd, routeRev, ...times] =
+        values.slice(PLAIN_FIELDS.length) as Tail;
+      const capture = captures(captureId);
+      yield {
+        ...row,
+        host: hosts(hostId).name,
+        netns: capture.netns,
+        interface: capture.interface,
+        experiment: experimentId === null ? null : experiments(experimentId).name,
+        startNs: toNs(times[0], times[1]),
+        endNs: toNs(times[2], times[3]),
+        connState: CONN_STATES[connState] ?? null,
+        endReason: END_REASONS[endReason]!,
+        routeFwd: routeFwd === null ? null : decisions(routeFwd),
+        routeRev: routeRev === null ? null : decisions(routeRev),
+      };
+    }
+  } catch (error) {
+    throw toStorageError('query', db.name, error);
+  }
+}
+
+/** The statement of a query, for queryFlows and for whoever asks SQLite for its plan. */
+export function flowSql(db: FlowDatabase, query: FlowQuery): SqlCondition {
+  const sort = FLOW_SORTS[query.sort];
+  if (sort === undefined) throw new RangeError(`query: cannot sort by ${query.sort}`);
+  const direction = query.descending ? 'DESC' : 'ASC';
+  const where = selectionToSql(db, query);
+  // The start index gives the order for nothing, and so tempts SQLite to walk all of the past for a bound or a filter
+  // that few flows meet. The plus keeps it out where another index finds them.
+  const isFound = query.since !== null || (query.filter !== null && hasIndex(query.filter));
+  const order = query.sort === 'start' && isFound ? `+${sort}` : sort;
+  return {
+    sql: `SELECT ${COLUMNS} FROM flows f WHERE ${where.sql}
+          ORDER BY ${order} ${direction}, f.flow_id ${direction} LIMIT ? OFFSET ?`,
+    params: [...where.params, query.limit ?? -1, query.offset],
+  };
+}
+
+/** The WHERE of a selection. */
+export function selectionToSql(db: FlowDatabase, { filter, since, until }: FlowSelection): SqlCondition {
+  const conditions: SqlCondition[] = [];
+  // A unary plus keeps an index out: SQLite has no figures by which to tell which of the two bounds leaves fewer flows.
+  const byEnd = since !== null && until !== null && isNearEnd(db, since, until);
+  if (since !== null)
+    conditions.push({ sql: `${until !== null && !byEnd ? '+' : ''}f.end_ns >= ?`, params: [clampNs(since)] });
+  if (until !== null) conditions.push({ sql: `${byEnd ? '+' : ''}f.start_ns < ?`, params: [clampNs(until)] });
+  if (filter !== null) conditions.push(filterToSql(filter));
+  return conditions.length === 0 ? { sql: 'TRUE', params: [] } : join(conditions, ' AND ');
+}
+
+/** True when less time lies behind `since` than before `until`. */
+function isNearEnd(db: FlowDatabase, since: bigint, until: bigint): boolean {
+  const bound = (sql: string): bigint | null =>
+    db.prepare<[], bigint | null>(sql).pluck().safeIntegers().get() ?? null;
+  const first = bound('SELECT min(start_ns) FROM flows');
+  const last = bound('SELECT max(end_ns) FROM flows');
+  return first === null || last === null || last - since <= until - first;
+}
+
+/** Rows of a small table by id, each read once. */
+function lookup<T>(db: FlowDatabase, sql: string): (id: number) => T {
+  const statement = db.prepare<[number], T>(sql);
+  const rows = new Map<number, T>();
+  return (id) => {
+    let row = rows.get(id);
+    if (row === undefined) {
+      row = statement.get(id);
+      if (row === undefined)
+        throw new StorageError(
+          'query',
+          db.name,
+          'NSTAP_DANGLING',
+          `a flow points at row ${id}, which is missing`,
+        );
+      rows.set(id, row);
+    }
+    return row;
+  };
+}

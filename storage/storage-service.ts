@@ -1,0 +1,175 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { BatchPool, type BatchPoolShared } from './batch-pool.ts';
+import { StorageError } from './errors.ts';
+import type { RunInfo, StorageReply, StorageRequest } from './messages.ts';
+import { FlowWriter, type WriteRequest } from './writer.ts';
+import type { WriterChannel } from './writer-channel.ts';
+
+/** Storage's end of the way from one capture thread. */
+export interface StorageInlet {
+  /** The thread's StorageRequests arrive here; nothing is sent back on it. */
+  port: MessagePort;
+  /** The thread's batches: `release` is the answer that their records are committed. */
+  pool: BatchPoolShared;
+}
+
+/** While the disk is full or the database is locked, the waiting transaction is tried again this often. */
+const RETRY_MS = 500;
+/** And after every inlet has closed, at most so long. */
+const CLOSE_PATIENCE_MS = 10_000;
+
+interface OpenInlet {
+  port: MessagePort;
+  pool: BatchPool;
+  channel: WriterChannel;
+  isOpen: boolean;
+}
+
+interface Pending {
+  inlet: OpenInlet;
+  request: Exclude<StorageRequest, { type: 'close' }>;
+}
+
+/**
+ * The storage thread's work: takes requests from any number of capture threads and writes them, everything that has
+ * arrived since the last commit as one transaction, so that a busy moment makes fewer and larger ones. A batch is
+ * released only when it is committed: what is not on disk still lies in its shared memory, and a capture thread that
+ * finds no free batch sheds (and counts) or waits.
+ *
+ * When the last inlet has closed, the run is ended and the database closed.
+ */
+export class StorageService {
+  readonly #writer: FlowWriter;
+  readonly #reply: (message: StorageReply) => void;
+  readonly #inlets: OpenInlet[] = [];
+  #pending: Pending[] = [];
+  #flushTimer: NodeJS.Immediate | NodeJS.Timeout | null = null;
+  #isInTrouble = false;
+  #closeDeadlineMs = Number.POSITIVE_INFINITY;
+  #isOver = false;
+
+  /** @throws StorageError when the database cannot be opened */
+  constructor(path: string, run: RunInfo, reply: (message: StorageReply) => void) {
+    this.#reply = reply;
+    this.#writer = new FlowWriter(path, run);
+    reply({ type: 'ready', runId: this.#writer.runId });
+  }
+
+  /** Takes requests from one more capture thread, until its `close` or the end of the thread. */
+  add(inlet: StorageInlet): void {
+    const open: OpenInlet = {
+      port: inlet.port,
+      pool: new BatchPool(inlet.pool),
+      channel: this.#writer.channel(),
+      isOpen: true,
+    };
+    this.#inlets.push(open);
+    inlet.port.on('message', (request: StorageRequest) => this.#take(open, request));
+    inlet.port.on('close', () => this.#closeInlet(open));
+  }
+
+  /** Ends after what has arrived is written, whether or not the capture threads have closed. */
+  close(): void {
+    for (const inlet of this.#inlets) {
+      for (let m = receiveMessageOnPort(inlet.port); m !== undefined; m = receiveMessageOnPort(inlet.port))
+        this.#take(inlet, m.message as StorageRequest);
+      this.#closeInlet(inlet);
+    }
+    this.#flushSoon();
+  }
+
+  #take(inlet: OpenInlet, request: StorageRequest): void {
+    if (this.#isOver) return;
+    if (request.type === 'close') this.#closeInlet(inlet);
+    else if (!(this.#isInTrouble && this.#replaceCounters(inlet, request)))
+      this.#pending.push({ inlet, request });
+    this.#flushSoon();
+  }
+
+  /** Counters come every second for as long as the trouble lasts; only the latest count. */
+  #replaceCounters(inlet: OpenInlet, request: StorageRequest): boolean {
+    if (request.type !== 'counters') return false;
+    const earlier = this.#pending.find(
+      (p) =>
+        p.inlet === inlet && p.request.type === 'counters' && p.request.captureIndex === request.captureIndex,
+    );
+    if (earlier === undefined) return false;
+    earlier.request = request;
+    return true;
+  }
+
+  #closeInlet(inlet: OpenInlet): void {
+    if (!inlet.isOpen) return;
+    inlet.isOpen = false;
+    inlet.port.close();
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    this.#flushTimer ??= setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushTimer = null;
+    if (this.#isOver) return;
+    const isLast = this.#inlets.every((inlet) => !inlet.isOpen);
+    if (isLast)
+      this.#closeDeadlineMs = Math.min(this.#closeDeadlineMs, performance.now() + CLOSE_PATIENCE_MS);
+    try {
+      if (this.#pending.length > 0) this.#commit();
+      if (isLast) this.#finish();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #commit(): void {
+    const pending = this.#pending;
+    this.#writer.write(
+      pending.map(({ inlet, request }) => [inlet.channel, resolved(inlet, request)] as const),
+    );
+    this.#pending = [];
+    for (const { inlet, request } of pending) if (request.type === 'batch') inlet.pool.release(request.batch);
+    if (this.#isInTrouble) this.#reply({ type: 'recovered' });
+    this.#isInTrouble = false;
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    const { flows, records } = this.#writer.totals;
+    this.#writer.close();
+    this.#reply({ type: 'closed', flows, records });
+  }
+
+  #failed(error: unknown): void {
+    if (!(error instanceof StorageError)) throw error;
+    const { code, message } = error;
+    if (error.isTransient && !this.#isOver && performance.now() < this.#closeDeadlineMs) {
+      if (!this.#isInTrouble) this.#reply({ type: 'error', code, message, fatal: false, lostRecords: 0 });
+      this.#isInTrouble = true;
+      this.#flushTimer = setTimeout(() => this.#flush(), RETRY_MS);
+      return;
+    }
+    this.#isOver = true;
+    this.#reply({ type: 'error', code, message, fatal: true, lostRecords: this.#waitingRecords() });
+    for (const inlet of this.#inlets) inlet.port.close();
+    try {
+      this.#writer.close();
+    } catch (closing) {
+      // Told already: the same trouble that ended the thread.
+      if (!(closing instanceof StorageError)) throw closing;
+    }
+    process.exitCode = 1;
+  }
+
+  #waitingRecords(): number {
+    let records = 0;
+    for (const { inlet, request } of this.#pending)
+      if (request.type === 'batch') records += inlet.pool.batch(request.batch).count;
+    return records;
+  }
+}
+
+function resolved(inlet: OpenInlet, request: Pending['request']): WriteRequest {
+  return request.type === 'batch' ? { type: 'batch', batch: inlet.pool.batch(request.batch) } : request;
+}

@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto';
+import type { FlowDatabase } from './database.ts';
+import type { FlowBatch } from './flow-batch.ts';
+import { ENDPOINT_COLUMNS, FlowRecord, ID_COLUMNS, type SqlValue, VALUE_COLUMNS } from './flow-columns.ts';
+import { type CaptureCounters, type CaptureInfo, zeroCounters } from './messages.ts';
+import { DECISION_KEYS, type RouteDecision } from './route-decision.ts';
+
+/**
+ * Flows of one capture thread take database ids in blocks of this many: id = block's base + sequence number within it.
+ * So the id of any flow of a long run is known without keeping a map of all flows: 8 octets per 1024 flows.
+ */
+export const ID_BLOCK = 1024;
+
+/** Columns of `route_decisions` after its digest, in the order of the decision object. */
+const DECISION_COLUMNS = DECISION_KEYS.map((key) => (key === 'table' ? 'table_name' : key));
+
+/** Column of `captures` for each counter: the same name in snake case. */
+const COUNTER_KEYS = Object.keys(zeroCounters()) as (keyof CaptureCounters)[];
+
+/** The statements that all channels of a connection share. */
+export type WriterStatements = ReturnType<typeof prepareStatements>;
+
+/** Prepares every statement the hot part of a writer needs. */
+export function prepareStatements(db: FlowDatabase) {
+  const all = [...ID_COLUMNS, ...ENDPOINT_COLUMNS, ...VALUE_COLUMNS].map(([name]) => name);
+  const changing = [...ENDPOINT_COLUMNS, ...VALUE_COLUMNS].map(([name]) => name);
+  const insert = `INSERT INTO flows (${all.join(', ')}) VALUES (${all.map(() => '?').join(', ')})`;
+  const decisionColumns = ['digest', ...DECISION_COLUMNS];
+  return {
+    insertFlow: db.prepare<SqlValue[]>(insert),
+    // SQLite rewrites the entry of every index that has a column in SET, changed or not: so the endpoints are compared
+    // here instead of set, and only a flow that was turned around pays for all indexes.
+    updateFlow: db.prepare<SqlValue[]>(
+      `UPDATE flows SET ${VALUE_COLUMNS.map(([name]) => `${name} = ?`).join(', ')}
+       WHERE flow_id = ? AND ${ENDPOINT_COLUMNS.map(([name]) => `${name} IS ?`).join(' AND ')}`,
+    ),
+    upsertFlow: db.prepare<SqlValue[]>(
+      `${insert} ON CONFLICT (flow_id) DO UPDATE SET ${changing.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+    ),
+    reserveIds: db
+      .prepare<[number], number>(
+        `UPDATE meta SET value = value + ? WHERE name = 'next_flow_id' RETURNING value`,
+      )
+      .pluck(),
+    insertCapture: db.prepare<SqlValue[]>(
+      `INSERT INTO captures (run_id, netns, netns_id, interface, if_index, link_type, source, file, filter)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    updateCounters: db.prepare<SqlValue[]>(
+      `UPDATE captures SET ended = ?, ${COUNTER_KEYS.map((key) => `${snakeCase(key)} = ?`).join(', ')}
+       WHERE capture_id = ?`,
+    ),
+    findDecision: db
+      .prepare<[Buffer], number>('SELECT decision_id FROM route_decisions WHERE digest = ?')
+      .pluck(),
+    insertDecision: db.prepare<SqlValue[]>(
+      `INSERT INTO route_decisions (${decisionColumns.join(', ')})
+       VALUES (${decisionColumns.map(() => '?').join(', ')})`,
+    ),
+  };
+}
+
+/** What a channel shares with its writer. */
+export interface ChannelOwner {
+  readonly statements: WriterStatements;
+  readonly runId: number;
+  readonly hostId: number;
+  /** Called when the open transaction is rolled back, latest first: what the channel remembered is to be forgotten. */
+  onRollback(undo: () => void): void;
+}
+
+/**
+ * The numbering of one capture thread (captures, decisions, flows) and its way into the database. Every method must be
+ * called inside FlowWriter.transaction.
+ */
+export class WriterChannel {
+  readonly #owner: ChannelOwner;
+  /** Database ids by the thread's own numbers. */
+  readonly #captures: number[] = [];
+  readonly #decisions: number[] = [];
+  readonly #blocks: number[] = [];
+  #record: FlowRecord | null = null;
+  readonly #values: SqlValue[] = [];
+
+  constructor(owner: ChannelOwner) {
+    this.#owner = owner;
+  }
+
+  /** Times that were clamped to 64 bits so far. */
+  get clampedTimes(): number {
+    return this.#record?.clampedTimes ?? 0;
+  }
+
+  /** Writes a capture point; its number is `info.index`. */
+  addCapture(info: CaptureInfo): void {
+    const { lastInsertRowid } = this.#owner.statements.insertCapture.run(
+      this.#owner.runId,
+      info.netns,
+      info.netnsId,
+      info.interface,
+      info.ifIndex,
+      info.linkType,
+      info.source,
+      info.file,
+      info.filter,
+    );
+    this.#remember(this.#captures, info.index, Number(lastInsertRowid));
+  }
+
+  /** Writes decisions number `base`, `base + 1`, …; one that any run has written before is not written again. */
+  addDecisions(base: number, list: readonly RouteDecision[]): void {
+    const { findDecision, insertDecision } = this.#owner.statements;
+    for (const [k, decision] of list.entries()) {
+      const values = DECISION_KEYS.map((key) => decision[key]);
+      const digest = createHash('sha256').update(JSON.stringify(values)).digest();
+      const id = findDecision.get(digest) ?? Number(insertDecision.run(digest, ...values).lastInsertRowid);
+      this.#remember(this.#decisions, base + k, id);
+    }
+  }
+
+  /** Writes the counters of a capture point over the earlier ones. */
+  setCounters(captureIndex: number, counters: CaptureCounters, final: boolean): void {
+    const id = known(this.#captures, captureIndex, 'capture');
+    const values = COUNTER_KEYS.map((key) => counters[key]);
+    this.#owner.statements.updateCounters.run(final ? 1 : 0, ...values, id);
+  }
+
+  /**
+   * Writes every record of a batch: a new flow is inserted, a later record of a flow replaces the earlier one in place.
+   * @returns flows inserted
+   */
+  writeBatch(batch: FlowBatch): number {
+    this.#record ??= new FlowRecord(batch);
+    const record = this.#record;
+    record.setBatch(batch);
+    record.hostId = this.#owner.hostId;
+    const { clampedTimes } = record;
+    this.#owner.onRollback(() => {
+      record.clampedTimes = clampedTimes;
+    });
+    const { insertFlow, updateFlow, upsertFlow } = this.#owner.statements;
+    const { flowSeq, captureIndex, routeFwd, routeRev, isNew } = batch.columns;
+    let inserted = 0;
+    for (let i = 0; i < batch.count; i++) {
+      record.setRecord(i);
+      record.flowId = this.#flowId(flowSeq[i]!);
+      record.captureId = known(this.#captures, captureIndex[i]!, 'capture');
+      record.routeFwd = this.#decision(routeFwd[i]!);
+      record.routeRev = this.#decision(routeRev[i]!);
+      if (isNew[i] === 1) {
+        insertFlow.run(...this.#fill(ID_COLUMNS, ENDPOINT_COLUMNS, VALUE_COLUMNS));
+        inserted++;
+      } else if (updateFlow.run(...this.#fill(VALUE_COLUMNS, FLOW_ID, ENDPOINT_COLUMNS)).changes === 0) {
+        // Turned around, or removed by retention meanwhile: the record is whole, so it can stand alone.
+        upsertFlow.run(...this.#fill(ID_COLUMNS, ENDPOINT_COLUMNS, VALUE_COLUMNS));
+      }
+    }
+    return inserted;
+  }
+
+  /** Parameters of a statement, spread by the caller: better-sqlite3 binds arguments a quarter faster than an array. */
+  #fill(...groups: (typeof ID_COLUMNS)[]): SqlValue[] {
+    let n = 0;
+    for (const group of groups) for (const [, value] of group) this.#values[n++] = value(this.#record!);
+    this.#values.length = n;
+    return this.#values;
+  }
+
+  #flowId(flowSeq: number): number {
+    const block = Math.floor(flowSeq / ID_BLOCK);
+    let base = this.#blocks[block];
+    if (base === undefined) {
+      base = this.#owner.statements.reserveIds.get(ID_BLOCK)! - ID_BLOCK;
+      this.#remember(this.#blocks, block, base);
+    }
+    return base + (flowSeq - block * ID_BLOCK);
+  }
+
+  #decision(index: number): number | null {
+    return index < 0 ? null : known(this.#decisions, index, 'decision');
+  }
+
+  #remember(ids: number[], index: number, id: number): void {
+    const before = ids[index];
+    ids[index] = id;
+    this.#owner.onRollback(() => {
+      if (before === undefined) delete ids[index];
+      else ids[index] = before;
+    });
+  }
+}
+
+const FLOW_ID = ID_COLUMNS.slice(0, 1);
+
+function known(ids: readonly number[], index: number, what: string): number {
+  const id = ids[index];
+  if (id === undefined)
+    throw new RangeError(`storage: a record names ${what} ${index}, which was not announced`);
+  return id;
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

@@ -1,0 +1,85 @@
+// Run by allocation.test.ts in a process of its own with --expose-gc: sends packets of many flows through the whole hot
+// path (decoders, counters, flow table, route decision) and prints how many octets the heap grew per packet.
+import { getHeapStatistics } from 'node:v8';
+import { Meter } from '../../daemon/capture/meter.ts';
+import { RouteTagger } from '../../daemon/capture/route-tag.ts';
+import { FlowTable } from '../../daemon/flow/table.ts';
+import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
+import { RouteEngine } from '../../daemon/routes/engine.ts';
+import { snapshotOfRoutes } from '../../daemon/routes/load-snapshot.ts';
+import { FlowBatch } from '../../storage/flow-batch.ts';
+import { frame } from '../support/frames.ts';
+
+const FLOWS = 1000;
+const SLOT = 128;
+const PACKETS = 1_000_000;
+/** A packet's own cost must be nothing; every so many packets the tables change, so that all flows are tagged again. */
+const CHANGE_EVERY = 100_000;
+
+const gc = globalThis.gc;
+if (gc === undefined) throw new Error('run with --expose-gc');
+
+const batch = new FlowBatch(1024);
+const sink = {
+  batch(): FlowBatch {
+    if (batch.count === batch.capacity) batch.count = 0;
+    return batch;
+  },
+};
+const tagger = new RouteTagger();
+tagger.setCapture(0, 'n', 0);
+const routes =
+  'default via 10.0.0.254 dev eth0\n10.0.0.0/8 dev eth0 scope link src 10.0.0.1\nlocal 10.0.0.1 dev eth0 table local\n';
+const engine = new RouteEngine(snapshotOfRoutes(routes, 'test'));
+tagger.setRoutes('n', engine);
+const table = new FlowTable(
+  { maxFlows: 4096, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 10, seed: 0x7ead_beef },
+  sink,
+  tagger,
+);
+const meter = new Meter(table);
+
+const view = new DataView(new ArrayBuffer(SLOT * FLOWS));
+const lengths = new Int32Array(FLOWS);
+for (let i = 0; i < FLOWS; i++) {
+  const v6 = i % 5 === 0;
+  const bytes = frame({
+    proto: i % 2 === 0 ? 'tcp' : 'udp',
+    flags: 'PA',
+    src: v6 ? `fd00::${i.toString(16)}` : `10.0.${i >> 8}.${i & 255}`,
+    dst: v6 ? 'fd00::ffff' : '10.0.0.1',
+    sport: 1024 + i,
+    payload: 20,
+  });
+  new Uint8Array(view.buffer, i * SLOT, bytes.length).set(bytes);
+  lengths[i] = bytes.length;
+}
+
+function run(from: number, count: number): void {
+  const f = meter.fields;
+  for (let i = from; i < from + count; i++) {
+    const flow = Math.imul(i, 0x9e3779b1) >>> 22; // 0..1023
+    const k = flow < FLOWS ? flow : 0;
+    const off = k * SLOT;
+    if (k % 10 === 0) view.setInt32(off + 58, Math.imul(i, 0x9e3779b1)); // sequence numbers over all 32 bits
+    f.linkType = 1;
+    f.captureIndex = 0;
+    f.wireLen = lengths[k]!;
+    f.tsSec = 1_800_000_000 + ((i / 20_000) | 0);
+    f.tsNsec = Math.imul(i, 7919) & 0x1fffffff;
+    f.pktType = 0;
+    f.strippedTci = -1;
+    meter.packet(view, off, lengths[k]!);
+    if (i % CHANGE_EVERY === 0) tagger.setRoutes('n', engine);
+  }
+}
+
+run(1, 1_500_000); // until the optimizing compiler has settled
+gc();
+const before = getHeapStatistics().used_heap_size;
+run(1_500_001, PACKETS);
+const after = getHeapStatistics().used_heap_size;
+const { packets } = meter.counters.read(0);
+process.stdout.write(
+  JSON.stringify({ octetsPerPacket: (after - before) / PACKETS, packets, live: table.live }),
+);

@@ -1,0 +1,119 @@
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
+import { describe, expect, test } from 'vitest';
+import { RecordQueue } from '../../daemon/capture/record-queue.ts';
+import { RouteTagger } from '../../daemon/capture/route-tag.ts';
+import { RouteEngine } from '../../daemon/routes/engine.ts';
+import { snapshotOfRoutes } from '../../daemon/routes/load-snapshot.ts';
+import { decodePacket } from '../../decoders/packet.ts';
+import { PacketFields } from '../../decoders/packet-fields.ts';
+import { BatchPool, createBatchPool } from '../../storage/batch-pool.ts';
+import type { StorageRequest } from '../../storage/messages.ts';
+import { frame } from '../support/frames.ts';
+
+const CAPACITY = 8;
+const BATCHES = 4;
+
+function setUp() {
+  const pool = createBatchPool(CAPACITY, BATCHES);
+  const { port1, port2 } = new MessageChannel();
+  const tagger = new RouteTagger();
+  const queue = new RecordQueue(new BatchPool(pool), port1, tagger, false);
+  const storage = new BatchPool(pool);
+  /** What has arrived at storage. */
+  const arrived = (): StorageRequest[] => {
+    const requests: StorageRequest[] = [];
+    for (let m = receiveMessageOnPort(port2); m !== undefined; m = receiveMessageOnPort(port2))
+      requests.push(m.message);
+    return requests;
+  };
+  /** Writes a record. @returns false when it is shed */
+  const put = (): boolean => {
+    const batch = queue.batch();
+    if (batch === null) return false;
+    batch.count++;
+    return true;
+  };
+  const close = (): void => port1.close();
+  return { queue, tagger, storage, arrived, put, close };
+}
+
+describe('the queue to storage', () => {
+  test('while storage is behind, few records a tick do not use up the batches', () => {
+    const { queue, put, close } = setUp();
+    let kept = 0;
+    for (let tick = 0; tick < 100 && put(); tick++) {
+      kept++;
+      queue.flushIfTaken();
+    }
+    // Half of the batches went out early, holding one record each; the rest is filled.
+    expect(kept).toBe(BATCHES / 2 + (BATCHES / 2) * CAPACITY);
+    close();
+  });
+
+  test('once storage has caught up, every tick hands over what there is', () => {
+    const { queue, storage, arrived, put, close } = setUp();
+    for (let tick = 0; tick < 100; tick++) {
+      expect(put()).toBe(true);
+      queue.flushIfTaken();
+      const [request, ...more] = arrived();
+      expect([request?.type, more]).toEqual(['batch', []]);
+      if (request?.type !== 'batch') throw new Error('no batch');
+      expect(storage.batch(request.batch).count).toBe(1);
+      storage.release(request.batch);
+    }
+    close();
+  });
+
+  test('a full queue sheds, and goes on once a batch is released', () => {
+    const { storage, arrived, put, close } = setUp();
+    for (let i = 0; i < BATCHES * CAPACITY; i++) expect(put()).toBe(true);
+    expect([put(), put()]).toEqual([false, false]);
+    const batches = arrived().flatMap((request) => (request.type === 'batch' ? [request.batch] : []));
+    expect(batches).toHaveLength(BATCHES);
+    storage.release(batches[0]!);
+    expect(put()).toBe(true);
+    close();
+  });
+
+  test('each decision is announced once, numbered in one row over the batches, before the batch that points at it', () => {
+    const { queue, tagger, storage, arrived, put, close } = setUp();
+    tagger.setCapture(0, '', 0);
+    const f = new PacketFields();
+    const tag = (dst: string): number => {
+      const bytes = frame({ proto: 'udp', dst });
+      const view = new DataView(bytes.buffer);
+      f.linkType = 1;
+      f.wireLen = bytes.length;
+      decodePacket(view, 0, bytes.length, f);
+      return tagger.tag(view, f);
+    };
+    const announced: unknown[] = [];
+    const used: number[] = [];
+    const handOver = (): void => {
+      put();
+      queue.flush();
+      for (const request of arrived()) {
+        if (request.type === 'decisions') {
+          expect(request.base).toBe(announced.length);
+          announced.push(...request.list);
+        } else if (request.type === 'batch') {
+          for (const number of used) expect(number).toBeLessThan(announced.length);
+          storage.release(request.batch);
+        }
+      }
+    };
+    used.push(tag('10.9.0.1'));
+    handOver();
+    for (let change = 0; change < 3; change++) {
+      const routes = `10.9.0.0/16 via 10.0.0.${change + 1} dev eth0\n10.0.0.0/8 dev eth0\n`;
+      tagger.setRoutes('', new RouteEngine(snapshotOfRoutes(routes, 'test')));
+      used.push(tag('10.9.0.1'), tag('10.8.0.1'), tag('10.9.0.2'));
+      handOver();
+      handOver();
+    }
+    expect(new Set(announced.map((decision) => JSON.stringify(decision))).size).toBe(announced.length);
+    expect(announced.length).toBe(new Set(used).size);
+    expect(announced.length).toBeGreaterThanOrEqual(4);
+    close();
+  });
+});

@@ -1,0 +1,255 @@
+import { readFileSync } from 'node:fs';
+import Ajv2020 from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { nstap } from './run-cli.ts';
+import { SAMPLE_START, sampleDb } from './sample-db.ts';
+
+const SCHEMA = JSON.parse(readFileSync(new URL('../../docs/flow.schema.json', import.meta.url), 'utf8'));
+
+let db = '';
+beforeAll(() => {
+  const sample = sampleDb();
+  db = sample.path;
+  return sample.remove;
+});
+
+type Flow = Record<string, unknown>;
+
+/** Runs `nstap flows` over the sample and expects it to succeed. @returns stdout */
+async function flows(...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await nstap(['flows', '--db', db, ...args]);
+  expect([status, stderr]).toEqual([0, '']);
+  return stdout;
+}
+
+async function ndjson(...args: string[]): Promise<Flow[]> {
+  const lines = (await flows('--format', 'ndjson', ...args)).split('\n');
+  expect(lines.pop()).toBe('');
+  return lines.map((line) => JSON.parse(line) as Flow);
+}
+
+async function ids(...args: string[]): Promise<unknown[]> {
+  return (await ndjson(...args)).map(({ flow_id }) => flow_id);
+}
+
+describe('flows as JSON', () => {
+  test('meets its schema, with every key in the order of the schema', async () => {
+    const rows = await ndjson();
+    expect(rows).toHaveLength(6);
+    const ajv = new Ajv2020.default({ strict: true, allErrors: true, allowUnionTypes: true });
+    addFormats.default(ajv);
+    const validate = ajv.compile(SCHEMA);
+    for (const row of rows) {
+      expect(validate(row), JSON.stringify(validate.errors)).toBe(true);
+      expect(Object.keys(row)).toEqual(Object.keys(SCHEMA.properties));
+    }
+    expect(Object.keys(rows.at(-1)!.route_fwd as object)).toEqual(
+      Object.keys(SCHEMA.$defs.decision.properties),
+    );
+    for (const { description } of [
+      ...Object.values<Flow>(SCHEMA.properties),
+      ...Object.values<Flow>(SCHEMA.$defs.decision.properties),
+    ])
+      expect(description).toMatch(/./);
+    expect(validate({ ...rows[0], surprise: 1 })).toBe(false);
+  });
+
+  test('of a TCP flow is exact to the letter', async () => {
+    const [row] = await ndjson('dst port 443');
+    expect(row).toEqual({
+      flow_id: 1,
+      netns: 'blue',
+      interface: 'veth0',
+      vlan: [],
+      ip_version: 4,
+      protocol: 'tcp',
+      proto_number: 6,
+      src: '10.1.0.2',
+      src_port: 40_000,
+      dst: '10.2.0.2',
+      dst_port: 443,
+      start: '2023-11-14T22:13:20.123456789Z',
+      end: '2023-11-14T22:13:21.000000000Z',
+      duration_s: '0.876543211',
+      packets_fwd: 10,
+      packets_rev: 8,
+      bytes_fwd: 2_000_000,
+      bytes_rev: 500,
+      ip_bytes_fwd: 40,
+      ip_bytes_rev: 0,
+      payload_bytes_fwd: 0,
+      payload_bytes_rev: 0,
+      tcp_flags_fwd: 'APSF',
+      tcp_flags_rev: 'APSF',
+      conn_state: 'SF',
+      history: 'ShADadfF',
+      rtt_us: 123.456,
+      retransmits_fwd: 0,
+      retransmits_rev: 0,
+      out_of_order_fwd: 0,
+      out_of_order_rev: 0,
+      zero_windows_fwd: 0,
+      zero_windows_rev: 0,
+      ttl_min_fwd: 64,
+      ttl_min_rev: 63,
+      ttl_max_fwd: 64,
+      ttl_max_rev: 63,
+      dscp_fwd: 0,
+      dscp_rev: 46,
+      src_mac: '02:00:00:00:00:01',
+      dst_mac: '02:00:00:00:00:02',
+      community_id: '1:JeNmMAPgVwBkKHBa2fAYLq8gM00=',
+      end_reason: 'fin',
+      experiment: null,
+      route_fwd: {
+        type: 'unicast',
+        verdict: 'forward',
+        rule: 32766,
+        table: 'main',
+        prefix: '10.2.0.0/24',
+        gateway: '10.1.0.254',
+        dev: 'veth0',
+        scope: 'global',
+        protocol: 'static',
+        metric: null,
+        prefsrc: null,
+        stage: 'forward',
+        observed: 'agrees',
+        confidence: 'exact',
+        reason: null,
+        text: '10.2.0.0/24 via 10.1.0.254 dev veth0 proto static',
+      },
+      route_rev: expect.objectContaining({ type: 'local', table: 'local' }),
+    });
+  });
+
+  test('has null where a field does not apply', async () => {
+    const [plain] = await ndjson('proto 253');
+    expect(plain).toMatchObject({
+      netns: null,
+      interface: null,
+      protocol: '253',
+      src_port: null,
+      dst_port: null,
+      tcp_flags_fwd: null,
+      conn_state: null,
+      rtt_us: null,
+      retransmits_fwd: null,
+      ttl_min_rev: null,
+      dscp_rev: null,
+      src_mac: null,
+      route_fwd: null,
+      route_rev: null,
+    });
+    const [neighbour] = await ndjson('icmp6');
+    expect(neighbour).toMatchObject({
+      src: 'fe80::1',
+      dst: 'ff02::1',
+      src_port: 135,
+      dst_port: 136,
+      vlan: [100, 200],
+      ttl_min_fwd: 255,
+      ttl_min_rev: null,
+    });
+  });
+
+  test('is one array with --format json, also when there is none', async () => {
+    const all = JSON.parse(await flows('--format', 'json')) as Flow[];
+    expect(all.map(({ flow_id }) => flow_id)).toEqual([6, 5, 4, 3, 2, 1]);
+    expect(JSON.parse(await flows('--format', 'json', 'port 9'))).toEqual([]);
+    expect(await flows('--format', 'ndjson', 'port 9')).toBe('');
+  });
+});
+
+describe('flows selects', () => {
+  test.each([
+    ['netns blue', [4, 3, 2, 1]],
+    ['tcp port 80', [2]],
+    ['route type blackhole', [2]],
+    ['route verdict drop or route table local', [2, 1]],
+    ['bytes > 1M', [1]],
+    ['host 10.2.0.2 and not icmp', [1]],
+    ['vlan', [5, 4]],
+    ['state SF', [1]],
+    ['not netns blue', [6, 5]],
+  ])('%s', async (filter, expected) => {
+    expect(await ids(filter)).toEqual(expected);
+  });
+
+  test('by words that the shell has split', async () => {
+    expect(await ids('src', 'host', '10.1.0.2', 'and', '(', 'port', '443', 'or', '80', ')')).toEqual([2, 1]);
+  });
+
+  test('by time: alive at or after --since, begun before --until', async () => {
+    expect(await ids('--since', String(SAMPLE_START + 31))).toEqual([6, 5, 4]);
+    expect(await ids('--since', `${SAMPLE_START + 31}.000000001`)).toEqual([6, 5]);
+    expect(await ids('--until', '2023-11-14T22:13:40.123456789Z')).toEqual([2, 1]);
+    expect(await ids('--until', '2023-11-14T22:13:40.123456790Z')).toEqual([3, 2, 1]);
+    expect(await ids('--since', '2023-11-14T22:13:30Z', '--until', '2023-11-14T22:13:45Z')).toEqual([3, 2]);
+    expect(await ids('--since', '1h')).toEqual([]);
+  });
+
+  test('in the order and number asked for', async () => {
+    expect(await ids('--sort', 'bytes', '--limit', '2')).toEqual([1, 3]);
+    expect(await ids('--sort', '+start', '--limit', '2')).toEqual([1, 2]);
+    expect(await ids('--limit', '0')).toHaveLength(6);
+  });
+});
+
+describe('flows prints', () => {
+  test('a table with the route, without colour, whole lines in a pipe', async () => {
+    const lines = (await flows()).trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^START +DURATION +PROTO +FLOW +STATE +PACKETS +BYTES +NETNS\/IF +ROUTE$/);
+    expect(lines).toHaveLength(7);
+    expect(lines[6]!.replace(/ +/g, ' ')).toBe(
+      '2023-11-14 22:13:20.123 0.877s tcp 10.1.0.2:40000 -> 10.2.0.2:443 SF 18 2.0M blue/veth0 10.2.0.0/24 via 10.1.0.254 dev veth0',
+    );
+    expect(lines[5]).toContain('blackhole 10.66.0.0/16 (drop)');
+    expect(lines[3]).toContain('10.1.0.2 -> 10.2.0.2 type 8');
+    expect(lines[2]).toContain('fe80::1 -> ff02::1 type 135');
+    expect(lines.join('')).not.toContain('\u001b');
+  });
+
+  test('CSV with a column for each key of the decisions', async () => {
+    const [head, row] = (await flows('--format', 'csv', 'icmp6 or port 443'))
+      .split('\n')
+      .map((l) => l.split(','));
+    expect(head!.slice(0, 4)).toEqual(['flow_id', 'netns', 'interface', 'vlan']);
+    expect(head).toContain('route_rev_reason');
+    expect(row!.slice(0, 4)).toEqual(['5', 'red', 'eth0', '100 200']);
+    expect(row).toHaveLength(head!.length);
+    expect(head!.length).toBe(Object.keys(SCHEMA.properties).length - 2 + 32);
+  });
+
+  test('groups with --by, what has most bytes first', async () => {
+    const groups = await ndjson('--by', 'host', '--limit', '2');
+    expect(groups).toEqual([
+      {
+        host: '10.1.0.2',
+        flows: 3,
+        packets: 20,
+        bytes: 2_000_608,
+        packets_fwd: 12,
+        packets_rev: 8,
+        bytes_fwd: 2_000_108,
+        bytes_rev: 500,
+        start: '2023-11-14T22:13:20.123456789Z',
+        end: '2023-11-14T22:13:51.000000000Z',
+      },
+      expect.objectContaining({ host: '10.2.0.2', flows: 2 }),
+    ]);
+    const byRoute = await ndjson('--by', 'netns,route_type', '--sort', 'flows');
+    expect(byRoute.map(({ netns, route_type, flows: n }) => [netns, route_type, n])).toEqual([
+      ['blue', null, 2],
+      ['red', null, 1],
+      ['blue', 'unicast', 1],
+      ['blue', 'blackhole', 1],
+      [null, null, 1],
+    ]);
+    expect(await flows('--by', 'proto', '--format', 'csv')).toMatch(/^protocol,flows,packets,bytes,/);
+    const table = (await flows('--by', 'state')).split('\n');
+    expect(table[0]).toMatch(/^CONN_STATE +FLOWS +PACKETS +BYTES +START +END$/);
+    expect(table[1]).toMatch(/^SF +1 +18 +2\.0M/);
+  });
+});

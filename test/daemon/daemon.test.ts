@@ -1,0 +1,82 @@
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openForReading } from '../../storage/database.ts';
+import { Lab, labMissing, until } from '../kernel/lab.ts';
+import { sendUdp } from '../kernel/traffic.ts';
+import { TestDaemon } from './test-daemon.ts';
+
+const missing = labMissing();
+const NOBODY = 65534;
+
+describe.skipIf(missing !== null)(`the whole daemon${missing ? ` (${missing})` : ''}`, () => {
+  const lab = new Lab('all');
+  const dir = mkdtempSync(join(tmpdir(), 'nsd-all-'));
+  const db = join(dir, 'flows.db');
+  let daemon: TestDaemon | undefined;
+
+  beforeAll(() => chownSync(dir, NOBODY, NOBODY));
+  afterAll(async () => {
+    if (daemon && daemon.code === undefined) await daemon.end('SIGKILL');
+    lab.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('keeps the flows of two namespaces with their route decisions, and every packet is accounted for', async () => {
+    const a = lab.add('a');
+    const b = lab.add('b');
+    lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
+    lab.ip(a, 'route add 10.50.0.0/16 via 10.9.0.2');
+    daemon = new TestDaemon(db, { netns: [a, b], filter: 'udp' }, 'real');
+    const d = daemon;
+    await d.until(
+      'all is captured',
+      () => d.events('capture-opened').length === 4 && d.events('ready').length === 1,
+    );
+    sendUdp(lab, a, '10.9.0.2', 4000, 100, 25);
+    sendUdp(lab, a, '10.50.1.1', 4001, 10, 5);
+    expect(await d.end()).toBe(0);
+
+    const reader = openForReading(db);
+    try {
+      const flows = reader
+        .prepare(
+          `SELECT c.netns, c.interface, f.dst_port AS port, f.packets_fwd AS packets, f.bytes_fwd AS bytes,
+                  r.type, r.prefix, r.gateway, r.dev, r.stage
+           FROM flows f JOIN captures c USING (capture_id) LEFT JOIN route_decisions r ON r.decision_id = f.route_fwd
+           ORDER BY c.netns, port`,
+        )
+        .all();
+      const sent = { netns: a, interface: 'v0', type: 'unicast', dev: 'v0', stage: 'output' };
+      expect(flows).toEqual([
+        { ...sent, port: 4000, packets: 25, bytes: 25 * 142, prefix: '10.9.0.0/24', gateway: null },
+        { ...sent, port: 4001, packets: 5, bytes: 5 * 52, prefix: '10.50.0.0/16', gateway: '10.9.0.2' },
+        expect.objectContaining({ netns: b, port: 4000, packets: 25, type: 'local', prefix: '10.9.0.2/32' }),
+        expect.objectContaining({ netns: b, port: 4001, packets: 5 }),
+      ]);
+      const totals = reader
+        .prepare(
+          'SELECT sum(packets) AS packets, sum(undecoded) AS undecoded, sum(kernel_drops) AS drops, min(ended) AS ended FROM captures',
+        )
+        .get();
+      expect(totals).toEqual({ packets: 60, undecoded: 0, drops: 0, ended: 1 });
+    } finally {
+      reader.close();
+    }
+    expect(d.events('drained')).toHaveLength(1);
+  });
+
+  it('ends with 1 and the reason when the database is none', async () => {
+    const own = mkdtempSync(join(dir, 'x-'));
+    chownSync(own, NOBODY, NOBODY);
+    const d = new TestDaemon(
+      join(own, 'none', 'flows.db'),
+      { netns: ['host'], interfaces: ['none'] },
+      'real',
+    );
+    await until('it ends', () => d.code !== undefined);
+    expect(d.code).toBe(1);
+    expect(d.log).toContain(`there is no folder ${join(own, 'none')}`);
+  });
+});

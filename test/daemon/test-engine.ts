@@ -1,0 +1,32 @@
+// Entry of an engine that counts packets instead of storing flows.
+import { confine } from '../../daemon/confine.ts';
+
+confine(process.argv.slice(2));
+
+const { runEngine } = await import('../../daemon/engine-main.ts');
+const { Worker } = await import('node:worker_threads');
+const { readFileSync, writeFileSync } = await import('node:fs');
+
+runEngine(
+  ({ config, wakeFd, requests, captureStarted }) => {
+    const capture = new Worker(new URL('./counting-thread.ts', import.meta.url), {
+      workerData: { file: `${config.db}.json`, wakeFd, requests },
+      transferList: [requests],
+    });
+    captureStarted();
+    writeFileSync(`${config.db}.status`, readFileSync('/proc/thread-self/status'));
+    // The daemon's own failure path, on demand.
+    process.on('SIGUSR2', () => {
+      throw new Error('told to fail');
+    });
+    return {
+      capture,
+      ready: new Promise((resolve) => capture.once('online', resolve)),
+      closed: new Promise((resolve, reject) => {
+        capture.once('error', reject);
+        capture.once('exit', () => resolve({}));
+      }),
+    };
+  },
+  new URL('./no-mirror-thread.ts', import.meta.url),
+);

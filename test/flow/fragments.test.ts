@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import type { FrameSpec } from '../support/frames.ts';
+import { TestMeter } from '../support/meter.ts';
+
+const REQUEST: FrameSpec = { proto: 'icmp', sport: 8, dport: 0 };
+const REPLY: FrameSpec = { proto: 'icmp', sport: 0, dport: 0, src: '10.0.0.2', dst: '10.0.0.1' };
+
+test('later fragments of a large ping and of its answer are on the one flow', () => {
+  const m = new TestMeter();
+  m.feed({ ...REQUEST, payload: 16, ipId: 5, moreFragments: true }, 1);
+  m.feed({ ...REQUEST, payload: 16, ipId: 5, fragOff: 24 }, 1);
+  m.feed({ ...REPLY, payload: 16, ipId: 6, moreFragments: true }, 1);
+  m.feed({ ...REPLY, payload: 16, ipId: 6, fragOff: 24 }, 1);
+  expect(m.finish().map((r) => [r.src, r.dst, r.packets])).toEqual([['10.0.0.1:8', '10.0.0.2:0', [2, 2]]]);
+});
+
+test('a later fragment on another VLAN is not of that datagram', () => {
+  const m = new TestMeter();
+  m.feed({ proto: 'udp', sport: 53, vlan: [10], payload: 16, ipId: 7, moreFragments: true }, 1);
+  m.feed({ proto: 'udp', vlan: [20], payload: 16, ipId: 7, fragOff: 24 }, 1);
+  expect(m.finish().map((r) => [r.vlan, r.src])).toEqual([
+    [[10], '10.0.0.1:53'],
+    [[20], '10.0.0.1:0'],
+  ]);
+});
+
+test('first fragments of one file say nothing about the next file', () => {
+  const m = new TestMeter();
+  m.feed({ proto: 'udp', sport: 53, payload: 16, ipId: 7, moreFragments: true }, 1);
+  m.finish();
+  m.feed({ proto: 'udp', payload: 16, ipId: 7, fragOff: 24 }, 1);
+  expect(m.finish().map((r) => r.src)).toEqual(['10.0.0.1:53', '10.0.0.1:0']);
+});
+
+test.each([
+  ['within a minute', 30, 1],
+  ['after a minute', 61, 2],
+])('a later fragment %s, over the end of int32 seconds', (_, after, flows) => {
+  const m = new TestMeter();
+  const start = 2 ** 31 - 10;
+  m.feed({ proto: 'udp', sport: 53, payload: 16, ipId: 7, moreFragments: true }, start);
+  m.feed({ proto: 'udp', payload: 16, ipId: 7, fragOff: 24 }, start + after);
+  expect(new Set(m.finish().map((r) => r.src)).size).toBe(flows);
+});

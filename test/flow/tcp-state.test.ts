@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import type { FrameSpec } from '../support/frames.ts';
+import { TestMeter } from '../support/meter.ts';
+
+/**
+ * A packet in short: who (`c`lient or `s`erver), flag letters, then any of `seq=`, `pay=`, `win=`; "c S seq=9".
+ * The expectations are what Zeek's TCPSessionAdapter makes of the same packets.
+ */
+function packet(text: string): FrameSpec {
+  const [who, flags, ...rest] = text.split(' ');
+  const values = Object.fromEntries(rest.map((r) => [r.split('=')[0]!, Number(r.split('=')[1])]));
+  const ends: FrameSpec =
+    who === 'c'
+      ? { src: '10.0.0.9', sport: 5000, dst: '10.0.0.1', dport: 80 }
+      : { src: '10.0.0.1', sport: 80, dst: '10.0.0.9', dport: 5000 };
+  return {
+    ...ends,
+    flags: flags!,
+    seq: values.seq ?? 1,
+    payload: values.pay ?? 0,
+    window: values.win ?? 1000,
+  };
+}
+
+function flows(...packets: string[]) {
+  const m = new TestMeter();
+  for (const [i, text] of packets.entries()) m.feed(packet(text), 1, i);
+  return m.finish();
+}
+
+const HANDSHAKE = ['c S seq=100', 's SA seq=900', 'c A seq=101'];
+
+describe('TCP states and history as Zeek has them', () => {
+  test.each<[string, string, string, string[]]>([
+    ['SYN and SYN+ACK are enough to be established', 'S1', 'Sh', ['c S', 's SA']],
+    ['SYN+ACK first, then the ACK', 'S1', '^hA', ['s SA seq=900', 'c A seq=101']],
+    ['SYN+ACK alone', 'OTH', '^h', ['s SA']],
+    ['SYN behind its SYN+ACK', 'S1', '^hSA', ['s SA seq=900', 'c S seq=100', 'c A seq=101']],
+    ['SYN+ACK and RST of the responder, no SYN', 'RSTRH', '^hr', ['s SA', 's R seq=2']],
+    ['SYN+ACK and FIN of the responder, no SYN', 'SHR', '^hf', ['s SA', 's F seq=2']],
+    ['both sides open', 'S1', 'Ss', ['c S', 's S']],
+    ['data of the responder without its SYN+ACK', 'OTH', 'Sd', ['c S', 's A pay=5']],
+    ['a bare ACK before the SYN+ACK', 'S1', 'Sah', ['c S', 's A', 's SA']],
+    ['SYN+FIN in one', 'SH', 'Q', ['c SF']],
+    ['SYN+RST in one', 'RSTOS0', 'Q', ['c SR']],
+    ['FIN+RST in one', 'RSTOS0', 'I', ['c FR']],
+    [
+      'RST after both FINs is still a normal end',
+      'SF',
+      'ShAFfR',
+      [...HANDSHAKE, 'c FA seq=101', 's FA seq=901', 'c R seq=102'],
+    ],
+    [
+      'FIN, RST, then the FIN of the other side is a normal end',
+      'SF',
+      'ShAFRf',
+      [...HANDSHAKE, 'c FA seq=101', 'c R seq=102', 's FA seq=901'],
+    ],
+    ['RST after the own FIN, peer open', 'RSTO', 'ShAFR', [...HANDSHAKE, 'c FA seq=101', 'c R seq=102']],
+    ['a FIN with data notes only the FIN', 'S2', 'ShAF', [...HANDSHAKE, 'c FA seq=101 pay=5']],
+    ['a SYN sent again is noted once', 'S0', 'S', ['c S seq=9', 'c S seq=9']],
+    ['a SYN with another sequence number is noted again', 'S0', 'SS', ['c S seq=9', 'c S seq=77']],
+    ['a FIN sent again is noted once', 'S2', 'ShAF', [...HANDSHAKE, 'c FA seq=101', 'c FA seq=101']],
+    ['another FIN is noted again', 'S2', 'ShAFF', [...HANDSHAKE, 'c FA seq=101', 'c FA seq=150']],
+    ['the same RST is noted once', 'RSTO', 'ShAR', [...HANDSHAKE, 'c R seq=101', 'c R seq=101']],
+    ['another RST is noted again', 'RSTO', 'ShARR', [...HANDSHAKE, 'c R seq=101', 'c R seq=200']],
+    ['zero windows', 'S1', 'ShAdw', [...HANDSHAKE, 's A seq=901 win=0 pay=1']],
+    ['a retransmission', 'S1', 'ShADT', [...HANDSHAKE, 'c A seq=101 pay=9', 'c A seq=101 pay=9']],
+  ])('%s: %s %s', (_, state, history, packets) => {
+    expect(flows(...packets).map((r) => [r.state, r.history])).toEqual([[state, history]]);
+  });
+
+  test('retransmissions are noted at the 1st, 10th and 100th', () => {
+    const again = new Array<string>(101).fill('c A seq=101 pay=9');
+    const [flow] = flows(...HANDSHAKE, ...again);
+    expect(flow).toMatchObject({ history: 'ShADTTT', retransmits: [100, 0] });
+  });
+
+  test('a flip keeps what each side had noted: data of both is in the history', () => {
+    expect(flows('s A seq=5 pay=3', 'c S seq=100', 'c A seq=101 pay=4')[0]!.history).toBe('D^SD');
+  });
+
+  test('the history stops at its bound', () => {
+    const resets = Array.from({ length: 40 }, (_, i) => `c R seq=${i * 10}`);
+    expect(flows('c S', ...resets)[0]!.history).toBe(`S${'R'.repeat(23)}`);
+  });
+});
+
+describe('one connection or two', () => {
+  test('the SYN of a refused connection, again, stays on it', () => {
+    expect(
+      flows('c S seq=9', 's RA seq=0', 'c S seq=9', 's RA seq=0').map((r) => [r.packets, r.state]),
+    ).toEqual([[[2, 2], 'REJ']]);
+  });
+
+  test('a SYN with another sequence number after a refusal is another connection', () => {
+    expect(
+      flows('c S seq=9', 's RA seq=0', 'c S seq=500').map((r) => [r.packets, r.state, r.reason]),
+    ).toEqual([
+      [[1, 1], 'REJ', 'rst'],
+      [[1, 0], 'S0', 'eof'],
+    ]);
+  });
+
+  test('an old SYN that comes late, after data and a RST, stays on its connection', () => {
+    const whole = [...HANDSHAKE, 'c A seq=101 pay=50', 's R seq=901', 'c S seq=100'];
+    expect(flows(...whole).map((r) => r.packets)).toEqual([[4, 2]]);
+  });
+
+  test('a new SYN on a connection whose end was not seen is another connection', () => {
+    expect(
+      flows(...HANDSHAKE, 'c A seq=101 pay=50', 'c S seq=7000').map((r) => [r.packets, r.state]),
+    ).toEqual([
+      [[3, 1], 'S1'],
+      [[1, 0], 'S0'],
+    ]);
+  });
+
+  test('a SYN on a connection whose SYN was not seen corrects the originator and stays', () => {
+    expect(flows('s A seq=5 pay=3', 'c A seq=9', 'c S seq=100')).toHaveLength(1);
+  });
+});
+
+describe('how a TCP flow ends', () => {
+  test('closed and reset connections end by that, also at the end of the file', () => {
+    const close = [...HANDSHAKE, 'c FA seq=101', 's FA seq=901'];
+    expect(flows(...close)[0]!.reason).toBe('fin');
+    expect(flows(...HANDSHAKE, 's R seq=901')[0]!.reason).toBe('rst');
+    expect(flows(...HANDSHAKE)[0]!.reason).toBe('eof');
+  });
+
+  test('a connection under way when the capture began has the timeout of an established one', () => {
+    const m = new TestMeter();
+    m.feed(packet('c A seq=1 pay=1'), 100);
+    m.feed(packet('s A seq=1 pay=1'), 100);
+    m.table.tick(250);
+    expect(m.records()).toEqual([]);
+    m.table.tick(411);
+    expect(m.records().map((r) => r.reason)).toEqual(['idle']);
+  });
+
+  test('an attempt without an answer ends sooner', () => {
+    const m = new TestMeter();
+    m.feed(packet('c S'), 100);
+    m.table.tick(171);
+    expect(m.records().map((r) => [r.reason, r.state])).toEqual([['idle', 'S0']]);
+  });
+});

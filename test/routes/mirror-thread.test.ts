@@ -1,0 +1,141 @@
+import { once } from 'node:events';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openEvent, signalEvent, takeEvent } from '../../daemon/kernel/eventfd.ts';
+import { close } from '../../daemon/kernel/libc.ts';
+import { openNetlinkFd } from '../../daemon/kernel/netlink-socket.ts';
+import { openNetns } from '../../daemon/kernel/netns.ts';
+import { ROUTE_GROUPS } from '../../daemon/routes/mirror.ts';
+import type { MirrorReply, MirrorRequest, MirrorThreadData } from '../../daemon/routes/mirror-thread.ts';
+import type { RouteSnapshot } from '../../daemon/routes/snapshot.ts';
+import { Lab, labMissing, until } from '../kernel/lab.ts';
+
+const missing = labMissing();
+
+/** The mirror thread with the capture thread's end of its port. */
+class Harness {
+  readonly wakeFd = openEvent();
+  readonly routesWakeFd = openEvent();
+  readonly replies: MirrorReply[] = [];
+  readonly snapshots: { netnsId: string; snapshot: RouteSnapshot }[] = [];
+  readonly worker: Worker;
+
+  constructor() {
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', (message) => this.snapshots.push(message));
+    port1.unref();
+    const workerData: MirrorThreadData = {
+      wakeFd: this.wakeFd,
+      routes: port2,
+      routesWakeFd: this.routesWakeFd,
+    };
+    this.worker = new Worker(new URL('../../daemon/routes/mirror-thread.ts', import.meta.url), {
+      workerData,
+      transferList: [port2],
+    });
+    this.worker.on('message', (reply: MirrorReply) => this.replies.push(reply));
+  }
+
+  send(request: MirrorRequest): void {
+    this.worker.postMessage(request);
+    signalEvent(this.wakeFd);
+  }
+
+  /** Destinations of the newest snapshot's routes in the main table, IPv4. */
+  main(netnsId: string): string[] {
+    const newest = this.snapshots.findLast((s) => s.netnsId === netnsId);
+    return (newest?.snapshot.routes ?? [])
+      .filter((r) => r.family === 4 && r.table === 254)
+      .map((r) => r.prefix);
+  }
+
+  async stop(): Promise<void> {
+    const exit = once(this.worker, 'exit');
+    this.send({ type: 'stop' });
+    expect(await exit).toEqual([0]);
+    close(this.wakeFd);
+    close(this.routesWakeFd);
+  }
+}
+
+describe.skipIf(missing !== null)(`the thread that follows routes${missing ? ` (${missing})` : ''}`, () => {
+  const lab = new Lab('mirr');
+  afterAll(() => lab.close());
+
+  function add(harness: Harness, name: string): string {
+    using netns = openNetns(name);
+    const fd = openNetlinkFd(netns, { groups: ROUTE_GROUPS });
+    harness.send({ type: 'add', netns: name, netnsId: netns.id, fd });
+    return netns.id;
+  }
+
+  it('sends the tables of two namespaces, and again when they change', async () => {
+    const a = lab.add('a');
+    const b = lab.add('b');
+    lab.veth(a, 'v0', '10.1.0.1/24', b, 'v0', '10.1.0.2/24');
+    const harness = new Harness();
+    const idA = add(harness, a);
+    const idB = add(harness, b);
+    // The wake-up follows its snapshot: whoever sees the snapshot first may still have to wait for it.
+    await until('both are loaded', () => harness.replies.length === 2);
+    expect(harness.replies).toEqual([
+      { type: 'loaded', netnsId: idA, reason: null },
+      { type: 'loaded', netnsId: idB, reason: null },
+    ]);
+    await until('both snapshots', () => harness.main(idA).length > 0 && harness.main(idB).length > 0);
+    expect(harness.main(idA)).toEqual(['10.1.0.0/24']);
+    await until('the wake-up after it', () => takeEvent(harness.routesWakeFd));
+
+    lab.ip(a, 'route add 10.2.0.0/16 via 10.1.0.2');
+    await until('the new route', () => harness.main(idA).includes('10.2.0.0/16'));
+    expect(harness.main(idB)).toEqual(['10.1.0.0/24']);
+    await until('the wake-up after it', () => takeEvent(harness.routesWakeFd));
+    await harness.stop();
+  });
+
+  it('gathers many changes into few snapshots', async () => {
+    const a = lab.add('many');
+    const harness = new Harness();
+    const id = add(harness, a);
+    await until('it is loaded', () => harness.replies.length === 1);
+    const batch = Array.from(
+      { length: 2000 },
+      (_, i) => `route add unreachable 10.${i >> 8}.${i & 255}.0/24`,
+    );
+    lab.exec(a, 'sh', '-c', `printf '%s\\n' "$0" | ip -batch -`, batch.join('\n'));
+    await until('all routes', () => harness.main(id).length === 2000);
+    expect(harness.snapshots.length).toBeLessThan(200);
+    await harness.stop();
+  });
+
+  it('lets a removed namespace go', async () => {
+    const a = lab.add('c');
+    const b = lab.add('d');
+    lab.veth(a, 'v0', null, b, 'v0', null);
+    const harness = new Harness();
+    const id = add(harness, a);
+    await until('it is loaded', () => harness.replies.length === 1);
+    lab.remove(a);
+    harness.send({ type: 'remove', netnsId: id });
+    await until('its veth peer is gone', () => !lab.ip(b, 'link show').includes('v0'));
+    await until('it has said so', () => harness.replies.length === 2);
+    expect(harness.replies.at(-1)).toEqual({ type: 'removed', netnsId: id });
+    await harness.stop();
+  });
+
+  it('says why a namespace has no routes, and goes on with the others', async () => {
+    const a = lab.add('e');
+    const harness = new Harness();
+    // An eventfd is no netlink socket.
+    harness.send({ type: 'add', netns: 'x', netnsId: '0:0', fd: openEvent() });
+    const id = add(harness, a);
+    await until('both answers', () => harness.replies.length === 2);
+    expect(harness.replies[0]).toMatchObject({
+      type: 'loaded',
+      netnsId: '0:0',
+      reason: expect.stringMatching(/ENOTSOCK/),
+    });
+    expect(harness.replies[1]).toEqual({ type: 'loaded', netnsId: id, reason: null });
+    await harness.stop();
+  });
+});

@@ -1,0 +1,136 @@
+import { FlowBatch } from '../../storage/flow-batch.ts';
+import type { CaptureInfo } from '../../storage/messages.ts';
+import type { RouteDecision } from '../../storage/route-decision.ts';
+
+/** One flow record of a test: what is left out is that of a plain, ended TCP flow over IPv4. */
+export interface RecordSpec {
+  seq?: number;
+  isNew?: boolean;
+  start?: [sec: number, nsec: number];
+  end?: [sec: number, nsec: number];
+  version?: 4 | 6;
+  proto?: number;
+  src?: number[];
+  dst?: number[];
+  ports?: [number, number] | null;
+  vlan?: number[];
+  capture?: number;
+  packets?: [number, number];
+  bytes?: [number, number];
+  ipBytes?: [number, number];
+  payload?: [number, number];
+  flags?: [number, number];
+  retransmits?: [number, number];
+  ttl?: [number, number];
+  dscp?: [number, number];
+  rttNs?: number;
+  connState?: number;
+  endReason?: number;
+  history?: string;
+  route?: [number, number];
+  macs?: [number[], number[]] | null;
+}
+
+/** Puts a record at the end of a batch. */
+export function addRecord(batch: FlowBatch, spec: RecordSpec = {}): void {
+  const c = batch.columns;
+  const i = batch.count;
+  const put = (column: Uint8Array, width: number, bytes: number[]): void => {
+    column.fill(0, i * width, (i + 1) * width);
+    column.set(bytes, i * width);
+  };
+  const pair = (fwd: keyof typeof c, rev: keyof typeof c, values: [number, number]): void => {
+    c[fwd][i] = values[0];
+    c[rev][i] = values[1];
+  };
+  const start = spec.start ?? [1_700_000_000, 123_456_789];
+  const end = spec.end ?? start;
+  c.flowSeq[i] = spec.seq ?? i;
+  c.isNew[i] = (spec.isNew ?? true) ? 1 : 0;
+  [c.startSec[i], c.startNsec[i]] = start;
+  [c.endSec[i], c.endNsec[i]] = end;
+  c.ipVersion[i] = spec.version ?? 4;
+  c.proto[i] = spec.proto ?? 6;
+  put(c.src, 16, spec.src ?? [10, 0, 0, 1]);
+  put(c.dst, 16, spec.dst ?? [10, 0, 0, 2]);
+  const ports = spec.ports === undefined ? ([40_000, 80] as const) : spec.ports;
+  c.hasPorts[i] = ports === null ? 0 : 1;
+  c.srcPort[i] = ports?.[0] ?? 0;
+  c.dstPort[i] = ports?.[1] ?? 0;
+  const vlan = spec.vlan ?? [];
+  c.vlanCount[i] = vlan.length;
+  c.vlanOuter[i] = vlan[0] ?? 0;
+  c.vlanInner[i] = vlan[1] ?? 0;
+  c.captureIndex[i] = spec.capture ?? 0;
+  pair('packetsFwd', 'packetsRev', spec.packets ?? [1, 0]);
+  pair('bytesFwd', 'bytesRev', spec.bytes ?? [54, 0]);
+  pair('ipBytesFwd', 'ipBytesRev', spec.ipBytes ?? [40, 0]);
+  pair('payloadBytesFwd', 'payloadBytesRev', spec.payload ?? [0, 0]);
+  pair('tcpFlagsFwd', 'tcpFlagsRev', spec.flags ?? [2, 0]);
+  pair('retransmitsFwd', 'retransmitsRev', spec.retransmits ?? [0, 0]);
+  pair('outOfOrderFwd', 'outOfOrderRev', [0, 0]);
+  pair('zeroWindowsFwd', 'zeroWindowsRev', [0, 0]);
+  pair('ttlMinFwd', 'ttlMinRev', spec.ttl ?? [64, 255]);
+  pair('ttlMaxFwd', 'ttlMaxRev', spec.ttl ?? [64, 255]);
+  pair('dscpFwd', 'dscpRev', spec.dscp ?? [0, 255]);
+  pair('routeFwd', 'routeRev', spec.route ?? [-1, -1]);
+  c.rttNs[i] = spec.rttNs ?? -1;
+  c.connState[i] = spec.connState ?? 1;
+  c.endReason[i] = spec.endReason ?? 3;
+  const history = [...(spec.history ?? 'S')].map((letter) => letter.charCodeAt(0));
+  c.historyLen[i] = history.length;
+  put(c.history, 24, history);
+  c.hasMac[i] = spec.macs === null ? 0 : 1;
+  put(c.srcMac, 6, spec.macs?.[0] ?? [2, 0, 0, 0, 0, 1]);
+  put(c.dstMac, 6, spec.macs?.[1] ?? [2, 0, 0, 0, 0, 2]);
+  batch.count = i + 1;
+}
+
+/** A batch that holds these records. */
+export function batchOf(...specs: RecordSpec[]): FlowBatch {
+  const batch = new FlowBatch(Math.max(8, Math.ceil(specs.length / 8) * 8));
+  for (const spec of specs) addRecord(batch, spec);
+  return batch;
+}
+
+/** A capture point of a test. */
+export function captureInfo(index: number, more: Partial<CaptureInfo> = {}): CaptureInfo {
+  return {
+    index,
+    netns: 'blue',
+    netnsId: '4:4026532000',
+    interface: 'veth0',
+    ifIndex: 2,
+    linkType: 1,
+    source: 'ring',
+    file: null,
+    filter: null,
+    ...more,
+  };
+}
+
+/** A route decision of a test: unicast by the main table. */
+export function decision(more: Partial<RouteDecision> = {}): RouteDecision {
+  return {
+    type: 'unicast',
+    verdict: 'forward',
+    rule: 32766,
+    table: 'main',
+    prefix: '10.2.0.0/24',
+    gateway: '10.1.0.254',
+    dev: 'veth0',
+    scope: 'global',
+    protocol: 'static',
+    metric: null,
+    prefsrc: null,
+    stage: 'forward',
+    observed: 'agrees',
+    confidence: 'exact',
+    reason: null,
+    text: '10.2.0.0/24 via 10.1.0.254 dev veth0 proto static',
+    ...more,
+  };
+}
+
+/** The run that tests write as. */
+export const TEST_RUN = { kind: 'replay', version: '0.0.0', commandLine: 'test' } as const;

@@ -1,0 +1,110 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import Database from 'better-sqlite3';
+import { describe, expect, test } from 'vitest';
+import { openForReading, openForWriting } from '../../storage/database.ts';
+import { StorageError } from '../../storage/errors.ts';
+import { FlowWriter } from '../../storage/writer.ts';
+import { TEST_RUN } from './records.ts';
+import { tempDb, tempFolder, withDb } from './temp-db.ts';
+
+function codeOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof StorageError) return error.code;
+    throw error;
+  }
+  return 'no error';
+}
+
+describe('opening a database', () => {
+  test('creates it for owner and group only, in WAL mode, with the names of its codes', () => {
+    const path = tempDb();
+    const db = openForWriting(path);
+    expect(statSync(path).mode & 0o777).toBe(0o640);
+    expect(db.pragma('journal_mode', { simple: true })).toBe('wal');
+    expect(statSync(`${path}-wal`).mode & 0o777).toBe(0o640);
+    expect(db.prepare('SELECT name FROM protocols WHERE proto = 58').pluck().get()).toBe('icmp6');
+    expect(db.prepare("SELECT code FROM conn_states WHERE name = 'SF'").pluck().get()).toBe(3);
+    expect(db.prepare('SELECT name FROM end_reasons WHERE code = 6').pluck().get()).toBe('eof');
+    db.close();
+  });
+
+  test('refuses one that a newer nstap wrote, and leaves it as it is', () => {
+    const path = tempDb();
+    const db = openForWriting(path);
+    db.pragma('user_version = 999');
+    db.close();
+    const before = readFileSync(path);
+    expect(codeOf(() => openForWriting(path))).toBe('NSTAP_NEWER');
+    expect(() => openForReading(path)).toThrow(
+      /schema version 999, this nstap knows up to \d+; update nstap/,
+    );
+    expect(readFileSync(path)).toEqual(before);
+  });
+
+  test("refuses somebody else's database, and leaves it as it is", () => {
+    const path = tempDb();
+    const db = new Database(path);
+    db.exec('CREATE TABLE places (url TEXT)');
+    db.close();
+    const before = readFileSync(path);
+    expect(codeOf(() => openForWriting(path))).toBe('NSTAP_FOREIGN');
+    expect(codeOf(() => openForReading(path))).toBe('NSTAP_FOREIGN');
+    expect(readFileSync(path)).toEqual(before);
+  });
+
+  test('says what is wrong with a path', () => {
+    const folder = tempFolder();
+    const text = join(folder, 'notes.txt');
+    writeFileSync(text, 'not a database, but long enough to be read as the header of one; '.repeat(4));
+    expect(codeOf(() => openForWriting(text))).toBe('SQLITE_NOTADB');
+    expect(codeOf(() => openForReading(text))).toBe('SQLITE_NOTADB');
+    expect(codeOf(() => openForWriting(join(folder, 'no', 'flows.db')))).toBe('ENOENT');
+    expect(codeOf(() => openForReading(join(folder, 'flows.db')))).toBe('NSTAP_MISSING');
+    mkdirSync(join(folder, 'dir'));
+    expect(codeOf(() => openForWriting(join(folder, 'dir')))).toBe('EISDIR');
+    expect(codeOf(() => openForReading(join(folder, 'dir')))).toBe('EISDIR');
+    const empty = join(folder, 'empty.db');
+    writeFileSync(empty, '');
+    expect(codeOf(() => openForReading(empty))).toBe('NSTAP_OLDER');
+  });
+
+  test('names operation, path, reason and what to do', () => {
+    const path = join(tempFolder(), 'no', 'flows.db');
+    expect(() => openForWriting(path)).toThrow(
+      `open ${path}: ENOENT, there is no folder ${dirname(path)} (create the folder first, or choose another file with --db)`,
+    );
+  });
+
+  test('a reader can neither change it nor block a writer', () => {
+    const path = tempDb();
+    const writer = new FlowWriter(path, TEST_RUN);
+    withDb(path, (db) => {
+      expect(() => db.exec('DELETE FROM runs')).toThrow(/readonly/);
+      const rows = db.prepare('SELECT * FROM runs').iterate();
+      rows.next();
+      writer.write([]);
+      rows.return?.();
+    });
+    writer.close();
+  });
+
+  test('several processes may create the same one at once', async () => {
+    const path = tempDb();
+    const module = new URL('../../storage/database.ts', import.meta.url).href;
+    const source = `const { openForWriting } = await import(${JSON.stringify(module)});
+      const db = openForWriting(${JSON.stringify(path)});
+      process.stdout.write(String(db.prepare('SELECT count(*) FROM meta').pluck().get()));
+      db.close();`;
+    const runs = await Promise.all(
+      Array.from({ length: 6 }, () =>
+        promisify(execFile)(process.execPath, ['--input-type=module', '-e', source]),
+      ),
+    );
+    expect(runs.map(({ stdout }) => stdout)).toEqual(['1', '1', '1', '1', '1', '1']);
+  });
+});

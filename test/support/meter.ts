@@ -1,0 +1,122 @@
+import { Meter } from '../../daemon/capture/meter.ts';
+import type { FlowTableOptions } from '../../daemon/flow/table.ts';
+import { FlowTable, type PacketTagger } from '../../daemon/flow/table.ts';
+import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
+import { CONN_STATES, END_REASONS, FlowBatch, HISTORY_MAX } from '../../storage/flow-batch.ts';
+import { type FrameSpec, frame } from './frames.ts';
+
+/** A flow record as a test likes to read it. */
+export interface TestRecord {
+  seq: number;
+  isNew: boolean;
+  capture: number;
+  proto: number;
+  src: string;
+  dst: string;
+  vlan: number[];
+  start: string;
+  end: string;
+  packets: [number, number];
+  bytes: [number, number];
+  payload: [number, number];
+  flags: [number, number];
+  ttl: [number, number, number, number];
+  state: string | null;
+  history: string;
+  reason: string;
+  rttNs: number;
+  retransmits: [number, number];
+  outOfOrder: [number, number];
+  routes: [number, number];
+}
+
+/** A meter with its flow table, fed by hand, whose records are read back from the batches. */
+export class TestMeter {
+  readonly table: FlowTable;
+  readonly meter: Meter;
+  readonly #batches: FlowBatch[] = [];
+  /** While true the queue to storage is full. */
+  full = false;
+
+  constructor(
+    options: Partial<FlowTableOptions> = {},
+    tagger: PacketTagger = { generation: 1, tag: () => 0 },
+  ) {
+    const sink = {
+      batch: (): FlowBatch | null => {
+        if (this.full) return null;
+        const last = this.#batches.at(-1);
+        if (last !== undefined && last.count < last.capacity) return last;
+        const batch = new FlowBatch(64);
+        this.#batches.push(batch);
+        return batch;
+      },
+    };
+    this.table = new FlowTable(
+      { maxFlows: 1024, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 7, ...options },
+      sink,
+      tagger,
+    );
+    this.meter = new Meter(this.table);
+  }
+
+  /** Feeds one frame at a time given in seconds (nanoseconds exact up to 1e-9 of small numbers). */
+  feed(spec: FrameSpec | Uint8Array, sec: number, nsec = 0, captureIndex = 0): void {
+    const bytes = spec instanceof Uint8Array ? spec : frame(spec);
+    const f = this.meter.fields;
+    f.linkType = 1;
+    f.captureIndex = captureIndex;
+    f.tsSec = sec;
+    f.tsNsec = nsec;
+    f.wireLen = bytes.length;
+    f.strippedTci = -1;
+    this.meter.packet(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, bytes.length);
+  }
+
+  /** Ends all flows and gives the records so far. */
+  finish(): TestRecord[] {
+    this.table.endAll('eof');
+    return this.records();
+  }
+
+  /** The records written so far, oldest first. */
+  records(): TestRecord[] {
+    return this.#batches.flatMap((batch) =>
+      Array.from({ length: batch.count }, (_, i) => readRecord(batch, i)),
+    );
+  }
+}
+
+function readRecord(batch: FlowBatch, i: number): TestRecord {
+  const c = batch.columns;
+  const address = (bytes: Uint8Array): string =>
+    c.ipVersion[i] === 4
+      ? [...bytes.subarray(i * 16, i * 16 + 4)].join('.')
+      : Buffer.from(bytes.subarray(i * 16, i * 16 + 16)).toString('hex');
+  const port = (n: number): string => (c.hasPorts[i] === 1 ? `:${n}` : '');
+  return {
+    seq: c.flowSeq[i]!,
+    isNew: c.isNew[i] === 1,
+    capture: c.captureIndex[i]!,
+    proto: c.proto[i]!,
+    src: address(c.src) + port(c.srcPort[i]!),
+    dst: address(c.dst) + port(c.dstPort[i]!),
+    vlan: [c.vlanOuter[i]!, c.vlanInner[i]!].slice(0, c.vlanCount[i]),
+    start: `${c.startSec[i]}.${String(c.startNsec[i]).padStart(9, '0')}`,
+    end: `${c.endSec[i]}.${String(c.endNsec[i]).padStart(9, '0')}`,
+    packets: [c.packetsFwd[i]!, c.packetsRev[i]!],
+    bytes: [c.bytesFwd[i]!, c.bytesRev[i]!],
+    payload: [c.payloadBytesFwd[i]!, c.payloadBytesRev[i]!],
+    flags: [c.tcpFlagsFwd[i]!, c.tcpFlagsRev[i]!],
+    ttl: [c.ttlMinFwd[i]!, c.ttlMaxFwd[i]!, c.ttlMinRev[i]!, c.ttlMaxRev[i]!],
+    state: CONN_STATES[c.connState[i]!] ?? null,
+    history: Buffer.from(c.history.subarray(i * HISTORY_MAX, i * HISTORY_MAX + c.historyLen[i]!)).toString(
+      'latin1',
+    ),
+    reason: END_REASONS[c.endReason[i]!]!,
+    rttNs: c.rttNs[i]!,
+    retransmits: [c.retransmitsFwd[i]!, c.retransmitsRev[i]!],
+    outOfOrder: [c.outOfOrderFwd[i]!, c.outOfOrderRev[i]!],
+    routes: [c.routeFwd[i]!, c.routeRev[i]!],
+  };
+}

@@ -1,0 +1,107 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const PCAPS = new URL('../../../shared/pcaps/', import.meta.url);
+
+/** One capture of the shared corpus with tshark's reading of it; fields are explained in truth/TRUTH.md there. */
+export interface Truth {
+  name: string;
+  path: string;
+  truth: TruthFile;
+}
+
+export interface TruthFile {
+  tshark_error?: string;
+  read_error?: string;
+  packets: number;
+  bytes: number;
+  truncated_packets: number;
+  ts_invalid: number;
+  packets_without_ts: number;
+  linktypes?: number[];
+  first_ts: string | null;
+  last_ts: string | null;
+  arp_packets: number;
+  outer: {
+    ipv4: number;
+    ipv6: number;
+    tcp: number;
+    udp: number;
+    sctp: number;
+    icmp: number;
+    icmpv6: number;
+    fragments: number;
+    nonfirst_fragments: number;
+    bad_ip_header: number;
+    no_ports: number;
+  };
+  conversations_truncated: boolean;
+  conversations: Conversation[];
+}
+
+export interface Conversation {
+  proto: number;
+  a: string;
+  ap: number | null;
+  b: string;
+  bp: number | null;
+  pkts_ab: number;
+  pkts_ba: number;
+  bytes_ab: number;
+  bytes_ba: number;
+  ip_bytes_ab: number;
+  ip_bytes_ba: number;
+  flags_ab: number | null;
+  flags_ba: number | null;
+  first_ts: string;
+  last_ts: string;
+}
+
+/** The corpus, or [] when this machine does not have it. */
+export function corpus(): Truth[] {
+  const manifest = new URL('MANIFEST.tsv', PCAPS);
+  if (!existsSync(manifest)) return [];
+  const rows = readFileSync(manifest, 'utf8').trim().split('\n').slice(1);
+  return rows.map((row) => {
+    const name = row.split('\t')[0]!;
+    const truth = JSON.parse(readFileSync(new URL(`truth/${name}.json`, PCAPS), 'utf8')) as TruthFile;
+    return { name, path: fileURLToPath(new URL(name, PCAPS)), truth };
+  });
+}
+
+/** A row of a comparison: one conversation, direction-free key, counts by direction of the key. */
+export type ConversationTable = Map<string, number[]>;
+
+/** Adds a one-way count to a table whose key does not depend on direction. */
+export function addDirection(
+  table: ConversationTable,
+  proto: number,
+  from: string,
+  to: string,
+  packets: number,
+  bytes: number,
+  ipBytes: number,
+  flags: number,
+): void {
+  const forward = from <= to;
+  const key = `${proto} ${forward ? from : to} ${forward ? to : from}`;
+  const row = table.get(key) ?? [0, 0, 0, 0, 0, 0, 0, 0];
+  const at = forward ? 0 : 4;
+  row[at]! += packets;
+  row[at + 1]! += bytes;
+  row[at + 2]! += ipBytes;
+  row[at + 3]! |= flags;
+  table.set(key, row);
+}
+
+/** tshark's conversations as such a table. Ports only where tshark has them. */
+export function truthTable(truth: TruthFile): ConversationTable {
+  const table: ConversationTable = new Map();
+  for (const c of truth.conversations) {
+    const a = c.ap === null ? c.a : `${c.a} ${c.ap}`;
+    const b = c.bp === null ? c.b : `${c.b} ${c.bp}`;
+    addDirection(table, c.proto, a, b, c.pkts_ab, c.bytes_ab, c.ip_bytes_ab, (c.flags_ab ?? 0) & 0xff);
+    addDirection(table, c.proto, b, a, c.pkts_ba, c.bytes_ba, c.ip_bytes_ba, (c.flags_ba ?? 0) & 0xff);
+  }
+  return table;
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+import { ClosingLine } from './test/support/closing-line.ts';
+
+// One fork a file: kernel tests change the namespace of their thread, and workers of a failed test must die with it.
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    reporters: ['default', new ClosingLine()],
+    env: { TZ: 'UTC', LC_ALL: 'C', NO_COLOR: '1' },
+  },
+});
