@@ -9,7 +9,10 @@ import { FlowWriter } from '../../storage/writer.ts';
 import { batchOf, captureInfo, TEST_RUN } from '../storage/records.ts';
 import { MAIN } from '../support/nstap.ts';
 
-const FLOWS = 8000;
+/** More than a pseudo-terminal, a pipe and the programs between take in before the key arrives, on a busy machine too. */
+const BATCHES = 5;
+const FLOWS_A_BATCH = 8000;
+const FLOWS = BATCHES * FLOWS_A_BATCH;
 const hasScript = spawnSync('script', ['--version']).status === 0;
 
 const scratch = mkdtempSync(join(tmpdir(), 'nstap-output-'));
@@ -20,10 +23,11 @@ test.skipIf(!hasScript)('Ctrl-C ends long output on a terminal (needs script(1))
   const db = join(scratch, 'large.db');
   const writer = new FlowWriter(db, TEST_RUN);
   const channel = writer.channel();
-  writer.write([
-    [channel, { type: 'capture', info: captureInfo(0) }],
-    [channel, { type: 'batch', batch: batchOf(...Array.from({ length: FLOWS }, (_, seq) => ({ seq }))) }],
-  ]);
+  writer.write([[channel, { type: 'capture', info: captureInfo(0) }]]);
+  for (let first = 0; first < FLOWS; first += FLOWS_A_BATCH) {
+    const records = Array.from({ length: FLOWS_A_BATCH }, (_, i) => ({ seq: first + i }));
+    writer.write([[channel, { type: 'batch', batch: batchOf(...records) }]]);
+  }
   writer.close();
 
   const command = `'${process.execPath}' '${MAIN}' flows --db '${db}' --format csv`;

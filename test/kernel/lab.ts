@@ -109,7 +109,7 @@ export class Lab {
 }
 
 /** Waits until `condition` holds, looking every few milliseconds; throws when it takes longer than `limitMs`. */
-export async function until(what: string, condition: () => boolean, limitMs = 10_000): Promise<void> {
+export async function until(what: string, condition: () => boolean, limitMs = 30_000): Promise<void> {
   const end = performance.now() + limitMs;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`never happened: ${what}`);

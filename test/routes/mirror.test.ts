@@ -5,7 +5,7 @@ import { RouteEngine } from '../../daemon/routes/engine.ts';
 import { liveSnapshot } from '../../daemon/routes/live-snapshot.ts';
 import { ROUTE_GROUPS, RouteMirror } from '../../daemon/routes/mirror.ts';
 import type { RouteSnapshot } from '../../daemon/routes/snapshot.ts';
-import { Lab, labMissing } from '../kernel/lab.ts';
+import { Lab, labMissing, until } from '../kernel/lab.ts';
 import { decide } from './ask.ts';
 import { ipBatch } from './ip-batch.ts';
 
@@ -39,7 +39,11 @@ describe.skipIf(missing !== null)(
       expect(essence(made.snapshot())).toEqual(essence(liveSnapshot(name)));
     };
 
-    beforeAll(() => {
+    /** The kernel tells a new carrier up to a second later than `ip` returns: not in the middle of the next test. */
+    const carrier = (dev: string): Promise<void> =>
+      until(`${dev} has a carrier`, () => lab.ip(name, `link show ${dev}`).includes('state UP'));
+
+    beforeAll(async () => {
       name = lab.add('t');
       lab.sysctl(name, 'net.ipv6.conf.all.disable_ipv6=1');
       lab.sysctl(name, 'net.ipv6.conf.default.disable_ipv6=1');
@@ -54,6 +58,8 @@ describe.skipIf(missing !== null)(
         ],
         false,
       );
+      await carrier('d0');
+      await carrier('d1');
     });
     afterEach(() => {
       for (const made of mirrors.splice(0)) made.close();
@@ -140,7 +146,7 @@ describe.skipIf(missing !== null)(
       expectSame(made);
     });
 
-    test('routes that the kernel drops without a word go too: a link that is set down takes its routes along', () => {
+    test('routes that the kernel drops without a word go too: a link that is set down takes its routes along', async () => {
       const made = mirror();
       expect(made.snapshot().routes.some(({ prefix }) => prefix === '10.1.0.0/16')).toBe(true);
       lab.ip(name, 'link set d0 down');
@@ -149,6 +155,8 @@ describe.skipIf(missing !== null)(
       expectSame(made);
       lab.ip(name, 'link set d0 up');
       lab.ip(name, 'route add 10.1.0.0/16 via 10.9.0.2');
+      await carrier('d0');
+      await carrier('d1');
       made.drain();
       expectSame(made);
     });
