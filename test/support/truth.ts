@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const PCAPS = new URL('../../../shared/pcaps/', import.meta.url);
+const PCAPS = fileURLToPath(new URL('../../../shared/pcaps/', import.meta.url));
 
 /** One capture of the shared corpus with tshark's reading of it; fields are explained in truth/TRUTH.md there. */
 export interface Truth {
@@ -17,6 +18,7 @@ export interface TruthFile {
   bytes: number;
   truncated_packets: number;
   ts_invalid: number;
+  ts_out_of_order: number;
   packets_without_ts: number;
   linktypes?: number[];
   first_ts: string | null;
@@ -37,6 +39,18 @@ export interface TruthFile {
   };
   conversations_truncated: boolean;
   conversations: Conversation[];
+  /** Over all conversations, when the list is cut. */
+  conversation_totals?: { packets: number; bytes: number; ip_bytes: number };
+  nonfirst_fragment_groups?: FragmentGroup[];
+}
+
+export interface FragmentGroup {
+  src: string;
+  dst: string;
+  proto: number;
+  packets: number;
+  bytes: number;
+  ip_bytes: number;
 }
 
 export interface Conversation {
@@ -57,16 +71,21 @@ export interface Conversation {
   last_ts: string;
 }
 
-/** The corpus, or [] when this machine does not have it. */
-export function corpus(): Truth[] {
-  const manifest = new URL('MANIFEST.tsv', PCAPS);
-  if (!existsSync(manifest)) return [];
-  const rows = readFileSync(manifest, 'utf8').trim().split('\n').slice(1);
-  return rows.map((row) => {
-    const name = row.split('\t')[0]!;
-    const truth = JSON.parse(readFileSync(new URL(`truth/${name}.json`, PCAPS), 'utf8')) as TruthFile;
-    return { name, path: fileURLToPath(new URL(name, PCAPS)), truth };
-  });
+/**
+ * The captures of a folder that have a truth file beneath `truth/`, by name; [] when there are none.
+ * @param folder the shared corpus by default
+ */
+export function corpus(folder = PCAPS): Truth[] {
+  const root = join(folder, 'truth');
+  if (!existsSync(root)) return [];
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => name.slice(0, -'.json'.length))
+    .sort()
+    .map((name) => {
+      const truth = JSON.parse(readFileSync(join(root, `${name}.json`), 'utf8')) as TruthFile;
+      return { name, path: join(folder, name), truth };
+    });
 }
 
 /** A row of a comparison: one conversation, direction-free key, counts by direction of the key. */
