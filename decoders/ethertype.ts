@@ -12,6 +12,10 @@ export const ETH_P_8021AD = 0x88a8;
 export const ETH_P_QINQ1 = 0x9100;
 export const ETH_P_QINQ2 = 0x9200;
 export const ETH_P_QINQ3 = 0x9300;
+/** Headers in front of another Ethernet payload: 802.1ah (PBB) I-TAG, 802.1BR VN-Tag, HSR. */
+export const ETH_P_8021AH = 0x88e7;
+export const ETH_P_VNTAG = 0x8926;
+export const ETH_P_HSR = 0x892f;
 /** Not on the wire as an EtherType: the kernel's and cooked capture's way to say "an 802.2 LLC header follows". */
 export const ETH_P_802_2 = 0x0004;
 /** Smallest type field that is an EtherType; below it is the length of an 802.3 frame. IEEE 802.3 §3.2.6. */

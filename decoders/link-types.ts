@@ -1,3 +1,5 @@
+import { OTHER_LINK_TYPES } from './link-type-names.ts';
+
 /** LINKTYPE_ values that nstap names, without their prefix. pcap-linktype(7). */
 export const LinkType = {
   NULL: 0,
@@ -9,6 +11,7 @@ export const LinkType = {
   DLT_RAW_OPENBSD: 14,
   PPP_HDLC: 50,
   PPP_ETHER: 51,
+  ATM_RFC1483: 100,
   RAW: 101,
   C_HDLC: 104,
   IEEE802_11: 105,
@@ -17,6 +20,9 @@ export const LinkType = {
   IEEE802_11_RADIOTAP: 127,
   ARCNET_LINUX: 129,
   PPI: 192,
+  PPP_WITH_DIR: 204,
+  C_HDLC_WITH_DIR: 205,
+  MPLS: 219,
   USB_LINUX_MMAPPED: 220,
   IPV4: 228,
   IPV6: 229,
@@ -26,7 +32,10 @@ export const LinkType = {
   LINUX_SLL2: 276,
 } as const;
 
-const NAMES = new Map<number, string>(Object.entries(LinkType).map(([name, value]) => [value, name]));
+const NAMES = new Map<number, string>([
+  ...Object.entries(LinkType).map(([name, value]): [number, string] => [value, name]),
+  ...Object.entries(OTHER_LINK_TYPES).map(([value, name]): [number, string] => [Number(value), name]),
+]);
 
 const SUPPORTED = new Set<number>([
   LinkType.NULL,
@@ -36,10 +45,14 @@ const SUPPORTED = new Set<number>([
   LinkType.DLT_RAW_OPENBSD,
   LinkType.PPP_HDLC,
   LinkType.PPP_ETHER,
+  LinkType.ATM_RFC1483,
   LinkType.RAW,
   LinkType.C_HDLC,
   LinkType.LOOP,
   LinkType.LINUX_SLL,
+  LinkType.PPP_WITH_DIR,
+  LinkType.C_HDLC_WITH_DIR,
+  LinkType.MPLS,
   LinkType.IPV4,
   LinkType.IPV6,
   LinkType.NFLOG,

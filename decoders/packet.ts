@@ -4,8 +4,10 @@ import { decodeEthernet } from './ethernet.ts';
 import {
   ETH_P_802_2,
   ETH_P_8021AD,
+  ETH_P_8021AH,
   ETH_P_8021Q,
   ETH_P_ARP,
+  ETH_P_HSR,
   ETH_P_IP,
   ETH_P_IPV6,
   ETH_P_MPLS_MC,
@@ -15,6 +17,7 @@ import {
   ETH_P_QINQ2,
   ETH_P_QINQ3,
   ETH_P_RARP,
+  ETH_P_VNTAG,
   ETHER_TYPE_NONE,
 } from './ethertype.ts';
 import { decodeCiscoHdlc } from './hdlc.ts';
@@ -30,13 +33,14 @@ import { IpProto, type PacketFields } from './packet-fields.ts';
 import { decodePpp, decodePppoe } from './ppp.ts';
 import { decodeRaw } from './raw.ts';
 import { decodeSctp } from './sctp.ts';
+import { decodeShim, HSR_LEN, PBB_LEN, VNTAG_LEN } from './shim.ts';
 import { decodeSll, decodeSll2 } from './sll.ts';
 import { Status } from './status.ts';
 import { decodeTcp } from './tcp.ts';
 import { decodeUdp } from './udp.ts';
 import { decodeVlan, pushVlan, VLAN_TAG_LEN } from './vlan.ts';
 
-/** Headers between link and network layer (tags, SNAP, MPLS stacks, PPPoE) before a frame counts as malformed. */
+/** Headers between link and network layer (tags, SNAP, MPLS stacks, PPPoE, PBB) before a frame counts as malformed. */
 export const MAX_ENCAPSULATIONS = 16;
 
 /**
@@ -102,6 +106,9 @@ function reset(f: PacketFields): void {
   f.tcpHeaderLen = 0;
 }
 
+/** Octet in front of PPP and Cisco HDLC: 0 received, else sent. https://www.tcpdump.org/linktypes.html */
+const DIRECTION_LEN = 1;
+
 /** The header that the link type names; sets `etherType` and `l3Off`. */
 function decodeLink(view: DataView, off: number, end: number, f: PacketFields): Status {
   switch (f.linkType) {
@@ -135,6 +142,14 @@ function decodeLink(view: DataView, off: number, end: number, f: PacketFields): 
       return decodeCiscoHdlc(view, off, end, f);
     case LinkType.NFLOG:
       return decodeNflog(view, off, end, f);
+    case LinkType.MPLS:
+      return decodeMpls(view, off, end, f);
+    case LinkType.ATM_RFC1483:
+      return decodeLlc(view, off, end, f);
+    case LinkType.PPP_WITH_DIR:
+      return off === end ? Status.Truncated : decodePpp(view, off + DIRECTION_LEN, end, f);
+    case LinkType.C_HDLC_WITH_DIR:
+      return off === end ? Status.Truncated : decodeCiscoHdlc(view, off + DIRECTION_LEN, end, f);
     default:
       return Status.Unsupported;
   }
@@ -172,6 +187,15 @@ function decodeNetwork(view: DataView, end: number, f: PacketFields): Status {
         break;
       case ETH_P_PPP_SES:
         status = decodePppoe(view, f.l3Off, end, f);
+        break;
+      case ETH_P_8021AH:
+        status = decodeShim(view, f.l3Off, end, PBB_LEN, f);
+        break;
+      case ETH_P_VNTAG:
+        status = decodeShim(view, f.l3Off, end, VNTAG_LEN, f);
+        break;
+      case ETH_P_HSR:
+        status = decodeShim(view, f.l3Off, end, HSR_LEN, f);
         break;
       default:
         return Status.Ok;

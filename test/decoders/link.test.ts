@@ -9,12 +9,17 @@ import { decodeNullLoop, NULL_HEADER_LEN } from '../../decoders/null-loop.ts';
 import { PacketType } from '../../decoders/packet-fields.ts';
 import { decodePpp, decodePppoe, PPPOE_HEADER_LEN } from '../../decoders/ppp.ts';
 import { decodeRaw } from '../../decoders/raw.ts';
+import { decodeShim, HSR_LEN, PBB_LEN, VNTAG_LEN } from '../../decoders/shim.ts';
 import { decodeSll, decodeSll2, SLL_HEADER_LEN, SLL2_HEADER_LEN } from '../../decoders/sll.ts';
 import { Status } from '../../decoders/status.ts';
 import { decodeVlan, VLAN_TAG_LEN } from '../../decoders/vlan.ts';
 import { type Decoder, everyPrefix, hex, runDecoder, touched } from './bytes.ts';
 
 const MAC = '02 00 00 00 00 01  02 00 00 00 00 02';
+
+function shim(length: number): Decoder {
+  return (view, off, end, f) => decodeShim(view, off, end, length, f);
+}
 
 describe('every link decoder, cut', () => {
   const whole: [string, Decoder, string, number][] = [
@@ -32,6 +37,9 @@ describe('every link decoder, cut', () => {
     ['ppp, compressed protocol', decodePpp, 'ff 03 21', 3],
     ['pppoe', decodePppoe, '11 00 00 17 00 1e 00 21', PPPOE_HEADER_LEN + 2],
     ['hdlc', decodeCiscoHdlc, '0f 00 08 00', CISCO_HDLC_HEADER_LEN],
+    ['pbb', shim(PBB_LEN), '00 00 12 34  02 00 00 00 00 03  02 00 00 00 00 04  08 00', PBB_LEN],
+    ['vn-tag', shim(VNTAG_LEN), '00 01 00 02 86 dd', VNTAG_LEN],
+    ['hsr', shim(HSR_LEN), '10 2e 00 01 08 00', HSR_LEN],
     ['nflog', decodeNflog, '02 00 00 00  05 00 0a 00 6e 00 00 00  04 00 09 00', 16],
   ];
   it.each(whole)(
@@ -66,6 +74,18 @@ describe('vlan', () => {
     const before = { vlanCount: 2, vlanOuter: 1, vlanInner: 2 };
     const { f } = runDecoder(decodeVlan, hex('00 03 08 00'), before);
     expect([f.vlanCount, f.vlanOuter, f.vlanInner]).toEqual([3, 1, 2]);
+  });
+});
+
+describe('headers in front of another Ethernet payload', () => {
+  it.each([
+    ['pbb', PBB_LEN, '00 00 12 34  02 00 00 00 00 03  02 00 00 00 00 04  81 00', 0x8100],
+    ['pbb with an LLC payload', PBB_LEN, '00 00 12 34  02 00 00 00 00 03  02 00 00 00 00 04  00 26', 4],
+    ['vn-tag', VNTAG_LEN, '00 01 00 02 86 dd', 0x86dd],
+    ['hsr', HSR_LEN, '10 2e 00 01 88 fb', 0x88fb],
+  ])('%s: the next type, and the outer addresses stay', (_name, length, text, etherType) => {
+    const { f } = runDecoder(shim(length), hex(text), { dstMacOff: 0, srcMacOff: 6 });
+    expect([f.etherType, f.l3Off, f.dstMacOff, f.srcMacOff]).toEqual([etherType, length, 0, 6]);
   });
 });
 
