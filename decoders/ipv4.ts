@@ -4,9 +4,19 @@ import { Status } from './status.ts';
 /** Octets; IHL 5. RFC 791 §3.1. */
 export const IPV4_HEADER_MIN = 20;
 
-/** Flags and fragment offset word. RFC 791 §3.1. */
-const MORE_FRAGMENTS = 0x2000;
-const FRAGMENT_OFFSET_MASK = 0x1fff;
+/** Where the fields stand, in octets from the header's start. RFC 791 §3.1. */
+export const IPV4_TOS_OFF = 1;
+export const IPV4_LENGTH_OFF = 2;
+export const IPV4_ID_OFF = 4;
+export const IPV4_FRAGMENT_OFF = 6;
+export const IPV4_TTL_OFF = 8;
+export const IPV4_PROTOCOL_OFF = 9;
+export const IPV4_SRC_OFF = 12;
+export const IPV4_DST_OFF = 16;
+
+/** Flags and fragment offset word; the offset is in units of 8 octets. RFC 791 §3.1. */
+export const MORE_FRAGMENTS = 0x2000;
+export const FRAGMENT_OFFSET_MASK = 0x1fff;
 
 /**
  * Decodes the IPv4 header at `off` into `f`. RFC 791 §3.1. Allocates nothing.
@@ -22,24 +32,24 @@ export function decodeIPv4(view: DataView, off: number, end: number, f: PacketFi
   const verIhl = view.getUint8(off);
   const headerLen = (verIhl & 0x0f) << 2;
   if (verIhl >>> 4 !== 4 || headerLen < IPV4_HEADER_MIN) return Status.Malformed;
-  let totalLen = view.getUint16(off + 2);
+  let totalLen = view.getUint16(off + IPV4_LENGTH_OFF);
   if (totalLen === 0) totalLen = f.wireEnd - off;
   if (totalLen < headerLen) return Status.Malformed;
-  const fragment = view.getUint16(off + 6);
+  const fragment = view.getUint16(off + IPV4_FRAGMENT_OFF);
   f.ipVersion = 4;
   f.l3Off = off;
   f.l3HeaderLen = headerLen;
   f.ipLen = totalLen;
   f.ipWireEnd = Math.min(off + totalLen, f.wireEnd);
-  f.tos = view.getUint8(off + 1);
-  f.ipId = view.getUint16(off + 4);
+  f.tos = view.getUint8(off + IPV4_TOS_OFF);
+  f.ipId = view.getUint16(off + IPV4_ID_OFF);
   f.moreFragments = (fragment & MORE_FRAGMENTS) !== 0;
   f.fragOff = (fragment & FRAGMENT_OFFSET_MASK) << 3;
   f.isFragment = (fragment & (MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK)) !== 0;
-  f.ttl = view.getUint8(off + 8);
-  f.ipProto = view.getUint8(off + 9);
-  f.srcOff = off + 12;
-  f.dstOff = off + 16;
+  f.ttl = view.getUint8(off + IPV4_TTL_OFF);
+  f.ipProto = view.getUint8(off + IPV4_PROTOCOL_OFF);
+  f.srcOff = off + IPV4_SRC_OFF;
+  f.dstOff = off + IPV4_DST_OFF;
   if (end - off < headerLen) {
     f.l4Status = Status.Truncated;
     return Status.Ok;

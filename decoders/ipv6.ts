@@ -4,6 +4,12 @@ import { Status } from './status.ts';
 
 /** Octets of the fixed header. RFC 8200 §3. */
 export const IPV6_HEADER_LEN = 40;
+/** Where the fields stand, in octets from the header's start. RFC 8200 §3. */
+export const IPV6_PAYLOAD_LEN_OFF = 4;
+export const IPV6_NEXT_HEADER_OFF = 6;
+export const IPV6_HOP_LIMIT_OFF = 7;
+export const IPV6_SRC_OFF = 8;
+export const IPV6_DST_OFF = 24;
 
 /**
  * Decodes the IPv6 header at `off` and its extension chain into `f`. RFC 8200 §3, §4. Allocates nothing.
@@ -18,15 +24,15 @@ export function decodeIPv6(view: DataView, off: number, end: number, f: PacketFi
   if (end - off < IPV6_HEADER_LEN) return Status.Truncated;
   const word = view.getUint16(off);
   if (word >>> 12 !== 6) return Status.Malformed;
-  const payloadLen = view.getUint16(off + 4);
+  const payloadLen = view.getUint16(off + IPV6_PAYLOAD_LEN_OFF);
   f.ipVersion = 6;
   f.l3Off = off;
   f.ipLen = IPV6_HEADER_LEN + payloadLen;
   f.tos = (word >>> 4) & 0xff;
-  f.ipProto = view.getUint8(off + 6);
-  f.ttl = view.getUint8(off + 7);
-  f.srcOff = off + 8;
-  f.dstOff = off + 24;
+  f.ipProto = view.getUint8(off + IPV6_NEXT_HEADER_OFF);
+  f.ttl = view.getUint8(off + IPV6_HOP_LIMIT_OFF);
+  f.srcOff = off + IPV6_SRC_OFF;
+  f.dstOff = off + IPV6_DST_OFF;
   f.l3HeaderLen = IPV6_HEADER_LEN;
   const isOpenEnded = payloadLen === 0 && f.ipProto !== IpProto.FRAGMENT && f.ipProto !== IpProto.NONE;
   f.ipWireEnd = isOpenEnded ? f.wireEnd : Math.min(off + f.ipLen, f.wireEnd);

@@ -4,8 +4,14 @@ import { PORTS_LEN, readPorts, shortHeader } from './transport.ts';
 
 /** Octets; data offset 5. RFC 9293 §3.1. */
 export const TCP_HEADER_MIN = 20;
+/** Where the fields behind the ports stand, in octets from the header's start. RFC 9293 §3.1. */
+export const TCP_SEQ_OFF = 4;
+export const TCP_ACK_OFF = 8;
+export const TCP_DATA_OFFSET_OFF = 12;
+export const TCP_FLAGS_OFF = 13;
+export const TCP_WINDOW_OFF = 14;
 /** Octets up to and with the flags. */
-const TCP_FLAGS_END = 14;
+const TCP_FLAGS_END = TCP_FLAGS_OFF + 1;
 
 /**
  * Decodes the TCP header at `off`. RFC 9293 §3.1. Allocates nothing.
@@ -27,14 +33,14 @@ export function decodeTcp(
   if (available < PORTS_LEN) return shortHeader(end, wireEnd);
   readPorts(view, off, f);
   if (available < TCP_FLAGS_END) return shortHeader(end, wireEnd);
-  const headerLen = (view.getUint8(off + 12) >>> 4) << 2;
+  const headerLen = (view.getUint8(off + TCP_DATA_OFFSET_OFF) >>> 4) << 2;
   if (headerLen < TCP_HEADER_MIN) return Status.Malformed;
-  f.tcpFlags = view.getUint8(off + 13);
+  f.tcpFlags = view.getUint8(off + TCP_FLAGS_OFF);
   if (available < TCP_HEADER_MIN) return shortHeader(end, wireEnd);
   if (headerLen > wireEnd - off) return Status.Malformed;
-  f.tcpSeq = view.getInt32(off + 4);
-  f.tcpAck = view.getInt32(off + 8);
-  f.tcpWindow = view.getUint16(off + 14);
+  f.tcpSeq = view.getInt32(off + TCP_SEQ_OFF);
+  f.tcpAck = view.getInt32(off + TCP_ACK_OFF);
+  f.tcpWindow = view.getUint16(off + TCP_WINDOW_OFF);
   f.tcpHeaderLen = headerLen;
   f.payloadLen = wireEnd - off - headerLen;
   if (headerLen < available) f.payloadOff = off + headerLen;
