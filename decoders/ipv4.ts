@@ -18,6 +18,19 @@ export const IPV4_DST_OFF = 16;
 export const MORE_FRAGMENTS = 0x2000;
 export const FRAGMENT_OFFSET_MASK = 0x1fff;
 
+// Copies, because V8 reads an exported constant from memory each time it is used and folds a local one.
+const HEADER_MIN = IPV4_HEADER_MIN;
+const TOS_OFF = IPV4_TOS_OFF;
+const LENGTH_OFF = IPV4_LENGTH_OFF;
+const ID_OFF = IPV4_ID_OFF;
+const FRAGMENT_OFF = IPV4_FRAGMENT_OFF;
+const TTL_OFF = IPV4_TTL_OFF;
+const PROTOCOL_OFF = IPV4_PROTOCOL_OFF;
+const SRC_OFF = IPV4_SRC_OFF;
+const DST_OFF = IPV4_DST_OFF;
+const MF_BIT = MORE_FRAGMENTS;
+const OFFSET_MASK = FRAGMENT_OFFSET_MASK;
+
 /**
  * Decodes the IPv4 header at `off` into `f`. RFC 791 §3.1. Allocates nothing.
  *
@@ -28,28 +41,28 @@ export const FRAGMENT_OFFSET_MASK = 0x1fff;
  * @returns Ok, or why it stopped; unless Ok, `f` is untouched
  */
 export function decodeIPv4(view: DataView, off: number, end: number, f: PacketFields): Status {
-  if (end - off < IPV4_HEADER_MIN) return Status.Truncated;
+  if (end - off < HEADER_MIN) return Status.Truncated;
   const verIhl = view.getUint8(off);
   const headerLen = (verIhl & 0x0f) << 2;
-  if (verIhl >>> 4 !== 4 || headerLen < IPV4_HEADER_MIN) return Status.Malformed;
-  let totalLen = view.getUint16(off + IPV4_LENGTH_OFF);
+  if (verIhl >>> 4 !== 4 || headerLen < HEADER_MIN) return Status.Malformed;
+  let totalLen = view.getUint16(off + LENGTH_OFF);
   if (totalLen === 0) totalLen = f.wireEnd - off;
   if (totalLen < headerLen) return Status.Malformed;
-  const fragment = view.getUint16(off + IPV4_FRAGMENT_OFF);
+  const fragment = view.getUint16(off + FRAGMENT_OFF);
   f.ipVersion = 4;
   f.l3Off = off;
   f.l3HeaderLen = headerLen;
   f.ipLen = totalLen;
   f.ipWireEnd = Math.min(off + totalLen, f.wireEnd);
-  f.tos = view.getUint8(off + IPV4_TOS_OFF);
-  f.ipId = view.getUint16(off + IPV4_ID_OFF);
-  f.moreFragments = (fragment & MORE_FRAGMENTS) !== 0;
-  f.fragOff = (fragment & FRAGMENT_OFFSET_MASK) << 3;
-  f.isFragment = (fragment & (MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK)) !== 0;
-  f.ttl = view.getUint8(off + IPV4_TTL_OFF);
-  f.ipProto = view.getUint8(off + IPV4_PROTOCOL_OFF);
-  f.srcOff = off + IPV4_SRC_OFF;
-  f.dstOff = off + IPV4_DST_OFF;
+  f.tos = view.getUint8(off + TOS_OFF);
+  f.ipId = view.getUint16(off + ID_OFF);
+  f.moreFragments = (fragment & MF_BIT) !== 0;
+  f.fragOff = (fragment & OFFSET_MASK) << 3;
+  f.isFragment = (fragment & (MF_BIT | OFFSET_MASK)) !== 0;
+  f.ttl = view.getUint8(off + TTL_OFF);
+  f.ipProto = view.getUint8(off + PROTOCOL_OFF);
+  f.srcOff = off + SRC_OFF;
+  f.dstOff = off + DST_OFF;
   if (end - off < headerLen) {
     f.l4Status = Status.Truncated;
     return Status.Ok;

@@ -11,6 +11,14 @@ export const IPV6_HOP_LIMIT_OFF = 7;
 export const IPV6_SRC_OFF = 8;
 export const IPV6_DST_OFF = 24;
 
+// Copies, because V8 reads an exported constant from memory each time it is used and folds a local one.
+const HEADER_LEN = IPV6_HEADER_LEN;
+const PAYLOAD_LEN_OFF = IPV6_PAYLOAD_LEN_OFF;
+const NEXT_HEADER_OFF = IPV6_NEXT_HEADER_OFF;
+const HOP_LIMIT_OFF = IPV6_HOP_LIMIT_OFF;
+const SRC_OFF = IPV6_SRC_OFF;
+const DST_OFF = IPV6_DST_OFF;
+
 /**
  * Decodes the IPv6 header at `off` and its extension chain into `f`. RFC 8200 §3, §4. Allocates nothing.
  *
@@ -21,22 +29,22 @@ export const IPV6_DST_OFF = 24;
  * @returns Ok, or why it stopped; unless Ok, `f` is untouched
  */
 export function decodeIPv6(view: DataView, off: number, end: number, f: PacketFields): Status {
-  if (end - off < IPV6_HEADER_LEN) return Status.Truncated;
+  if (end - off < HEADER_LEN) return Status.Truncated;
   const word = view.getUint16(off);
   if (word >>> 12 !== 6) return Status.Malformed;
-  const payloadLen = view.getUint16(off + IPV6_PAYLOAD_LEN_OFF);
+  const payloadLen = view.getUint16(off + PAYLOAD_LEN_OFF);
   f.ipVersion = 6;
   f.l3Off = off;
-  f.ipLen = IPV6_HEADER_LEN + payloadLen;
+  f.ipLen = HEADER_LEN + payloadLen;
   f.tos = (word >>> 4) & 0xff;
-  f.ipProto = view.getUint8(off + IPV6_NEXT_HEADER_OFF);
-  f.ttl = view.getUint8(off + IPV6_HOP_LIMIT_OFF);
-  f.srcOff = off + IPV6_SRC_OFF;
-  f.dstOff = off + IPV6_DST_OFF;
-  f.l3HeaderLen = IPV6_HEADER_LEN;
+  f.ipProto = view.getUint8(off + NEXT_HEADER_OFF);
+  f.ttl = view.getUint8(off + HOP_LIMIT_OFF);
+  f.srcOff = off + SRC_OFF;
+  f.dstOff = off + DST_OFF;
+  f.l3HeaderLen = HEADER_LEN;
   const isOpenEnded = payloadLen === 0 && f.ipProto !== IpProto.FRAGMENT && f.ipProto !== IpProto.NONE;
   f.ipWireEnd = isOpenEnded ? f.wireEnd : Math.min(off + f.ipLen, f.wireEnd);
-  f.l4Off = off + IPV6_HEADER_LEN;
+  f.l4Off = off + HEADER_LEN;
   f.l4End = Math.max(f.l4Off, Math.min(end, f.ipWireEnd));
   decodeIPv6Extensions(view, f);
   return Status.Ok;

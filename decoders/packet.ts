@@ -4,10 +4,8 @@ import { decodeEthernet } from './ethernet.ts';
 import {
   ETH_P_802_2,
   ETH_P_8021AD,
-  ETH_P_8021AH,
   ETH_P_8021Q,
   ETH_P_ARP,
-  ETH_P_HSR,
   ETH_P_IP,
   ETH_P_IPV6,
   ETH_P_MPLS_MC,
@@ -17,7 +15,6 @@ import {
   ETH_P_QINQ2,
   ETH_P_QINQ3,
   ETH_P_RARP,
-  ETH_P_VNTAG,
   ETHER_TYPE_NONE,
 } from './ethertype.ts';
 import { decodeCiscoHdlc } from './hdlc.ts';
@@ -33,7 +30,7 @@ import { IpProto, type PacketFields } from './packet-fields.ts';
 import { decodePpp, decodePppoe } from './ppp.ts';
 import { decodeRaw } from './raw.ts';
 import { decodeSctp } from './sctp.ts';
-import { decodeShim, HSR_LEN, PBB_LEN, VNTAG_LEN } from './shim.ts';
+import { decodeShim, shimLen } from './shim.ts';
 import { decodeSll, decodeSll2 } from './sll.ts';
 import { Status } from './status.ts';
 import { decodeTcp } from './tcp.ts';
@@ -188,17 +185,11 @@ function decodeNetwork(view: DataView, end: number, f: PacketFields): Status {
       case ETH_P_PPP_SES:
         status = decodePppoe(view, f.l3Off, end, f);
         break;
-      case ETH_P_8021AH:
-        status = decodeShim(view, f.l3Off, end, PBB_LEN, f);
-        break;
-      case ETH_P_VNTAG:
-        status = decodeShim(view, f.l3Off, end, VNTAG_LEN, f);
-        break;
-      case ETH_P_HSR:
-        status = decodeShim(view, f.l3Off, end, HSR_LEN, f);
-        break;
-      default:
-        return Status.Ok;
+      default: {
+        const length = shimLen(f.etherType);
+        if (length === 0) return Status.Ok;
+        status = decodeShim(view, f.l3Off, end, length, f);
+      }
     }
     if (status !== Status.Ok) return status;
   }

@@ -1,3 +1,4 @@
+import { ETH_P_8021AH, ETH_P_HSR, ETH_P_VNTAG } from './ethertype.ts';
 import { ethernetType } from './ethernet.ts';
 import type { PacketFields } from './packet-fields.ts';
 import { Status } from './status.ts';
@@ -11,6 +12,20 @@ export const PBB_LEN = 18;
 export const VNTAG_LEN = 6;
 /** HSR: path and size (2), sequence number (2), type (2). IEC 62439-3 §5.7. */
 export const HSR_LEN = 6;
+
+/** Octets behind this EtherType up to the payload of such a header; 0 when the type is another. */
+export function shimLen(etherType: number): number {
+  switch (etherType) {
+    case ETH_P_8021AH:
+      return PBB_LEN;
+    case ETH_P_VNTAG:
+      return VNTAG_LEN;
+    case ETH_P_HSR:
+      return HSR_LEN;
+    default:
+      return 0;
+  }
+}
 
 /**
  * Passes over such a header of `length` octets at `off`, to the type in its last two. The MAC addresses in `f` stay the

@@ -13,6 +13,14 @@ export const TCP_WINDOW_OFF = 14;
 /** Octets up to and with the flags. */
 const TCP_FLAGS_END = TCP_FLAGS_OFF + 1;
 
+// Copies, because V8 reads an exported constant from memory each time it is used and folds a local one.
+const HEADER_MIN = TCP_HEADER_MIN;
+const SEQ_OFF = TCP_SEQ_OFF;
+const ACK_OFF = TCP_ACK_OFF;
+const DATA_OFFSET_OFF = TCP_DATA_OFFSET_OFF;
+const FLAGS_OFF = TCP_FLAGS_OFF;
+const WINDOW_OFF = TCP_WINDOW_OFF;
+
 /**
  * Decodes the TCP header at `off`. RFC 9293 §3.1. Allocates nothing.
  *
@@ -33,14 +41,14 @@ export function decodeTcp(
   if (available < PORTS_LEN) return shortHeader(end, wireEnd);
   readPorts(view, off, f);
   if (available < TCP_FLAGS_END) return shortHeader(end, wireEnd);
-  const headerLen = (view.getUint8(off + TCP_DATA_OFFSET_OFF) >>> 4) << 2;
-  if (headerLen < TCP_HEADER_MIN) return Status.Malformed;
-  f.tcpFlags = view.getUint8(off + TCP_FLAGS_OFF);
-  if (available < TCP_HEADER_MIN) return shortHeader(end, wireEnd);
+  const headerLen = (view.getUint8(off + DATA_OFFSET_OFF) >>> 4) << 2;
+  if (headerLen < HEADER_MIN) return Status.Malformed;
+  f.tcpFlags = view.getUint8(off + FLAGS_OFF);
+  if (available < HEADER_MIN) return shortHeader(end, wireEnd);
   if (headerLen > wireEnd - off) return Status.Malformed;
-  f.tcpSeq = view.getInt32(off + TCP_SEQ_OFF);
-  f.tcpAck = view.getInt32(off + TCP_ACK_OFF);
-  f.tcpWindow = view.getUint16(off + TCP_WINDOW_OFF);
+  f.tcpSeq = view.getInt32(off + SEQ_OFF);
+  f.tcpAck = view.getInt32(off + ACK_OFF);
+  f.tcpWindow = view.getUint16(off + WINDOW_OFF);
   f.tcpHeaderLen = headerLen;
   f.payloadLen = wireEnd - off - headerLen;
   if (headerLen < available) f.payloadOff = off + headerLen;

@@ -1,0 +1,81 @@
+import { Meter } from '../../daemon/capture/meter.ts';
+import { FlowTable } from '../../daemon/flow/table.ts';
+import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
+import { FlowBatch } from '../../storage/flow-batch.ts';
+import { frame } from '../support/frames.ts';
+import { Broken, fold, type Target } from './target.ts';
+
+const MAX_FLOWS = 64;
+/** Packets after which all flows are ended and the sums compared. */
+const EPISODE = 500;
+
+/** Meter and flow table: what goes in must come out, whatever the packets and times. Octets 0 to 4 are time and length. */
+export function meterTarget(): Target {
+  let meter = newMeter();
+  let packets = 0;
+  let octets = 0;
+  function newMeter() {
+    const batch = new FlowBatch(8);
+    const sums = { packets: 0, octets: 0 };
+    const take = (): void => {
+      for (let i = 0; i < batch.count; i++) {
+        const { packetsFwd, packetsRev, bytesFwd, bytesRev, startSec, endSec } = batch.columns;
+        sums.packets += packetsFwd[i]! + packetsRev[i]!;
+        sums.octets += bytesFwd[i]! + bytesRev[i]!;
+        if (endSec[i]! < startSec[i]!)
+          throw new Broken(`a flow ends at ${endSec[i]} and begins at ${startSec[i]}`);
+      }
+      batch.count = 0;
+    };
+    const sink = {
+      batch: (): FlowBatch => {
+        if (batch.count === batch.capacity) take();
+        return batch;
+      },
+    };
+    const options = { maxFlows: MAX_FLOWS, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 1 };
+    const table = new FlowTable(options, sink, { generation: 1, tag: () => 0 });
+    return { meter: new Meter(table), table, sums, take };
+  }
+  const view = new DataView(new ArrayBuffer(8192));
+  const bytes = new Uint8Array(view.buffer);
+  return {
+    name: 'meter',
+    seeds: () =>
+      ['S', 'SA', 'A', 'PA', 'FA', 'R'].map((flags) =>
+        Uint8Array.from([0, 0, 0, 1, 0, ...frame({ flags, payload: 10 })]),
+      ),
+    run(input) {
+      const packet = input.subarray(5);
+      bytes.set(packet);
+      const f = meter.meter.fields;
+      f.linkType = 1;
+      f.captureIndex = 0;
+      f.tsSec = ((input[0] ?? 0) << 16) | ((input[1] ?? 0) << 8) | (input[2] ?? 0);
+      f.tsNsec = (input[3] ?? 0) * 3_900_000;
+      f.wireLen = packet.length + (input[4] ?? 0);
+      f.pktType = -1;
+      f.strippedTci = -1;
+      meter.meter.packet(view, 0, packet.length);
+      packets++;
+      if (f.status === 0 && f.ipVersion !== 0) octets += f.wireLen;
+      if (meter.table.live > MAX_FLOWS) throw new Broken(`${meter.table.live} flows of ${MAX_FLOWS}`);
+      const signature = fold(fold(f.status, f.l4Status), fold(f.ipProto, f.tcpFlags));
+      if (packets === EPISODE) {
+        meter.table.endAll('eof');
+        meter.take();
+        const c = meter.meter.counters.read(0);
+        const ip = c.decodedIpv4 + c.decodedIpv6;
+        const { sums } = meter;
+        const counted = `${c.packets} packets, ${ip} IP, in flows ${sums.packets}; ${octets} octets, in flows ${sums.octets}`;
+        if (ip + c.decodedArp + c.decodedOther + c.undecoded !== c.packets || c.packets !== packets)
+          throw new Broken(`received is not decoded and undecodable: ${counted}`);
+        if (sums.packets !== ip || sums.octets !== octets) throw new Broken(`lost or doubled: ${counted}`);
+        meter = newMeter();
+        packets = 0;
+        octets = 0;
+      }
+      return signature;
+    },
+  };
+}
