@@ -78,7 +78,12 @@ export class SavefileReader {
     try {
       const got = this.#source.read(this.#buffer, this.#end);
       if (typeof got === 'number') return this.#accept(got);
-      return got.then((count) => this.#accept(count)).catch((error: unknown) => this.#fail(error));
+      return got
+        .then(
+          (count) => this.#accept(count),
+          (error: unknown) => this.#acceptBeforeDamage(error),
+        )
+        .catch((error: unknown) => this.#fail(error));
     } catch (error) {
       return this.#fail(error);
     }
@@ -98,6 +103,14 @@ export class SavefileReader {
 
   #fail(error: unknown): never {
     this.close();
+    throw error;
+  }
+
+  /** Compressed data that breaks off within its first octets: what there is of them may hold packets all the same. */
+  #acceptBeforeDamage(error: unknown): never {
+    const isEarly = this.#parser === null && this.#decompressor !== null && this.#end > 0;
+    const isCapture = isEarly && detectFormat(this.#buffer.subarray(0, this.#end)).kind.startsWith('pcap');
+    if (!this.#closed && isCapture && this.#detect()) this.#deliver();
     throw error;
   }
 
