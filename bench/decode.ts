@@ -57,7 +57,7 @@ function newMeter(): Meter {
     },
   };
   const options = { maxFlows: 1 << 17, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 1 };
-  return new Meter(new FlowTable(options, sink, { generation: 1, tag: () => 0 }));
+  return new Meter(new FlowTable(options, sink, { generation: 1, tag: () => 0, tagInner: () => 0 }));
 }
 
 function perPacket(f: PacketFields, flows: number, packet: (off: number) => unknown, length: number): number {

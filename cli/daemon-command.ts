@@ -5,6 +5,7 @@ import {
   defaultOptions,
   idleTimeouts,
   type LogLevel,
+  type TunnelMode,
 } from '../daemon/config.ts';
 import { runDaemon } from '../daemon/main.ts';
 import { defaultDb } from './default-db.ts';
@@ -23,6 +24,7 @@ export interface DaemonCommandFlags {
   idleTimeout?: number;
   activeTimeout?: number;
   maxFlows?: number;
+  tunnels: TunnelMode;
   logLevel: LogLevel;
 }
 
@@ -44,6 +46,7 @@ export function daemonOptions(flags: DaemonCommandFlags, memoryBytes: number): D
     timeouts: flags.idleTimeout === undefined ? defaults.timeouts : idleTimeouts(flags.idleTimeout),
     activeTimeoutSec: flags.activeTimeout ?? defaults.activeTimeoutSec,
     maxFlows: flags.maxFlows ?? defaults.maxFlows,
+    tunnels: flags.tunnels,
     logLevel: flags.logLevel,
   };
 }

@@ -6,7 +6,7 @@ import { nowNs } from '../storage/time.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
 import { parseFilter } from './filter/parse.ts';
-import { FLOW_KEYS, flowJson } from './format/flow-json.ts';
+import { FLOW_KEYS, flowJson, TUNNEL_KEYS } from './format/flow-json.ts';
 import { FLOW_COLUMNS } from './format/flow-table.ts';
 import { GROUP_TOTAL_KEYS, type GroupJson, groupJson } from './format/group-json.ts';
 import { groupColumns } from './format/group-table.ts';
@@ -65,18 +65,23 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   }
 }
 
-/** CSV has no nesting: the keys of a decision become columns of their own. */
-const FLOW_CSV_KEYS = FLOW_KEYS.flatMap((key) =>
-  key === 'route_fwd' || key === 'route_rev' ? DECISION_KEYS.map((part) => `${key}_${part}`) : [key],
+/** CSV has no nesting: the keys of these objects become columns of their own. */
+const NESTED: Readonly<Record<string, readonly string[]>> = {
+  route_fwd: DECISION_KEYS,
+  route_rev: DECISION_KEYS,
+  tunnel: TUNNEL_KEYS,
+};
+
+const FLOW_CSV_KEYS = FLOW_KEYS.flatMap(
+  (key) => NESTED[key]?.map((part) => `${key}_${part}`) ?? [key as string],
 );
 
 function flowCsvValues(row: FlowRow): unknown[] {
-  const json = flowJson(row);
-  return FLOW_KEYS.flatMap((key): unknown[] =>
-    key === 'route_fwd' || key === 'route_rev'
-      ? DECISION_KEYS.map((part) => json[key]?.[part] ?? null)
-      : [json[key]],
-  );
+  const json: Record<string, unknown> = flowJson(row);
+  return FLOW_KEYS.flatMap((key): unknown[] => {
+    const value = json[key];
+    return NESTED[key]?.map((part) => (value as Record<string, unknown> | null)?.[part] ?? null) ?? [value];
+  });
 }
 
 function flowView(): RowView<FlowRow> {

@@ -1,4 +1,5 @@
 import { SingleBar } from 'cli-progress';
+import type { TunnelMode } from '../daemon/config.ts';
 import { compileFilter } from '../daemon/kernel/libpcap.ts';
 import { type ReplayProgress, type ReplayTotals, replay } from '../daemon/replay.ts';
 import { loadSnapshot } from '../daemon/routes/load-snapshot.ts';
@@ -17,6 +18,7 @@ export interface ReplayFlags {
   netns?: string;
   filter?: string;
   maxFlows: number;
+  tunnels: TunnelMode;
   json?: boolean;
 }
 
@@ -45,6 +47,7 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
       filter,
       snapshot,
       maxFlows: flags.maxFlows,
+      tunnels: flags.tunnels,
       commandLine: ['nstap replay', ...files].join(' '),
       onProgress: (now) => progress.show(now),
       signal: interruption.signal,
@@ -101,6 +104,8 @@ function summary(files: string[], totals: ReplayTotals, seconds: number) {
     undecoded: c.undecoded,
     truncated: c.truncated,
     fragments: c.fragments,
+    tunnelled: c.tunnelled,
+    tunnel_undecoded: c.tunnelUndecoded,
     filtered: totals.filtered,
     evicted: c.evictedFlows,
     errors: totals.errors,
@@ -122,6 +127,10 @@ function text(r: ReturnType<typeof summary>, db: string): string {
   if (r.first !== null) lines.push(`time       ${r.first} to ${r.last}`);
   if (r.truncated > 0)
     lines.push(`cut short  ${count(r.truncated)} packets were captured with fewer octets than on the wire`);
+  if (r.tunnelled > 0)
+    lines.push(
+      `tunnels    ${count(r.tunnelled)} packets carried another one, ${count(r.tunnel_undecoded)} of them one that could not be followed`,
+    );
   if (r.filtered > 0) lines.push(`filter     left out ${count(r.filtered)} packets`);
   if (r.evicted > 0)
     lines.push(`evicted    ${count(r.evicted)} flows ended early: the table was full (--max-flows)`);

@@ -8,6 +8,10 @@ export type Backend = (typeof BACKENDS)[number];
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** What flows are made of: the outermost IP header, what is inside of tunnels where there is one, or each level. */
+export const TUNNEL_MODES = ['outer', 'inner', 'both'] as const;
+export type TunnelMode = (typeof TUNNEL_MODES)[number];
+
 /** What the daemon is asked to do: the command line, with its defaults filled in. */
 export interface DaemonOptions {
   /** Selectors of namespaces, see findNetns. */
@@ -31,6 +35,7 @@ export interface DaemonOptions {
   /** Seconds after which a living flow is written although it goes on. */
   activeTimeoutSec: number;
   maxFlows: number;
+  tunnels: TunnelMode;
   logLevel: LogLevel;
 }
 
@@ -63,6 +68,7 @@ export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
     timeouts: { ...DEFAULT_TIMEOUTS },
     activeTimeoutSec: ACTIVE_TIMEOUT_DEFAULT,
     maxFlows: MAX_FLOWS_DEFAULT,
+    tunnels: 'outer',
     logLevel: 'info',
   };
 }

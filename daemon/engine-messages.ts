@@ -1,6 +1,6 @@
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { RingGeometry } from './kernel/packet-socket.ts';
-import type { Backend, LogLevel } from './config.ts';
+import type { Backend, LogLevel, TunnelMode } from './config.ts';
 import type { FlowTimeouts } from './flow/timeouts.ts';
 
 /** What the engine needs of the daemon's options. */
@@ -10,6 +10,7 @@ export interface EngineConfig {
   maxFlows: number;
   timeouts: FlowTimeouts;
   activeTimeoutSec: number;
+  tunnels: TunnelMode;
   logLevel: LogLevel;
 }
 

@@ -18,7 +18,12 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
   const pool = createBatchPool(BATCH_RECORDS, BATCHES);
   const { port1, port2 } = new MessageChannel();
   const workerData: LiveThreadData = {
-    options: { maxFlows: config.maxFlows, timeouts: config.timeouts, checkpointSec: config.activeTimeoutSec },
+    options: {
+      maxFlows: config.maxFlows,
+      timeouts: config.timeouts,
+      checkpointSec: config.activeTimeoutSec,
+      tunnels: config.tunnels,
+    },
     pool,
     storage: port1,
     requests: [requests],

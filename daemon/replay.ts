@@ -1,5 +1,6 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { createBatchPool } from '../storage/batch-pool.ts';
+import type { TunnelMode } from './config.ts';
 import type { ReplayReply, ReplayThreadData } from './capture/replay-thread.ts';
 import { DEFAULT_TIMEOUTS } from './flow/timeouts.ts';
 import type { RouteSnapshot } from './routes/snapshot.ts';
@@ -22,6 +23,7 @@ export interface ReplayOptions {
   /** Routes to decide with, or null: every decision is then "unknown". */
   snapshot: RouteSnapshot | null;
   maxFlows: number;
+  tunnels: TunnelMode;
   /** For the run's row. */
   commandLine: string;
   onProgress?: (progress: ReplayProgress) => void;
@@ -53,7 +55,12 @@ export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
   // Reading starts only when there is somewhere to write.
   await storage.ready;
   const workerData: ReplayThreadData = {
-    options: { maxFlows: options.maxFlows, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0 },
+    options: {
+      maxFlows: options.maxFlows,
+      timeouts: DEFAULT_TIMEOUTS,
+      checkpointSec: 0,
+      tunnels: options.tunnels,
+    },
     pool,
     storage: port1,
     files: options.files,

@@ -148,7 +148,7 @@ export class Supervisor {
     this.#engineReady = false;
     this.#renewing = false;
     this.#engineStartedMs = performance.now();
-    const { db, backend, maxFlows, timeouts, activeTimeoutSec, logLevel } = this.#options;
+    const { db, backend, maxFlows, timeouts, activeTimeoutSec, tunnels, logLevel } = this.#options;
     this.#engine = new EngineProcess(this.#engineEntry, this.#user, backend, {
       report: (report) => this.#report(report),
       misbehaved: (error) =>
@@ -160,7 +160,7 @@ export class Supervisor {
       'engine started',
     );
     this.#engine.send(
-      { type: 'start', config: { db, backend, maxFlows, timeouts, activeTimeoutSec, logLevel } },
+      { type: 'start', config: { db, backend, maxFlows, timeouts, activeTimeoutSec, tunnels, logLevel } },
       null,
       null,
     );

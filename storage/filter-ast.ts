@@ -43,6 +43,10 @@ export type FilterNode =
   | { kind: 'netns' | 'interface' | 'experiment'; names: string[] }
   /** One of the (at most two) VLAN ids that are kept; null: any tag at all. */
   | { kind: 'vlan'; ids: number[] | null }
+  /** Codes of TUNNEL_TYPES; null: inside any tunnel. */
+  | { kind: 'tunnel'; types: number[] | null }
+  /** Of flows inside a tunnel: its id, or the flow that it came in. */
+  | { kind: 'tunnelId' | 'tunnelOuter'; values: number[] }
   /** Zeek conn_state in upper case. */
   | { kind: 'state'; states: string[] }
   /** All bits of `mask` were seen in segments of the flow, in either direction. */

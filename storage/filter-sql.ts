@@ -90,6 +90,13 @@ export function filterToSql(node: FilterNode): SqlCondition {
     case 'vlan':
       if (node.ids === null) return { sql: 'f.vlan_outer IS NOT NULL', params: [] };
       return join([oneOf('f.vlan_outer', node.ids), oneOf('f.vlan_inner', node.ids)], ' OR ');
+    case 'tunnel':
+      if (node.types === null) return { sql: 'f.tunnel_type IS NOT NULL', params: [] };
+      return oneOf('f.tunnel_type', node.types);
+    case 'tunnelId':
+      return oneOf('f.tunnel_id', node.values);
+    case 'tunnelOuter':
+      return oneOf('f.tunnel_outer_flow_id', node.values);
     case 'state':
       return oneOf(
         'f.conn_state',
@@ -119,7 +126,7 @@ export function hasIndex(node: FilterNode): boolean {
     case 'port':
       return node.comparator === '=';
     default:
-      return ['host', 'net', 'netns', 'interface'].includes(node.kind);
+      return ['host', 'net', 'netns', 'interface', 'tunnel', 'tunnelOuter'].includes(node.kind);
   }
 }
 

@@ -29,6 +29,21 @@ export const CONN_STATES = [
   'OTH',
 ] as const;
 
+/** What an inner flow came in, by code; code 0 is a flow of the outermost IP header. */
+export const TUNNEL_TYPES = [
+  null,
+  'ipip',
+  '4in6',
+  '6in4',
+  '6in6',
+  'gre',
+  'erspan',
+  'vxlan',
+  'vxlan-gpe',
+  'geneve',
+  'gtp-u',
+] as const;
+
 /** Octets kept of a flow's history string. */
 export const HISTORY_MAX = 24;
 /** Column value for "not seen" in 8-bit columns (ttl, dscp). */
@@ -51,6 +66,9 @@ const COLUMNS = {
   payloadBytesRev: ['f64', 1],
   /** Nanoseconds from SYN to the ACK of the SYN-ACK; -1 when not measured. */
   rttNs: ['f64', 1],
+  /** Of a flow inside a tunnel: the tunnel's id (unsigned; -1: it has none) and `flowSeq` of the flow outside (-1: not kept). */
+  tunnelId: ['f64', 1],
+  outerSeq: ['f64', 1],
   startNsec: ['u32', 1],
   endNsec: ['u32', 1],
   retransmitsFwd: ['u32', 1],
@@ -74,6 +92,8 @@ const COLUMNS = {
   ipVersion: ['u8', 1],
   proto: ['u8', 1],
   hasPorts: ['u8', 1],
+  /** Code of TUNNEL_TYPES; 0: the two tunnel columns mean nothing. */
+  tunnelType: ['u8', 1],
   /** 0, 1 or 2 of the two VLAN columns are set. */
   vlanCount: ['u8', 1],
   tcpFlagsFwd: ['u8', 1],

@@ -18,6 +18,8 @@ export class FlowRecord {
   /** Database ids of the decisions, or null. */
   routeFwd: number | null = null;
   routeRev: number | null = null;
+  /** Database id of the flow that an inner flow came in, or null. */
+  outerFlowId: number | null = null;
   startNs = 0n;
   endNs = 0n;
   /** Times that did not fit into 64 bits, since this object was made. */
@@ -110,6 +112,9 @@ export const ID_COLUMNS: readonly Column[] = [
   ['flow_id', (r) => r.flowId],
   ['host_id', (r) => r.hostId],
   ['capture_id', (r) => r.captureId],
+  ['tunnel_type', (r) => r.c.tunnelType[r.i] || null],
+  ['tunnel_id', (r) => (r.c.tunnelType[r.i] !== 0 && r.c.tunnelId[r.i]! >= 0 ? r.c.tunnelId[r.i]! : null)],
+  ['tunnel_outer_flow_id', (r) => r.outerFlowId],
 ];
 
 /** Indexed, and changed by a later record of the same flow only when its originator turns out to be the other end. */

@@ -42,6 +42,9 @@ export interface CaptureCounters {
   /** Packets captured shorter than they were on the wire. */
   truncated: number;
   fragments: number;
+  /** Packets that carried another one in a tunnel, and those of them whose inside could not be followed; 0 unless asked for. */
+  tunnelled: number;
+  tunnelUndecoded: number;
   /** Lost before nstap saw them, as the kernel (or libpcap) reports it. */
   kernelDrops: number;
   /** Packets of `lo` seen a second time (OUTGOING) and left out on purpose; not part of `packets`. */
@@ -69,6 +72,8 @@ export function zeroCounters(): CaptureCounters {
     otherL4: 0,
     truncated: 0,
     fragments: 0,
+    tunnelled: 0,
+    tunnelUndecoded: 0,
     kernelDrops: 0,
     duplicates: 0,
     shedRecords: 0,

@@ -7,7 +7,7 @@ export const APPLICATION_ID = 0x6e737470;
  *
  * Times (`…_ns`) are one 64-bit INTEGER of nanoseconds since the epoch, clamped at both ends of int64. Addresses are BLOBs
  * of 4 or 16 octets in network order, hardware addresses of 6. Codes are those of flow-batch.ts, named by the small
- * tables `conn_states`, `end_reasons` and `protocols`. NULL is "does not apply".
+ * tables `conn_states`, `end_reasons`, `tunnel_types` and `protocols`. NULL is "does not apply".
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -158,5 +158,16 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX flows_src_port ON flows (src_port);
   CREATE INDEX flows_dst_port ON flows (dst_port);
   CREATE INDEX flows_capture ON flows (capture_id);
+  `,
+  // Flows inside tunnels. The index has entries for them only: it costs nothing where tunnels are not followed.
+  `
+  CREATE TABLE tunnel_types (code INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+  ALTER TABLE flows ADD COLUMN tunnel_type INTEGER;
+  ALTER TABLE flows ADD COLUMN tunnel_id INTEGER;
+  ALTER TABLE flows ADD COLUMN tunnel_outer_flow_id INTEGER;
+  CREATE INDEX flows_tunnel ON flows (tunnel_type, tunnel_id) WHERE tunnel_type IS NOT NULL;
+  CREATE INDEX flows_tunnel_outer ON flows (tunnel_outer_flow_id) WHERE tunnel_outer_flow_id IS NOT NULL;
+  ALTER TABLE captures ADD COLUMN tunnelled INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE captures ADD COLUMN tunnel_undecoded INTEGER NOT NULL DEFAULT 0;
   `,
 ];

@@ -1,13 +1,13 @@
 import type { FlowDatabase } from './database.ts';
 import { toStorageError } from './errors.ts';
 import { QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
-import { CONN_STATES, END_REASONS } from './flow-batch.ts';
+import { CONN_STATES, END_REASONS, TUNNEL_TYPES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
 import { type FlowSelection, selectionToSql } from './query.ts';
 import { toNs } from './time.ts';
 
 /** How a group key reads: an address is a BLOB of 4 or 16 octets, a protocol its number, everything else as it is. */
-export type GroupKind = 'address' | 'protocol' | 'connState' | 'endReason' | 'plain';
+export type GroupKind = 'address' | 'protocol' | 'connState' | 'endReason' | 'tunnelType' | 'plain';
 
 /** What flows are grouped by: the names of the JSON contract; `host` counts a flow for both of its ends. */
 export const GROUP_FIELDS: Readonly<Record<string, { sql: string; kind: GroupKind; join?: string }>> = {
@@ -21,6 +21,8 @@ export const GROUP_FIELDS: Readonly<Record<string, { sql: string; kind: GroupKin
   netns: { sql: 'c.netns', kind: 'plain', join: 'captures' },
   interface: { sql: 'c.interface', kind: 'plain', join: 'captures' },
   vlan: { sql: 'f.vlan_outer', kind: 'plain' },
+  tunnel_type: { sql: 'f.tunnel_type', kind: 'tunnelType' },
+  tunnel_id: { sql: 'f.tunnel_id', kind: 'plain' },
   conn_state: { sql: 'f.conn_state', kind: 'connState' },
   end_reason: { sql: 'f.end_reason', kind: 'endReason' },
   route_type: { sql: 'd.type', kind: 'plain', join: 'route_decisions' },
@@ -140,5 +142,6 @@ function groupSql(db: FlowDatabase, query: GroupQuery): SqlCondition {
 function named(kind: GroupKind, key: number | string | Buffer | null): number | string | Buffer | null {
   if (kind === 'connState') return CONN_STATES[key as number] ?? null;
   if (kind === 'endReason') return END_REASONS[key as number] ?? null;
+  if (kind === 'tunnelType') return TUNNEL_TYPES[(key as number | null) ?? 0] ?? null;
   return key;
 }

@@ -2,7 +2,7 @@ import type { FlowDatabase } from './database.ts';
 import { StorageError, toStorageError } from './errors.ts';
 import type { FilterNode } from './filter-ast.ts';
 import { filterToSql, hasIndex, join, QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
-import { CONN_STATES, END_REASONS, type EndReason } from './flow-batch.ts';
+import { CONN_STATES, END_REASONS, type EndReason, TUNNEL_TYPES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
 import type { RouteDecision } from './route-decision.ts';
 import { clampNs, toNs } from './time.ts';
@@ -72,6 +72,12 @@ export interface FlowRow {
   /** 6 octets. */
   srcMac: Buffer | null;
   dstMac: Buffer | null;
+  /** null: a flow of the outermost IP header. */
+  tunnelType: (typeof TUNNEL_TYPES)[number];
+  /** null: the tunnel has none. */
+  tunnelId: number | null;
+  /** The flow that carried the first packet of this one; null where that was not kept. */
+  tunnelOuterFlowId: number | null;
   routeFwd: RouteDecision | null;
   routeRev: RouteDecision | null;
 }
@@ -142,6 +148,8 @@ const PLAIN_COLUMNS = {
   dscpRev: 'dscp_rev',
   srcMac: 'src_mac',
   dstMac: 'dst_mac',
+  tunnelId: 'tunnel_id',
+  tunnelOuterFlowId: 'tunnel_outer_flow_id',
 } as const satisfies Partial<Record<keyof FlowRow, string>>;
 
 const PLAIN_FIELDS = Object.keys(PLAIN_COLUMNS) as (keyof typeof PLAIN_COLUMNS)[];
@@ -154,6 +162,7 @@ const COLUMNS = [
   'f.experiment_id',
   'f.conn_state',
   'f.end_reason',
+  'f.tunnel_type',
   'f.route_fwd',
   'f.route_rev',
   ...timeColumns('start_ns'),
@@ -171,6 +180,7 @@ type Tail = [
   experimentId: number | null,
   connState: number,
   endReason: number,
+  tunnelType: number | null,
   routeFwd: number | null,
   routeRev: number | null,
   startSec: number,
@@ -205,8 +215,17 @@ export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterato
       const row: PlainRow = { ...BLANK };
       for (let i = 0; i < PLAIN_FIELDS.length; i++)
         (row as Record<string, unknown>)[PLAIN_FIELDS[i]!] = values[i];
-      const [hostId, captureId, experimentId, connState, endReason, routeFwd, routeRev, ...times] =
-        values.slice(PLAIN_FIELDS.length) as Tail;
+      const [
+        hostId,
+        captureId,
+        experimentId,
+        connState,
+        endReason,
+        tunnelType,
+        routeFwd,
+        routeRev,
+        ...times
+      ] = values.slice(PLAIN_FIELDS.length) as Tail;
       const capture = captures(captureId);
       yield {
         ...row,
@@ -218,6 +237,7 @@ export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterato
         endNs: toNs(times[2], times[3]),
         connState: CONN_STATES[connState] ?? null,
         endReason: END_REASONS[endReason]!,
+        tunnelType: TUNNEL_TYPES[tunnelType ?? 0] ?? null,
         routeFwd: routeFwd === null ? null : decisions(routeFwd),
         routeRev: routeRev === null ? null : decisions(routeRev),
       };

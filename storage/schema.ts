@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { StorageError } from './errors.ts';
-import { CONN_STATES, END_REASONS } from './flow-batch.ts';
+import { CONN_STATES, END_REASONS, TUNNEL_TYPES } from './flow-batch.ts';
 import { APPLICATION_ID, MIGRATIONS } from './migrations.ts';
 import { PROTOCOL_NAMES } from './protocols.ts';
 
@@ -62,6 +62,7 @@ function nameCodes(db: Database): void {
   };
   put('conn_states', CONN_STATES.entries());
   put('end_reasons', END_REASONS.entries());
+  put('tunnel_types', TUNNEL_TYPES.entries());
   put(
     'protocols',
     Object.entries(PROTOCOL_NAMES).map(([number, name]) => [Number(number), name]),

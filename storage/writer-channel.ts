@@ -139,11 +139,13 @@ export class WriterChannel {
       record.clampedTimes = clampedTimes;
     });
     const { insertFlow, updateFlow, upsertFlow } = this.#owner.statements;
-    const { flowSeq, captureIndex, routeFwd, routeRev, isNew } = batch.columns;
+    const { flowSeq, captureIndex, routeFwd, routeRev, isNew, tunnelType, outerSeq } = batch.columns;
     let inserted = 0;
     for (let i = 0; i < batch.count; i++) {
       record.setRecord(i);
       record.flowId = this.#flowId(flowSeq[i]!);
+      const isInside = tunnelType[i] !== 0 && outerSeq[i]! >= 0;
+      record.outerFlowId = isInside ? this.#flowId(outerSeq[i]!) : null;
       record.captureId = known(this.#captures, captureIndex[i]!, 'capture');
       record.routeFwd = this.#decision(routeFwd[i]!);
       record.routeRev = this.#decision(routeRev[i]!);

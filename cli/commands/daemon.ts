@@ -10,7 +10,7 @@ import {
   SNAPLEN_MIN,
 } from '../../daemon/config.ts';
 import type { DaemonCommandFlags } from '../daemon-command.ts';
-import { collect, MAX_FLOWS_LIMIT, wholeNumber } from '../option-values.ts';
+import { collect, MAX_FLOWS_LIMIT, tunnelsOption, wholeNumber } from '../option-values.ts';
 
 /** `nstap daemon`: captures in the foreground until SIGTERM or SIGINT. */
 export function registerDaemon(program: Command): void {
@@ -73,6 +73,7 @@ export function registerDaemon(program: Command): void {
       `bound on flows held in memory at once (default: ${MAX_FLOWS_DEFAULT})`,
       wholeNumber(1, MAX_FLOWS_LIMIT, 'flows'),
     )
+    .addOption(tunnelsOption())
     .addOption(
       new Option('--log-level <level>', 'least level that is logged').choices(LOG_LEVELS).default('info'),
     )

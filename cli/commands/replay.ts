@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { MAX_FLOWS_LIMIT, wholeNumber } from '../option-values.ts';
+import { MAX_FLOWS_LIMIT, tunnelsOption, wholeNumber } from '../option-values.ts';
 import type { ReplayFlags } from '../replay-command.ts';
 
 /** `nstap replay FILE…`: savefiles through the same path as live packets, into the database. */
@@ -29,6 +29,7 @@ export function registerReplay(program: Command): void {
       wholeNumber(1, MAX_FLOWS_LIMIT, 'flows'),
       1_000_000,
     )
+    .addOption(tunnelsOption())
     .option('--json', 'print the totals as one JSON object')
     .addHelpText(
       'after',
@@ -36,6 +37,7 @@ export function registerReplay(program: Command): void {
 Example:
   $ nstap replay --db /tmp/x.db --routes routes.txt capture.pcapng
   $ zcat big.pcap.gz | nstap replay --db /tmp/x.db --filter 'tcp port 443' -
+  $ nstap replay --db /tmp/x.db --tunnels both overlay.pcap
   $ nstap flows --db /tmp/x.db`,
     )
     .action(async (files: string[], flags: ReplayFlags) => {

@@ -5,6 +5,7 @@ import { mistakeAt, type Token, tokenize } from './tokens.ts';
 import {
   ADDRESS,
   FLAGS,
+  FLOW_ID,
   NAME,
   NET,
   PORT,
@@ -12,6 +13,8 @@ import {
   ROUTE_VALUES,
   RULE,
   STATE,
+  TUNNEL,
+  TUNNEL_ID,
   type ValueReader,
   VLAN,
 } from './values.ts';
@@ -42,7 +45,7 @@ const QUANTITIES: Readonly<Record<FlowQuantity, ValueReader<bigint>>> = {
 };
 
 const PRIMITIVES =
-  'host, src, dst, net, port, proto, tcp, udp, icmp, icmp6, sctp, ip, ip6, netns, if, vlan, state, flags, bytes, packets, duration, retransmits, experiment, route, an address, not, or (';
+  'host, src, dst, net, port, proto, tcp, udp, icmp, icmp6, sctp, ip, ip6, netns, if, vlan, tunnel, state, flags, bytes, packets, duration, retransmits, experiment, route, an address, not, or (';
 
 /**
  * Reads a filter expression: see `nstap flows --help`. `not` binds tighter than `and`, `and` tighter than `or`; two
@@ -144,6 +147,7 @@ class Parser {
       const hasId = this.#sees('in', '=', '==', '!=') || VLAN.read(this.#peek().text) !== null;
       return hasId ? this.#oneOf(VLAN, (ids) => ({ kind: 'vlan', ids })) : { kind: 'vlan', ids: null };
     },
+    tunnel: () => this.#tunnel(),
     flags: () => ({ kind: 'flags', mask: this.#value(FLAGS) }),
     bytes: () => this.#quantity('bytes'),
     packets: () => this.#quantity('packets'),
@@ -193,6 +197,20 @@ class Parser {
     }
     const comparator = this.#comparator() ?? '=';
     return { kind: 'quantity', field, comparator, value: this.#value(reader) };
+  }
+
+  /** A type, `any` (or nothing more) for each of them, `none`, `id N` or `outer N`. */
+  #tunnel(): FilterNode {
+    if (this.#take('id')) return this.#oneOf(TUNNEL_ID, (values) => ({ kind: 'tunnelId', values }));
+    if (this.#take('outer')) return this.#oneOf(FLOW_ID, (values) => ({ kind: 'tunnelOuter', values }));
+    const any: FilterNode = { kind: 'tunnel', types: null };
+    if (this.#take('none')) return { kind: 'not', node: any };
+    if (this.#take('any')) return any;
+    const isBare =
+      this.#peek().kind === 'end' ||
+      this.#sees('and', 'or', 'not', '&&', '||', '!', '(', ')', ...Object.keys(this.#primitives));
+    if (isBare) return any;
+    return this.#oneOf(TUNNEL, (types) => ({ kind: 'tunnel', types }));
   }
 
   #route(): FilterNode {

@@ -1,7 +1,7 @@
 import { formatAddress, maskAddress, parseAddress, parsePrefix } from '../../decoders/address.ts';
 import { TcpFlag } from '../../decoders/packet-fields.ts';
 import type { FilterAddress, RouteTextField } from '../../storage/filter-ast.ts';
-import { CONN_STATES } from '../../storage/flow-batch.ts';
+import { CONN_STATES, TUNNEL_TYPES } from '../../storage/flow-batch.ts';
 import { protocolNumber } from '../../storage/protocols.ts';
 import type {
   RouteConfidence,
@@ -45,6 +45,27 @@ export const VLAN: ValueReader<number> = { read: wholeUpTo(MAX_VLAN), expected: 
 export const RULE: ValueReader<number> = {
   read: wholeUpTo(0xffff_ffff),
   expected: 'the preference of a rule, a number',
+};
+
+const TUNNEL_WORDS = TUNNEL_TYPES.filter((name) => name !== null);
+
+/** Code of the type. */
+export const TUNNEL: ValueReader<number> = {
+  read(text) {
+    const code = TUNNEL_TYPES.indexOf(text.toLowerCase() as 'gre');
+    return code < 0 ? null : code;
+  },
+  expected: `a tunnel of ${TUNNEL_WORDS.join(' ')}, or any, none, id, outer`,
+};
+
+export const TUNNEL_ID: ValueReader<number> = {
+  read: wholeUpTo(0xffff_ffff),
+  expected: 'the id of a tunnel (VNI, key, session or TEID), a number',
+};
+
+export const FLOW_ID: ValueReader<number> = {
+  read: (text) => (/^\d{1,15}$/.test(text) ? Number(text) : null),
+  expected: 'the flow_id of a flow, a number',
 };
 
 export const NAME: ValueReader<string> = { read: (text) => (text === '' ? null : text), expected: 'a name' };

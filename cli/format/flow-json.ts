@@ -17,6 +17,16 @@ const FLAG_LETTERS = [
   ['F', TcpFlag.FIN],
 ] as const;
 
+/** What a flow inside a tunnel came in. */
+interface FlowTunnel {
+  type: string;
+  id: number | null;
+  outer_flow_id: number | null;
+}
+
+/** Its keys, in their order. */
+export const TUNNEL_KEYS = ['type', 'id', 'outer_flow_id'] as const satisfies (keyof FlowTunnel)[];
+
 /** Each key of a flow in JSON, in the order of the contract; docs/flow.schema.json says what they mean. */
 const FIELDS = {
   flow_id: (row: FlowRow) => row.flowId,
@@ -74,6 +84,10 @@ const FIELDS = {
   experiment: (row: FlowRow) => row.experiment,
   route_fwd: (row: FlowRow) => row.routeFwd,
   route_rev: (row: FlowRow) => row.routeRev,
+  tunnel: (row: FlowRow): FlowTunnel | null =>
+    row.tunnelType === null
+      ? null
+      : { type: row.tunnelType, id: row.tunnelId, outer_flow_id: row.tunnelOuterFlowId },
 };
 
 type Fields = typeof FIELDS;

@@ -42,7 +42,8 @@ function endpoint(row: FlowRow, end: 'src' | 'dst'): string {
 
 function place(row: FlowRow): string {
   const vlan = [row.vlanOuter, row.vlanInner].filter((id) => id !== null).map((id) => `.${id}`);
-  return `${row.netns ?? '-'}/${row.interface ?? '-'}${vlan.join('')}`;
+  const tunnel = [row.tunnelType, row.tunnelId].filter((part) => part !== null).join(':');
+  return `${row.netns ?? '-'}/${row.interface ?? '-'}${vlan.join('')}${tunnel && `/${tunnel}`}`;
 }
 
 /** The decision as `ip route` would print the route: what is not said is unicast, in table main. */

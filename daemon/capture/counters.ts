@@ -20,6 +20,8 @@ const C = {
   otherL4: 11,
   truncated: 12,
   fragments: 13,
+  tunnelled: 14,
+  tunnelUndecoded: 15,
 } as const;
 const ROW = 16;
 const VLAN_TAG_LEN = 4;
@@ -74,6 +76,13 @@ export class PacketCounters {
       default:
         rows[row + C.otherL4]!++;
     }
+  }
+
+  /** Counts one packet that is a tunnel's. @param undecoded the tunnel, or one inside of it, could not be followed to its end */
+  countTunnel(captureIndex: number, undecoded: boolean): void {
+    const row = captureIndex * ROW;
+    this.#rows[row + C.tunnelled]!++;
+    if (undecoded) this.#rows[row + C.tunnelUndecoded]!++;
   }
 
   /** Packets counted on a capture point so far. */

@@ -26,6 +26,12 @@ const UNKNOWN: RouteDecision = {
   text: null,
 };
 
+/** The answer for what came inside a tunnel. */
+const INSIDE_TUNNEL: RouteDecision = {
+  ...UNKNOWN,
+  reason: 'inside a tunnel: where it was seen, the kernel routed the outer packet',
+};
+
 interface TaggedCapture {
   netnsId: string;
   ifIndex: number;
@@ -85,6 +91,10 @@ export class RouteTagger implements PacketTagger {
     const number = this.#number(entry.engine.decision(id));
     entry.numbers[id] = number;
     return number;
+  }
+
+  tagInner(): number {
+    return this.#number(INSIDE_TUNNEL);
   }
 
   /** Decisions first given since the last call, with the number of the first; null when there is none. */

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { BatchPool } from '../../storage/batch-pool.ts';
 import type { CaptureCounters, CaptureInfo } from '../../storage/messages.ts';
+import type { TunnelMode } from '../config.ts';
 import { FlowTable, MAX_CAPTURES } from '../flow/table.ts';
 import type { FlowTimeouts } from '../flow/timeouts.ts';
 import { RouteEngine } from '../routes/engine.ts';
@@ -9,6 +10,7 @@ import type { RouteSnapshot } from '../routes/snapshot.ts';
 import { Meter } from './meter.ts';
 import { RecordQueue } from './record-queue.ts';
 import { RouteTagger } from './route-tag.ts';
+import { TunnelMeter } from './tunnel-meter.ts';
 
 /** How a capture thread meters, whatever its source. Plain data. */
 export interface MeterOptions {
@@ -16,6 +18,7 @@ export interface MeterOptions {
   timeouts: FlowTimeouts;
   /** Seconds between two records of a living flow; 0: none (replay). */
   checkpointSec: number;
+  tunnels: TunnelMode;
 }
 
 /** What a live source knows of losses; a file has none. */
@@ -31,7 +34,7 @@ const NO_LOSSES: SourceLosses = { kernelDrops: 0, duplicates: 0 };
  * storage, with the capture points registered in all of them.
  */
 export class CaptureSession {
-  readonly meter: Meter;
+  readonly meter: Meter | TunnelMeter;
   readonly table: FlowTable;
   readonly queue: RecordQueue;
   readonly #tagger = new RouteTagger();
@@ -40,8 +43,10 @@ export class CaptureSession {
   /** @param wait see RecordQueue */
   constructor(options: MeterOptions, pool: BatchPool, port: MessagePort, wait: boolean) {
     this.queue = new RecordQueue(pool, port, this.#tagger, wait);
-    this.table = new FlowTable({ ...options, seed: randomInt(2 ** 31) }, this.queue, this.#tagger);
-    this.meter = new Meter(this.table);
+    const { tunnels } = options;
+    const seed = randomInt(2 ** 31);
+    this.table = new FlowTable({ ...options, seed, tunnels: tunnels !== 'outer' }, this.queue, this.#tagger);
+    this.meter = tunnels === 'outer' ? new Meter(this.table) : new TunnelMeter(this.table, tunnels);
   }
 
   /** Registers a capture point; must come before its first packet. */

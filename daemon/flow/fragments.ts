@@ -3,10 +3,15 @@ import { finish, mix } from './hash.ts';
 
 /** Entries; a power of two. An entry is overwritten by another datagram with the same hash: bounded, never searched. */
 const ENTRIES = 8192;
-/** Words an entry: capture and protocol, identification, ports, second, source and destination (4 + 4), VLAN ids. */
-const WORDS = 13;
+/** Words an entry: `scope`, identification, ports, second, source and destination (4 + 4), VLAN ids, tunnel id. */
+const WORDS = 14;
 /** Seconds after which a first fragment no longer speaks for later ones. RFC 8200 §4.5 and Linux both give up at 60, 30. */
 const LIFETIME_SEC = 60;
+
+/** Capture, protocol and tunnel type in one word: the same identification in another of them is another datagram. */
+function scope(f: PacketFields, tunnelType: number): number {
+  return (tunnelType << 24) | (f.captureIndex << 8) | f.ipProto;
+}
 
 /** VLAN ids as they stand in a flow's key (W.vlan). */
 export function vlanWord(f: PacketFields): number {
@@ -15,7 +20,7 @@ export function vlanWord(f: PacketFields): number {
 
 /**
  * Remembers the ports of first fragments, so that later fragments of the same datagram (addresses, identification,
- * protocol; RFC 791 §3.2, RFC 8200 §4.5; and the same VLAN) are counted on its flow. Direct mapped and fixed in size: a flood of fragments
+ * protocol; RFC 791 §3.2, RFC 8200 §4.5; and the same VLAN and tunnel) are counted on its flow. Direct mapped and fixed in size: a flood of fragments
  * costs nothing but earlier entries.
  */
 export class FragmentTable {
@@ -34,11 +39,11 @@ export class FragmentTable {
     this.#words.fill(0);
   }
 
-  /** Notes the ports of a first fragment. */
-  remember(view: DataView, f: PacketFields): void {
-    const at = this.#entry(view, f);
+  /** Notes the ports of a first fragment. @param tunnelId see tunnelKeyId */
+  remember(view: DataView, f: PacketFields, tunnelType: number, tunnelId: number): void {
+    const at = this.#entry(view, f, tunnelType, tunnelId);
     const words = this.#words;
-    words[at] = (f.captureIndex << 8) | f.ipProto;
+    words[at] = scope(f, tunnelType);
     words[at + 1] = f.ipId;
     words[at + 2] = (f.srcPort << 16) | f.dstPort;
     words[at + 3] = f.tsSec | 0;
@@ -48,14 +53,15 @@ export class FragmentTable {
       words[at + 8 + i] = i < length ? view.getInt32(f.dstOff + i * 4) : 0;
     }
     words[at + 12] = vlanWord(f);
+    words[at + 13] = tunnelId;
   }
 
   /** Looks for the first fragment of this later one. @returns true when found; `ports` then holds its ports */
-  find(view: DataView, f: PacketFields): boolean {
-    const at = this.#entry(view, f);
+  find(view: DataView, f: PacketFields, tunnelType: number, tunnelId: number): boolean {
+    const at = this.#entry(view, f, tunnelType, tunnelId);
     const words = this.#words;
-    if (words[at] !== ((f.captureIndex << 8) | f.ipProto) || words[at + 1] !== f.ipId) return false;
-    if (words[at + 12] !== vlanWord(f)) return false;
+    if (words[at] !== scope(f, tunnelType) || words[at + 1] !== f.ipId) return false;
+    if (words[at + 12] !== vlanWord(f) || words[at + 13] !== tunnelId) return false;
     if (Math.abs(((f.tsSec | 0) - words[at + 3]!) | 0) > LIFETIME_SEC) return false; // modulo 2^32: past 2038, too
     const length = f.ipVersion === 6 ? 4 : 1;
     for (let i = 0; i < 4; i++) {
@@ -66,8 +72,9 @@ export class FragmentTable {
     return true;
   }
 
-  #entry(view: DataView, f: PacketFields): number {
-    let h = mix(this.#seed, (f.captureIndex << 8) | f.ipProto);
+  #entry(view: DataView, f: PacketFields, tunnelType: number, tunnelId: number): number {
+    let h = mix(this.#seed, scope(f, tunnelType));
+    h = mix(h, tunnelId);
     h = mix(h, f.ipId);
     h = mix(h, vlanWord(f));
     const length = f.ipVersion === 6 ? 16 : 4;

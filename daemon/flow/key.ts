@@ -1,9 +1,10 @@
 import { icmpCounterpart } from '../../decoders/icmp.ts';
 import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
+import { TunnelType } from '../../decoders/tunnel-fields.ts';
 import { FragmentTable, vlanWord } from './fragments.ts';
 import { finish, mix } from './hash.ts';
 import { protocolHasPorts } from './record.ts';
-import { KEY_IPV6, KEY_ONE_WAY, KEY_ONE_WAY_FROM_HI, W } from './slot.ts';
+import { KEY_IPV6, KEY_ONE_WAY, KEY_ONE_WAY_FROM_HI, KEY_TUNNEL_SHIFT, W } from './slot.ts';
 
 /** Words a key takes at the start of a slot (word 3 is not part of it). */
 const KEY_WORDS = 12;
@@ -11,11 +12,13 @@ const KEY_WORDS = 12;
 /**
  * Hash of the key that stands at word `base` of `words` (a slot, or a FlowKey). It is the same for both directions,
  * because the key is: endpoints are in canonical order.
+ * @param tunnelId see tunnelKeyId; not looked at for a flow that is in no tunnel
  * @returns int32
  */
-export function hashKey(words: Int32Array, base: number, seed: number): number {
+export function hashKey(words: Int32Array, base: number, seed: number, tunnelId: number): number {
   const key = words[base + W.key]!;
   let h = mix(seed | 0, key);
+  if (key >>> KEY_TUNNEL_SHIFT !== 0) h = mix(h, tunnelId);
   h = mix(h, words[base + W.vlan]!);
   h = mix(h, words[base + W.ports]!);
   h = mix(h, words[base + W.addrLo]!);
@@ -32,6 +35,10 @@ export function hashKey(words: Int32Array, base: number, seed: number): number {
 /** The key of the packet at hand, laid out as at the start of a slot. One reused object. */
 export class FlowKey {
   readonly words = new Int32Array(KEY_WORDS);
+  /** What the packet came in: none for the outermost IP header. Set before `set`. */
+  tunnelType: TunnelType = TunnelType.none;
+  /** See tunnelKeyId. */
+  tunnelId = 0;
   readonly #fragments: FragmentTable;
 
   /** @param seed keys the hash of the fragment table */
@@ -49,14 +56,19 @@ export class FlowKey {
     const proto = f.ipProto;
     let srcPort = 0;
     let dstPort = 0;
-    let key = f.captureIndex | (proto << 16);
+    let key = f.captureIndex | (proto << 16) | (this.tunnelType << KEY_TUNNEL_SHIFT);
     let oneWay = false;
     let hasPorts = f.hasPorts;
     if (hasPorts) {
       srcPort = f.srcPort;
       dstPort = f.dstPort;
-      if (f.isFragment) this.#fragments.remember(view, f);
-    } else if (f.isFragment && f.fragOff > 0 && protocolHasPorts(proto) && this.#fragments.find(view, f)) {
+      if (f.isFragment) this.#fragments.remember(view, f, this.tunnelType, this.tunnelId);
+    } else if (
+      f.isFragment &&
+      f.fragOff > 0 &&
+      protocolHasPorts(proto) &&
+      this.#fragments.find(view, f, this.tunnelType, this.tunnelId)
+    ) {
       srcPort = this.#fragments.ports >>> 16;
       dstPort = this.#fragments.ports & 0xffff;
       hasPorts = true;

@@ -1,6 +1,17 @@
 import { IpProto } from '../../decoders/packet-fields.ts';
 import { EndReasonCode, type FlowBatch, HISTORY_MAX, NONE_U8 } from '../../storage/flow-batch.ts';
-import { BIT, D, Endpoint, KEY_IPV6, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import type { InnerFlows } from './inner-flows.ts';
+import {
+  BIT,
+  D,
+  Endpoint,
+  KEY_IPV6,
+  KEY_TUNNEL_SHIFT,
+  SLOT_BYTES,
+  SLOT_DOUBLES,
+  SLOT_WORDS,
+  W,
+} from './slot.ts';
 import { datagramConnState, endpointState, isTcpOver, tcpConnState } from './tcp-state.ts';
 
 /** Protocols whose records carry ports (ICMP: type and code). */
@@ -35,6 +46,8 @@ export interface Slab {
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly bytes: Uint8Array;
+  /** null: no flow is inside a tunnel. */
+  readonly inner: InnerFlows | null;
 }
 
 /**
@@ -83,6 +96,12 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
   c.routeFwd[i] = sentFwd ? words[base + W.route0 + orig]! : -1;
   c.routeRev[i] = sentRev ? words[base + W.route0 + resp]! : -1;
   c.captureIndex[i] = key & 0xffff;
+  const tunnelType = key >>> KEY_TUNNEL_SHIFT;
+  c.tunnelType[i] = tunnelType;
+  if (tunnelType !== 0) {
+    c.tunnelId[i] = slab.inner!.ids[slot]!;
+    c.outerSeq[i] = slab.inner!.outerSeqs[slot]!;
+  }
   const ports = words[base + W.ports]!;
   c.srcPort[i] = orig === 0 ? ports >>> 16 : ports & 0xffff;
   c.dstPort[i] = orig === 0 ? ports & 0xffff : ports >>> 16;

@@ -14,7 +14,7 @@ export const SLOT_BYTES = SLOT_WORDS * 4;
 
 /** Word offsets (Int32Array). `…0` is side 0, side 1 follows in the next word. */
 export const W = {
-  /** captureIndex (16) | proto (8) << 16 | KEY_* bits << 24. */
+  /** captureIndex (16) | proto (8) << 16 | KEY_* bits << 24 | TunnelType (4) << KEY_TUNNEL_SHIFT. */
   key: 0,
   /** outer VLAN id (12) | inner (12) << 12 | number of tags, at most 2, << 24. */
   vlan: 1,
@@ -80,6 +80,8 @@ export const KEY_IPV6 = 1 << 24;
 /** ICMP type without a counterpart: one way, so the direction is part of the key. */
 export const KEY_ONE_WAY = 1 << 26;
 export const KEY_ONE_WAY_FROM_HI = 1 << 27;
+/** TunnelType of what the packet came in; 0 is the outermost IP header. */
+export const KEY_TUNNEL_SHIFT = 28;
 
 /** Bits of `W.bits`. */
 export const BIT = {

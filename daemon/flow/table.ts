@@ -1,11 +1,23 @@
 import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
+import { type TunnelFields, TunnelType } from '../../decoders/tunnel-fields.ts';
 import { EndReasonCode, type FlowBatch } from '../../storage/flow-batch.ts';
 import { FlowIndex } from './flow-index.ts';
+import { InnerFlows, tunnelKeyId } from './inner-flows.ts';
 import { FlowKey, hashKey } from './key.ts';
 import { type Slab, writeRecord } from './record.ts';
 import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
-import { BIT, D, KEY_IPV6, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W, W_SYN_DELTA } from './slot.ts';
+import {
+  BIT,
+  D,
+  KEY_IPV6,
+  KEY_TUNNEL_SHIFT,
+  SLOT_BYTES,
+  SLOT_DOUBLES,
+  SLOT_WORDS,
+  W,
+  W_SYN_DELTA,
+} from './slot.ts';
 import { isTcpHalfOpen, markFlip, trackDatagram, trackTcp } from './tcp-state.ts';
 import { type FlowTimeouts, idleTimeout } from './timeouts.ts';
 import { TimerWheel } from './wheel.ts';
@@ -31,6 +43,8 @@ export interface PacketTagger {
   readonly generation: number;
   /** Number of the decision for this packet. */
   tag(view: DataView, f: PacketFields): number;
+  /** Number of the decision for every packet inside a tunnel: none was made where the outer packet was seen. */
+  tagInner(): number;
 }
 
 export interface FlowTableOptions {
@@ -41,6 +55,8 @@ export interface FlowTableOptions {
   checkpointSec: number;
   /** Keys the hashes; random per start, so that nobody can choose colliding flows. */
   seed: number;
+  /** Packets inside tunnels will come: see innerPacket. Left out: no. */
+  tunnels?: boolean;
 }
 
 /** Capture points a table can tell apart: the index has 16 bits in the key. */
@@ -55,6 +71,7 @@ export class FlowTable implements Slab {
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly bytes: Uint8Array;
+  readonly inner: InnerFlows | null;
   /** By capture index: flows ended early because the table was full. */
   readonly evicted = new Float64Array(MAX_CAPTURES);
   /** By capture index: last records of a flow that were lost because the queue to storage was full. */
@@ -77,7 +94,7 @@ export class FlowTable implements Slab {
   /** A slot that was just ended and is still in its wheel bucket: the next flow takes it over there. */
   #recycled = -1;
   readonly #visit = (slot: number): void => this.#onTimer(slot);
-  readonly #hashOf = (slot: number): number => hashKey(this.words, slot * SLOT_WORDS, this.#options.seed);
+  readonly #hashOf = (slot: number): number => this.#hashSlot(slot);
 
   constructor(options: FlowTableOptions, sink: RecordSink, tagger: PacketTagger) {
     this.#options = options;
@@ -88,6 +105,7 @@ export class FlowTable implements Slab {
     this.words = new Int32Array(slab);
     this.doubles = new Float64Array(slab);
     this.bytes = new Uint8Array(slab);
+    this.inner = options.tunnels === true ? new InnerFlows(options.maxFlows) : null;
     this.#wheel = new TimerWheel(this.words);
     this.#key = new FlowKey(options.seed);
   }
@@ -96,12 +114,13 @@ export class FlowTable implements Slab {
    * Counts one decoded IP packet on its flow.
    * @param view the bytes that `f`'s offsets point into
    * @param f    result of decodePacket with status Ok and ipVersion 4 or 6
+   * @returns the flow's slot, good until the next packet
    */
-  packet(view: DataView, f: PacketFields): void {
+  packet(view: DataView, f: PacketFields): number {
     if (f.tsSec !== this.#wheel.now) this.#moveTime(f.tsSec);
     const { words, doubles } = this;
     const side = this.#key.set(view, f);
-    const hash = hashKey(this.#key.words, 0, this.#options.seed);
+    const hash = hashKey(this.#key.words, 0, this.#options.seed, this.#key.tunnelId);
     let slot = this.#find(hash);
     if (slot >= 0 && mayBeAnother(doubles, slot, f) && isAnother(words, doubles, slot, side, f)) {
       this.#end(slot, EndReasonCode.idle);
@@ -110,6 +129,30 @@ export class FlowTable implements Slab {
     }
     if (slot < 0) slot = this.#create(hash, side, view, f);
     this.#count(slot, side, view, f);
+    return slot;
+  }
+
+  /**
+   * Counts one packet that came inside a tunnel on its flow. Only with the option `tunnels`.
+   * @param f        the inner packet, see decodeTunnel
+   * @param t        the tunnel it came in
+   * @param outerSeq `flowSeq` of the flow that carried it; -1: that one is not kept
+   * @returns the flow's slot, good until the next packet
+   */
+  innerPacket(view: DataView, f: PacketFields, t: TunnelFields, outerSeq: number): number {
+    const created = this.created;
+    this.#key.tunnelType = t.type;
+    this.#key.tunnelId = tunnelKeyId(t);
+    const slot = this.packet(view, f);
+    this.#key.tunnelType = TunnelType.none;
+    this.#key.tunnelId = 0;
+    if (this.created !== created) this.inner!.begin(slot, t, outerSeq);
+    return slot;
+  }
+
+  /** Number of the flow in a slot, see `D.flowSeq`. */
+  flowSeq(slot: number): number {
+    return this.doubles[slot * SLOT_DOUBLES + D.flowSeq]!;
   }
 
   /** Moves time forward when no packet does it: expires idle flows and writes checkpoints. @param sec epoch seconds */
@@ -171,6 +214,7 @@ export class FlowTable implements Slab {
       const base = slot * SLOT_WORDS;
       if (words[base] !== k[0] || words[base + 1] !== k[1] || words[base + 2] !== k[2]) continue;
       if (words[base + W.addrLo] !== k[W.addrLo] || words[base + W.addrHi] !== k[W.addrHi]) continue;
+      if (k[0]! >>> KEY_TUNNEL_SHIFT !== 0 && this.inner!.keyIds[slot] !== this.#key.tunnelId) continue;
       if ((k[0]! & KEY_IPV6) === 0 || this.#sameTail(base)) return slot;
     }
   }
@@ -275,7 +319,8 @@ export class FlowTable implements Slab {
     const generation = this.#tagger.generation;
     const gens = words[base + W.routeGen]!;
     if (((gens >>> shift) & 0xffff) !== generation) {
-      words[base + W.route0 + side] = this.#tagger.tag(view, f);
+      const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
+      words[base + W.route0 + side] = isInner ? this.#tagger.tagInner() : this.#tagger.tag(view, f);
       words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (generation << shift);
     }
     words[base + W.bits]! |= BIT.dirty;
@@ -359,11 +404,15 @@ export class FlowTable implements Slab {
     return true;
   }
 
+  #hashSlot(slot: number): number {
+    return hashKey(this.words, slot * SLOT_WORDS, this.#options.seed, this.inner?.keyIds[slot] ?? 0);
+  }
+
   /** Writes the last record of a flow and takes it out of the index. Its slot stays in the wheel, which frees it. */
   #end(slot: number, reason: number): void {
     const base = slot * SLOT_WORDS;
     if (!this.#write(slot, reason)) this.shed[this.words[base + W.key]! & 0xffff]!++;
-    this.#index.remove(hashKey(this.words, base, this.#options.seed), slot, this.#hashOf);
+    this.#index.remove(this.#hashSlot(slot), slot, this.#hashOf);
     this.words[base + W.bits] = 0;
     this.live--;
   }

@@ -121,6 +121,7 @@ describe('flows as JSON', () => {
         text: '10.2.0.0/24 via 10.1.0.254 dev veth0 proto static',
       },
       route_rev: expect.objectContaining({ type: 'local', table: 'local' }),
+      tunnel: null,
     });
   });
 
@@ -211,15 +212,16 @@ describe('flows prints', () => {
     expect(lines.join('')).not.toContain('\u001b');
   });
 
-  test('CSV with a column for each key of the decisions', async () => {
+  test('CSV with a column for each key of the decisions and of the tunnel', async () => {
     const [head, row] = (await flows('--format', 'csv', 'icmp6 or port 443'))
       .split('\n')
       .map((l) => l.split(','));
     expect(head!.slice(0, 4)).toEqual(['flow_id', 'netns', 'interface', 'vlan']);
     expect(head).toContain('route_rev_reason');
+    expect(head!.slice(-3)).toEqual(['tunnel_type', 'tunnel_id', 'tunnel_outer_flow_id']);
     expect(row!.slice(0, 4)).toEqual(['5', 'red', 'eth0', '100 200']);
     expect(row).toHaveLength(head!.length);
-    expect(head!.length).toBe(Object.keys(SCHEMA.properties).length - 2 + 32);
+    expect(head!.length).toBe(Object.keys(SCHEMA.properties).length - 3 + 32 + 3);
   });
 
   test('groups with --by, what has most bytes first', async () => {

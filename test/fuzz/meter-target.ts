@@ -34,7 +34,7 @@ export function meterTarget(): Target {
       },
     };
     const options = { maxFlows: MAX_FLOWS, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 1 };
-    const table = new FlowTable(options, sink, { generation: 1, tag: () => 0 });
+    const table = new FlowTable(options, sink, { generation: 1, tag: () => 0, tagInner: () => 0 });
     return { meter: new Meter(table), table, sums, take };
   }
   const view = new DataView(new ArrayBuffer(8192));

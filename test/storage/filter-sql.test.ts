@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { openForReading } from '../../storage/database.ts';
 import type { Comparator, FilterNode, Side } from '../../storage/filter-ast.ts';
-import { CONN_STATES } from '../../storage/flow-batch.ts';
+import { CONN_STATES, TUNNEL_TYPES } from '../../storage/flow-batch.ts';
 import { type FlowRow, queryFlows } from '../../storage/query.ts';
 import { FlowWriter } from '../../storage/writer.ts';
 import { batchOf, captureInfo, decision, type RecordSpec, TEST_RUN } from './records.ts';
@@ -43,6 +43,7 @@ const record: fc.Arbitrary<RecordSpec> = fc.boolean().chain((isIPv6) =>
     proto: pick([1, 6, 17, 50, 58, 132]),
     ports: fc.option(pair(pick(PORTS)), { nil: null }),
     vlan: pick([[], [5], [5, 6], [6]]),
+    tunnel: pick([null, null, [5, -1, -1], [7, 42, 0], [10, 4_294_967_295, 1]] as const),
     capture: fc.nat(NETNS.length - 1),
     start: fc.tuple(pick([-1, 0, 5, 9]), pick([0, 1, 999_999_999])),
     end: fc.tuple(pick([9, 10, 15]), pick([0, 999_999_999])),
@@ -78,6 +79,11 @@ const leaf: fc.Arbitrary<FilterNode> = fc.oneof(
     names: listOf(pick(['blue', 'veth0', "x' OR 1"])),
   }),
   fc.record({ kind: fc.constant('vlan'), ids: fc.option(listOf(pick([5, 6, 7])), { nil: null }) }),
+  fc.record({ kind: fc.constant('tunnel'), types: fc.option(listOf(pick([5, 7, 10])), { nil: null }) }),
+  fc.record({
+    kind: pick(['tunnelId', 'tunnelOuter'] as const),
+    values: listOf(pick([0, 1, 42, 4_294_967_295])),
+  }),
   fc.record({ kind: fc.constant('state'), states: listOf(pick(['S0', 'SF', 'OTH'])) }),
   fc.record({ kind: fc.constant('flags'), mask: pick([2, 0x12, 0x80]) }),
   fc.record({
@@ -153,6 +159,14 @@ function matches(node: FilterNode, row: FlowRow): boolean {
       const ids = [row.vlanOuter, row.vlanInner].filter((id) => id !== null);
       return node.ids === null ? ids.length > 0 : ids.some((id) => node.ids!.includes(id));
     }
+    case 'tunnel': {
+      const type = TUNNEL_TYPES.indexOf(row.tunnelType);
+      return type > 0 && (node.types === null || node.types.includes(type));
+    }
+    case 'tunnelId':
+      return row.tunnelId !== null && node.values.includes(row.tunnelId);
+    case 'tunnelOuter':
+      return row.tunnelOuterFlowId !== null && node.values.includes(row.tunnelOuterFlowId);
     case 'state':
       return row.connState !== null && node.states.includes(row.connState);
     case 'flags':
@@ -240,6 +254,9 @@ test('SQL answers every filter as plain evaluation does', () => {
     'net',
     'port',
     'vlan',
+    'tunnel',
+    'tunnelId',
+    'tunnelOuter',
     'flags',
     'quantity',
     'route',

@@ -14,6 +14,8 @@ export interface RecordSpec {
   dst?: number[];
   ports?: [number, number] | null;
   vlan?: number[];
+  /** Code of the type, id and outer flow's seq (-1: none); null: none. */
+  tunnel?: readonly [type: number, id: number, outerSeq: number] | null;
   capture?: number;
   packets?: [number, number];
   bytes?: [number, number];
@@ -61,6 +63,8 @@ export function addRecord(batch: FlowBatch, spec: RecordSpec = {}): void {
   c.vlanCount[i] = vlan.length;
   c.vlanOuter[i] = vlan[0] ?? 0;
   c.vlanInner[i] = vlan[1] ?? 0;
+  // Beside no tunnel, what an earlier record left there: it must mean nothing.
+  [c.tunnelType[i], c.tunnelId[i], c.outerSeq[i]] = spec.tunnel ?? [0, 77, 3];
   c.captureIndex[i] = spec.capture ?? 0;
   pair('packetsFwd', 'packetsRev', spec.packets ?? [1, 0]);
   pair('bytesFwd', 'bytesRev', spec.bytes ?? [54, 0]);

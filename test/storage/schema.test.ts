@@ -6,9 +6,12 @@ import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { openForReading, openForWriting } from '../../storage/database.ts';
 import { StorageError } from '../../storage/errors.ts';
+import { APPLICATION_ID, MIGRATIONS } from '../../storage/migrations.ts';
+import { queryFlows } from '../../storage/query.ts';
+import { SCHEMA_VERSION } from '../../storage/schema.ts';
 import { FlowWriter } from '../../storage/writer.ts';
 import { TEST_RUN } from './records.ts';
-import { tempDb, tempFolder, withDb } from './temp-db.ts';
+import { EVERYTHING, tempDb, tempFolder, withDb } from './temp-db.ts';
 
 function codeOf(work: () => unknown): string {
   try {
@@ -30,6 +33,33 @@ describe('opening a database', () => {
     expect(db.prepare('SELECT name FROM protocols WHERE proto = 58').pluck().get()).toBe('icmp6');
     expect(db.prepare("SELECT code FROM conn_states WHERE name = 'SF'").pluck().get()).toBe(3);
     expect(db.prepare('SELECT name FROM end_reasons WHERE code = 6').pluck().get()).toBe('eof');
+    db.close();
+  });
+
+  test('takes one that the first nstap wrote to the schema of now', () => {
+    const path = tempDb();
+    const old = new Database(path);
+    old.exec(MIGRATIONS[0]!);
+    old.pragma(`application_id = ${APPLICATION_ID}`);
+    old.pragma('user_version = 1');
+    old.exec(`INSERT INTO hosts VALUES (1, '', 'h');
+      INSERT INTO runs (run_id, host_id, kind, version, command_line, pid, started_ns) VALUES (1, 1, 'replay', '', '', 1, 0);
+      INSERT INTO captures (capture_id, run_id, link_type, source, packets) VALUES (1, 1, 1, 'file', 5);
+      INSERT INTO flows (flow_id, host_id, capture_id, start_ns, end_ns, ip_version, proto, src, dst, packets_fwd, packets_rev,
+        bytes_fwd, bytes_rev, ip_bytes_fwd, ip_bytes_rev, payload_bytes_fwd, payload_bytes_rev, conn_state, end_reason)
+        VALUES (1, 1, 1, 0, 1, 4, 6, x'0a000001', x'0a000002', 3, 2, 1, 1, 1, 1, 0, 0, 0, 0)`);
+    old.close();
+    expect(() => openForReading(path)).toThrow(/schema version 1/);
+
+    const db = openForWriting(path);
+    expect(db.pragma('user_version', { simple: true })).toBe(SCHEMA_VERSION);
+    expect(db.prepare("SELECT code FROM tunnel_types WHERE name = 'gtp-u'").pluck().get()).toBe(10);
+    expect(db.prepare('SELECT packets, tunnelled, tunnel_undecoded FROM captures').raw().get()).toEqual([
+      5, 0, 0,
+    ]);
+    expect([...queryFlows(db, EVERYTHING)]).toEqual([
+      expect.objectContaining({ flowId: 1, packetsFwd: 3, tunnelType: null, tunnelOuterFlowId: null }),
+    ]);
     db.close();
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CONN_STATES, END_REASONS } from '../../storage/flow-batch.ts';
+import { CONN_STATES, END_REASONS, TUNNEL_TYPES } from '../../storage/flow-batch.ts';
 import { zeroCounters } from '../../storage/messages.ts';
 import { FlowWriter } from '../../storage/writer.ts';
 import type { WriterChannel } from '../../storage/writer-channel.ts';
@@ -43,6 +43,7 @@ describe('a record comes back as it was', () => {
       dst,
       ports: [0, 65_535],
       vlan: [4094, 7],
+      tunnel: [TUNNEL_TYPES.indexOf('vxlan'), 4_294_967_295, 7],
       packets: [3, 2],
       bytes: [300, 200],
       ipBytes: [258, 172],
@@ -77,6 +78,9 @@ describe('a record comes back as it was', () => {
       dstPort: 65_535,
       vlanOuter: 4094,
       vlanInner: 7,
+      tunnelType: 'vxlan',
+      tunnelId: 4_294_967_295,
+      tunnelOuterFlowId: 8,
       packetsFwd: 3,
       packetsRev: 2,
       bytesFwd: 300,
@@ -117,6 +121,9 @@ describe('a record comes back as it was', () => {
       'dstPort',
       'vlanOuter',
       'vlanInner',
+      'tunnelType',
+      'tunnelId',
+      'tunnelOuterFlowId',
       'tcpFlagsFwd',
       'tcpFlagsRev',
       'connState',

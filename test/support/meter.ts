@@ -40,7 +40,7 @@ export class TestMeter {
 
   constructor(
     options: Partial<FlowTableOptions> = {},
-    tagger: PacketTagger = { generation: 1, tag: () => 0 },
+    tagger: PacketTagger = { generation: 1, tag: () => 0, tagInner: () => 0 },
   ) {
     const sink = {
       batch: (): FlowBatch | null => {
