@@ -53,6 +53,7 @@ export class RouteTagger implements PacketTagger {
   readonly #captures: (TaggedCapture | undefined)[] = [];
   readonly #query = new RouteQuery();
   readonly #numbers = new Map<string, number>();
+  readonly #constants = new Map<RouteDecision, number>();
   #fresh: RouteDecision[] = [];
   #count = 0;
 
@@ -70,7 +71,7 @@ export class RouteTagger implements PacketTagger {
   tag(view: DataView, f: PacketFields): number {
     const capture = this.#captures[f.captureIndex];
     const entry = capture === undefined ? undefined : this.#engines.get(capture.netnsId);
-    if (capture === undefined || entry === undefined) return this.#number(UNKNOWN);
+    if (capture === undefined || entry === undefined) return this.#constant(UNKNOWN);
     const q = this.#query;
     const words = f.ipVersion === 6 ? 4 : 1;
     q.version = f.ipVersion === 6 ? 6 : 4;
@@ -94,7 +95,7 @@ export class RouteTagger implements PacketTagger {
   }
 
   tagInner(): number {
-    return this.#number(INSIDE_TUNNEL);
+    return this.#constant(INSIDE_TUNNEL);
   }
 
   /** Decisions first given since the last call, with the number of the first; null when there is none. */
@@ -103,6 +104,16 @@ export class RouteTagger implements PacketTagger {
     const list = this.#fresh;
     this.#fresh = [];
     return { base: this.#count - list.length, list };
+  }
+
+  /** The number of UNKNOWN or INSIDE_TUNNEL: asked for by each flow, so it is not looked up by content. */
+  #constant(decision: RouteDecision): number {
+    let number = this.#constants.get(decision);
+    if (number === undefined) {
+      number = this.#number(decision);
+      this.#constants.set(decision, number);
+    }
+    return number;
   }
 
   #number(decision: RouteDecision): number {

@@ -3,6 +3,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { Meter } from '../../daemon/capture/meter.ts';
 import { RouteTagger } from '../../daemon/capture/route-tag.ts';
+import { TunnelMeter } from '../../daemon/capture/tunnel-meter.ts';
 import { FlowTable } from '../../daemon/flow/table.ts';
 import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
 import { RouteEngine } from '../../daemon/routes/engine.ts';
@@ -10,9 +11,13 @@ import { snapshotOfRoutes } from '../../daemon/routes/load-snapshot.ts';
 import { FlowBatch } from '../../storage/flow-batch.ts';
 import { frame } from '../support/frames.ts';
 
+/** Given "tunnels": every packet is in a VXLAN tunnel, and flows of both levels are kept. */
+const isInside = process.argv[2] === 'tunnels';
 const FLOWS = 1000;
-const SLOT = 128;
+const SLOT = 192;
 const PACKETS = 1_000_000;
+/** Where the IPv6 TCP packets have their sequence number. */
+const SEQ_OFF = 58 + (isInside ? 50 : 0);
 /** A packet's own cost must be nothing; every so many packets the tables change, so that all flows are tagged again. */
 const CHANGE_EVERY = 100_000;
 
@@ -33,17 +38,17 @@ const routes =
 const engine = new RouteEngine(snapshotOfRoutes(routes, 'test'));
 tagger.setRoutes('n', engine);
 const table = new FlowTable(
-  { maxFlows: 4096, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 10, seed: 0x7ead_beef },
+  { maxFlows: 4096, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 10, seed: 0x7ead_beef, tunnels: isInside },
   sink,
   tagger,
 );
-const meter = new Meter(table);
+const meter = isInside ? new TunnelMeter(table, 'both') : new Meter(table);
 
 const view = new DataView(new ArrayBuffer(SLOT * FLOWS));
 const lengths = new Int32Array(FLOWS);
 for (let i = 0; i < FLOWS; i++) {
   const v6 = i % 5 === 0;
-  const bytes = frame({
+  const inner = frame({
     proto: i % 2 === 0 ? 'tcp' : 'udp',
     flags: 'PA',
     src: v6 ? `fd00::${i.toString(16)}` : `10.0.${i >> 8}.${i & 255}`,
@@ -51,6 +56,9 @@ for (let i = 0; i < FLOWS; i++) {
     sport: 1024 + i,
     payload: 20,
   });
+  const bytes = isInside
+    ? frame({ proto: 'udp', dport: 4789, payload: Uint8Array.from([8, 0, 0, 0, 0, 0, i & 7, 0, ...inner]) })
+    : inner;
   new Uint8Array(view.buffer, i * SLOT, bytes.length).set(bytes);
   lengths[i] = bytes.length;
 }
@@ -61,7 +69,7 @@ function run(from: number, count: number): void {
     const flow = Math.imul(i, 0x9e3779b1) >>> 22; // 0..1023
     const k = flow < FLOWS ? flow : 0;
     const off = k * SLOT;
-    if (k % 10 === 0) view.setInt32(off + 58, Math.imul(i, 0x9e3779b1)); // sequence numbers over all 32 bits
+    if (k % 10 === 0) view.setInt32(off + SEQ_OFF, Math.imul(i, 0x9e3779b1)); // sequence numbers over all 32 bits
     f.linkType = 1;
     f.captureIndex = 0;
     f.wireLen = lengths[k]!;

@@ -6,3 +6,9 @@ test('the hot path, from frame to flow and route decision, allocates nothing per
   expect(result).toMatchObject({ packets: 2_500_000, live: 1000 });
   expect(result.octetsPerPacket).toBeLessThan(0.5);
 });
+
+test('nor when it follows tunnels', () => {
+  const result = measureAllocation(new URL('allocation-child.ts', import.meta.url), 'tunnels');
+  expect(result).toMatchObject({ packets: 2_500_000, live: 1001 });
+  expect(result.octetsPerPacket).toBeLessThan(0.5);
+});

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { FileSource } from '../../daemon/capture/file-source.ts';
+import type { TunnelMode } from '../../daemon/config.ts';
 import { TestMeter } from '../support/meter.ts';
 import { corpus } from '../support/truth.ts';
 
 const files = corpus();
 
 /** Meters a file. @returns its counters, and the sums over the last record of each flow */
-async function metered(path: string, maxFlows: number) {
-  const m = new TestMeter({ maxFlows });
+async function metered(path: string, maxFlows: number, tunnels: TunnelMode) {
+  const m = new TestMeter({ maxFlows }, undefined, tunnels);
   let interfaces = 0;
   const source = new FileSource(path, null, m.meter, () => {
     m.meter.counters.reserve(interfaces);
@@ -19,11 +20,16 @@ async function metered(path: string, maxFlows: number) {
       () => null,
       (cause: Error) => cause.name,
     );
-  const sums = { packets: 0, bytes: 0, evicted: 0, late: 0 };
+  const sums = { packets: 0, bytes: 0, innerPackets: 0, evicted: 0, late: 0 };
   const seen = new Set<number>();
   for (const record of m.finish()) {
-    sums.packets += record.packets[0] + record.packets[1];
-    sums.bytes += record.bytes[0] + record.bytes[1];
+    const packets = record.packets[0] + record.packets[1];
+    if (record.tunnel !== undefined) sums.innerPackets += packets;
+    // Every packet is on one flow; of the flows that each level has, the outermost.
+    if (tunnels !== 'both' || record.tunnel === undefined) {
+      sums.packets += packets;
+      sums.bytes += record.bytes[0] + record.bytes[1];
+    }
     if (record.reason === 'evicted') sums.evicted++;
     if (compare(record.end, record.start) < 0) sums.late++;
     seen.add(record.seq);
@@ -46,15 +52,19 @@ describe.skipIf(files.length === 0)(
   `meter${files.length === 0 ? ' (skipped: no shared captures)' : ''}`,
   () => {
     test.each([
-      ['a roomy table', 100_000],
-      ['a table of three flows', 3],
-    ])(
+      ['a roomy table', 100_000, 'outer'],
+      ['a table of three flows', 3, 'outer'],
+      ['a roomy table, inner flows', 100_000, 'inner'],
+      ['a roomy table, flows of all levels', 100_000, 'both'],
+      ['a table of three flows, flows of all levels', 3, 'both'],
+    ] as const)(
       'counts every packet of every capture once: as undecoded, as no IP, or on one flow; %s',
-      async (_, maxFlows) => {
+      async (_, maxFlows, tunnels) => {
         let packets = 0;
         let evicted = 0;
+        let inner = 0;
         for (const { name, path, truth } of files) {
-          const r = await metered(path, maxFlows);
+          const r = await metered(path, maxFlows, tunnels);
           const ip = r.total('decodedIpv4') + r.total('decodedIpv6');
           expect([null, 'SavefileError'], name).toContain(r.error);
           if (r.error === null && !truth.tshark_error && !truth.read_error)
@@ -69,12 +79,16 @@ describe.skipIf(files.length === 0)(
           expect(r.sums.packets, name).toBe(ip);
           expect(r.sums.bytes, name).toBeLessThanOrEqual(r.total('bytes'));
           expect([r.flows, r.live], name).toEqual([r.created, 0]);
+          const followed = r.total('tunnelled') - r.total('tunnelUndecoded');
+          expect(r.sums.innerPackets, name).toBeGreaterThanOrEqual(followed);
+          inner += r.sums.innerPackets;
           expect(r.evicted, name).toBe(r.sums.evicted);
           expect(r.sums.late, name).toBe(0);
           packets += r.total('packets');
           evicted += r.evicted;
         }
         expect(packets).toBeGreaterThan(10_000);
+        expect(inner > 300).toBe(tunnels !== 'outer');
         expect(evicted > 0).toBe(maxFlows === 3);
       },
     );

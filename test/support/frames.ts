@@ -10,7 +10,8 @@ export interface FrameSpec {
   seq?: number;
   ack?: number;
   window?: number;
-  payload?: number;
+  /** Octets, or how many that mean nothing. */
+  payload?: number | Uint8Array;
   ttl?: number;
   tos?: number;
   vlan?: number[];
@@ -39,7 +40,9 @@ function ipv6(text: string): number[] {
 
 /** An Ethernet frame with an IPv4 (or, when `src` has a colon, IPv6) packet; checksums are left at 0. */
 export function frame(spec: FrameSpec): Uint8Array {
-  const { src = '10.0.0.1', dst = '10.0.0.2', sport = 1000, dport = 80, payload = 0 } = spec;
+  const { src = '10.0.0.1', dst = '10.0.0.2', sport = 1000, dport = 80 } = spec;
+  const filler = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i);
+  const payload = typeof spec.payload === 'object' ? spec.payload : filler(spec.payload ?? 0);
   const proto = typeof spec.proto === 'number' ? spec.proto : PROTO[spec.proto ?? 'tcp'];
   const later = (spec.fragOff ?? 0) > 0;
   const l4: number[] = [];
@@ -47,9 +50,9 @@ export function frame(spec: FrameSpec): Uint8Array {
     const flags = [...(spec.flags ?? 'A')].reduce((sum, letter) => sum | FLAG_BITS[letter]!, 0);
     l4.push(...u16(sport), ...u16(dport), ...u32(spec.seq ?? 1), ...u32(spec.ack ?? 1), 0x50, flags);
     l4.push(...u16(spec.window ?? 1000), 0, 0, 0, 0);
-  } else if (!later && proto === 17) l4.push(...u16(sport), ...u16(dport), ...u16(8 + payload), 0, 0);
+  } else if (!later && proto === 17) l4.push(...u16(sport), ...u16(dport), ...u16(8 + payload.length), 0, 0);
   else if (!later && (proto === 1 || proto === 58)) l4.push(sport, dport, 0, 0, 0, 0, 0, 0);
-  for (let i = 0; i < payload; i++) l4.push(i & 0xff);
+  l4.push(...payload);
   const v6 = src.includes(':');
   const ip = v6
     ? [0x60, 0, 0, 0, ...u16(l4.length), proto, spec.ttl ?? 64, ...ipv6(src), ...ipv6(dst)]

@@ -1,8 +1,10 @@
 import { Meter } from '../../daemon/capture/meter.ts';
+import { TunnelMeter } from '../../daemon/capture/tunnel-meter.ts';
+import type { TunnelMode } from '../../daemon/config.ts';
 import type { FlowTableOptions } from '../../daemon/flow/table.ts';
 import { FlowTable, type PacketTagger } from '../../daemon/flow/table.ts';
 import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
-import { CONN_STATES, END_REASONS, FlowBatch, HISTORY_MAX } from '../../storage/flow-batch.ts';
+import { CONN_STATES, END_REASONS, FlowBatch, HISTORY_MAX, TUNNEL_TYPES } from '../../storage/flow-batch.ts';
 import { type FrameSpec, frame } from './frames.ts';
 
 /** A flow record as a test likes to read it. */
@@ -28,19 +30,22 @@ export interface TestRecord {
   retransmits: [number, number];
   outOfOrder: [number, number];
   routes: [number, number];
+  /** Only of a flow inside a tunnel: type, id or null, and `seq` of the flow outside or null. */
+  tunnel?: [string, number | null, number | null];
 }
 
 /** A meter with its flow table, fed by hand, whose records are read back from the batches. */
 export class TestMeter {
   readonly table: FlowTable;
-  readonly meter: Meter;
+  readonly meter: Meter | TunnelMeter;
   readonly #batches: FlowBatch[] = [];
   /** While true the queue to storage is full. */
   full = false;
 
   constructor(
     options: Partial<FlowTableOptions> = {},
-    tagger: PacketTagger = { generation: 1, tag: () => 0, tagInner: () => 0 },
+    tagger: PacketTagger = { generation: 1, tag: () => 0, tagInner: () => 1 },
+    tunnels: TunnelMode = 'outer',
   ) {
     const sink = {
       batch: (): FlowBatch | null => {
@@ -53,11 +58,18 @@ export class TestMeter {
       },
     };
     this.table = new FlowTable(
-      { maxFlows: 1024, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 7, ...options },
+      {
+        maxFlows: 1024,
+        timeouts: DEFAULT_TIMEOUTS,
+        checkpointSec: 0,
+        seed: 7,
+        tunnels: tunnels !== 'outer',
+        ...options,
+      },
       sink,
       tagger,
     );
-    this.meter = new Meter(this.table);
+    this.meter = tunnels === 'outer' ? new Meter(this.table) : new TunnelMeter(this.table, tunnels);
   }
 
   /** Feeds one frame at a time given in seconds (nanoseconds exact up to 1e-9 of small numbers). */
@@ -118,5 +130,12 @@ function readRecord(batch: FlowBatch, i: number): TestRecord {
     retransmits: [c.retransmitsFwd[i]!, c.retransmitsRev[i]!],
     outOfOrder: [c.outOfOrderFwd[i]!, c.outOfOrderRev[i]!],
     routes: [c.routeFwd[i]!, c.routeRev[i]!],
+    ...(c.tunnelType[i] !== 0 && {
+      tunnel: [TUNNEL_TYPES[c.tunnelType[i]!]!, orNull(c.tunnelId[i]!), orNull(c.outerSeq[i]!)],
+    }),
   };
+}
+
+function orNull(n: number): number | null {
+  return n < 0 ? null : n;
 }
