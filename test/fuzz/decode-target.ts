@@ -23,6 +23,23 @@ const OFFSETS = [
   'payloadOff',
 ] as const;
 
+const NAMES = Object.keys(new PacketFields()) as (keyof PacketFields)[];
+
+/**
+ * Checks what two decodings of one packet gave, with other octets around it each time.
+ * @param from first octet of the packet in the view, `to` one past its last
+ */
+export function checkTwice(f: PacketFields, g: PacketFields, from: number, to: number): void {
+  for (const name of NAMES)
+    if (f[name] !== g[name])
+      throw new Broken(`${name} is ${f[name]} or ${g[name]} by the octets around the packet`);
+  for (const name of OFFSETS)
+    if (f[name] !== -1 && (f[name] < from || f[name] > to))
+      throw new Broken(`${name} ${f[name] - from} in a packet of ${to - from} octets`);
+  if (f.payloadLen < 0) throw new Broken(`payloadLen ${f.payloadLen}`);
+  if (f.status !== Status.Ok && f.hasPorts) throw new Broken('ports of a packet that is not decoded');
+}
+
 /** decodePacket: octet 0 of the input chooses the link type, octets 1 and 2 how much longer it was on the wire. */
 export function decodeTarget(decode = decodePacket): Target {
   const views = [0x00, 0xff].map((octet) => {
@@ -30,7 +47,6 @@ export function decodeTarget(decode = decodePacket): Target {
     return { bytes, view: new DataView(bytes.buffer), octet };
   });
   const fields = [new PacketFields(), new PacketFields()];
-  const names = Object.keys(fields[0]!) as (keyof PacketFields)[];
   return {
     name: 'decode',
     seeds: () => {
@@ -62,14 +78,7 @@ export function decodeTarget(decode = decodePacket): Target {
         if (status !== f.status) throw new Broken(`returned ${status}, but set status ${f.status}`);
       }
       const [f, g] = fields as [PacketFields, PacketFields];
-      for (const name of names)
-        if (f[name] !== g[name])
-          throw new Broken(`${name} is ${f[name]} or ${g[name]} by the octets around the packet`);
-      for (const name of OFFSETS)
-        if (f[name] !== -1 && (f[name] < AHEAD || f[name] > AHEAD + packet.length))
-          throw new Broken(`${name} ${f[name] - AHEAD} in a packet of ${packet.length} octets`);
-      if (f.payloadLen < 0) throw new Broken(`payloadLen ${f.payloadLen}`);
-      if (f.status !== Status.Ok && f.hasPorts) throw new Broken('ports of a packet that is not decoded');
+      checkTwice(f, g, AHEAD, AHEAD + packet.length);
       for (const value of [f.status, f.l4Status, f.etherType, f.ipProto, f.vlanCount, f.ipVersion])
         signature = fold(signature, value);
       return fold(signature, (f.isFragment ? 1 : 0) | (f.hasPorts ? 2 : 0) | (f.l4Off >= 0 ? 4 : 0));

@@ -1,16 +1,19 @@
 import { Meter } from '../../daemon/capture/meter.ts';
+import { TunnelMeter } from '../../daemon/capture/tunnel-meter.ts';
+import type { TunnelMode } from '../../daemon/config.ts';
 import { FlowTable } from '../../daemon/flow/table.ts';
 import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
 import { FlowBatch } from '../../storage/flow-batch.ts';
 import { frame } from '../support/frames.ts';
+import { tunnelFrames } from '../support/tunnel-frames.ts';
 import { Broken, fold, type Target } from './target.ts';
 
 const MAX_FLOWS = 64;
 /** Packets after which all flows are ended and the sums compared. */
 const EPISODE = 500;
 
-/** Meter and flow table: what goes in must come out, whatever the packets and times. Octets 0 to 4 are time and length. */
-export function meterTarget(): Target {
+/** Meter and flow table, and those that follow tunnels: what goes in must come out, whatever the packets and times. Octets 0 to 4 are time and length. */
+export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
   let meter = newMeter();
   let packets = 0;
   let octets = 0;
@@ -19,9 +22,11 @@ export function meterTarget(): Target {
     const sums = { packets: 0, octets: 0 };
     const take = (): void => {
       for (let i = 0; i < batch.count; i++) {
-        const { packetsFwd, packetsRev, bytesFwd, bytesRev, startSec, endSec } = batch.columns;
-        sums.packets += packetsFwd[i]! + packetsRev[i]!;
-        sums.octets += bytesFwd[i]! + bytesRev[i]!;
+        const { packetsFwd, packetsRev, bytesFwd, bytesRev, startSec, endSec, tunnelType } = batch.columns;
+        if (tunnelType[i] === 0) {
+          sums.packets += packetsFwd[i]! + packetsRev[i]!;
+          sums.octets += bytesFwd[i]! + bytesRev[i]!;
+        }
         if (endSec[i]! < startSec[i]!)
           throw new Broken(`a flow ends at ${endSec[i]} and begins at ${startSec[i]}`);
       }
@@ -33,18 +38,26 @@ export function meterTarget(): Target {
         return batch;
       },
     };
-    const options = { maxFlows: MAX_FLOWS, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 1 };
+    const options = {
+      maxFlows: MAX_FLOWS,
+      timeouts: DEFAULT_TIMEOUTS,
+      checkpointSec: 0,
+      seed: 1,
+      tunnels: tunnels !== 'outer',
+    };
     const table = new FlowTable(options, sink, { generation: 1, tag: () => 0, tagInner: () => 0 });
-    return { meter: new Meter(table), table, sums, take };
+    const meter = tunnels === 'outer' ? new Meter(table) : new TunnelMeter(table, tunnels);
+    return { meter, table, sums, take };
   }
   const view = new DataView(new ArrayBuffer(8192));
   const bytes = new Uint8Array(view.buffer);
   return {
-    name: 'meter',
+    name: tunnels === 'outer' ? 'meter' : 'levels',
     seeds: () =>
-      ['S', 'SA', 'A', 'PA', 'FA', 'R'].map((flags) =>
-        Uint8Array.from([0, 0, 0, 1, 0, ...frame({ flags, payload: 10 })]),
-      ),
+      [
+        ...['S', 'SA', 'A', 'PA', 'FA', 'R'].map((flags) => frame({ flags, payload: 10 })),
+        ...(tunnels === 'outer' ? [] : tunnelFrames()),
+      ].map((packet) => Uint8Array.from([0, 0, 0, 1, 0, ...packet])),
     run(input) {
       const packet = input.subarray(5);
       bytes.set(packet);
