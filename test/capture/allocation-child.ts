@@ -10,6 +10,7 @@ import { RouteEngine } from '../../daemon/routes/engine.ts';
 import { snapshotOfRoutes } from '../../daemon/routes/load-snapshot.ts';
 import { FlowBatch } from '../../storage/flow-batch.ts';
 import { frame } from '../support/frames.ts';
+import { overUdp, vxlan } from '../support/tunnel-frames.ts';
 
 /** Given "tunnels": every packet is in a VXLAN tunnel, and flows of both levels are kept. */
 const isInside = process.argv[2] === 'tunnels';
@@ -56,9 +57,7 @@ for (let i = 0; i < FLOWS; i++) {
     sport: 1024 + i,
     payload: 20,
   });
-  const bytes = isInside
-    ? frame({ proto: 'udp', dport: 4789, payload: Uint8Array.from([8, 0, 0, 0, 0, 0, i & 7, 0, ...inner]) })
-    : inner;
+  const bytes = isInside ? overUdp(4789, vxlan(i & 7, inner)) : inner;
   new Uint8Array(view.buffer, i * SLOT, bytes.length).set(bytes);
   lengths[i] = bytes.length;
 }

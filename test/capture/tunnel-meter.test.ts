@@ -3,8 +3,15 @@ import { MAX_TUNNEL_LEVELS } from '../../daemon/capture/tunnel-meter.ts';
 import type { TunnelMode } from '../../daemon/config.ts';
 import { type FrameSpec, frame } from '../support/frames.ts';
 import { TestMeter } from '../support/meter.ts';
+import {
+  gre as greHeader,
+  gtpU,
+  ipOf,
+  overIp,
+  overUdp,
+  vxlan as vxlanHeader,
+} from '../support/tunnel-frames.ts';
 
-const LINK_LEN = 14;
 const AB = {
   src: '192.168.0.1',
   dst: '192.168.0.2',
@@ -31,26 +38,20 @@ const ARP = Uint8Array.from([
   ...new Array(20).fill(0),
 ]);
 
-const u32 = (n: number): number[] => [24, 16, 8, 0].map((shift) => (n >>> shift) & 0xff);
-
 function vxlan(vni: number, inner: Uint8Array, outer: FrameSpec, sport = 40_000): Uint8Array {
-  const payload = Uint8Array.from([8, 0, 0, 0, ...u32(vni << 8), ...inner]);
-  return frame({ ...outer, proto: 'udp', sport, dport: 4789, payload });
+  return overUdp(4789, vxlanHeader(vni, inner), { ...outer, sport });
 }
 
 function gre(key: number, inner: FrameSpec, outer: FrameSpec): Uint8Array {
-  const payload = Uint8Array.from([0x20, 0, 8, 0, ...u32(key), ...frame(inner).subarray(LINK_LEN)]);
-  return frame({ ...outer, proto: 47, payload });
+  return overIp(47, greHeader(0x0800, ipOf(frame(inner)), { key }), outer);
 }
 
 function gtp(teid: number, inner: FrameSpec, outer: FrameSpec): Uint8Array {
-  const ip = frame(inner).subarray(LINK_LEN);
-  const payload = Uint8Array.from([0x30, 255, 0, ip.length, ...u32(teid), ...ip]);
-  return frame({ ...outer, proto: 'udp', sport: 2152, dport: 2152, payload });
+  return overUdp(2152, gtpU(teid, ipOf(frame(inner))), { ...outer, sport: 2152 });
 }
 
 function ipip(inner: Uint8Array, outer: FrameSpec): Uint8Array {
-  return frame({ ...outer, proto: 4, payload: inner.subarray(LINK_LEN) });
+  return overIp(4, ipOf(inner), outer);
 }
 
 function meter(mode: TunnelMode): TestMeter {
@@ -108,12 +109,11 @@ describe('both: a flow a level', () => {
 
   test('the same endpoints in two VNIs, in GRE with and without that number, and in no tunnel are five flows', () => {
     const m = meter('both');
-    const unkeyed = Uint8Array.from([0, 0, 8, 0, ...frame(AB).subarray(LINK_LEN)]);
     const packets = [
       vxlan(1, frame(AB), TO),
       vxlan(2, frame(AB), TO),
       gre(1, AB, TO),
-      frame({ ...TO, proto: 47, payload: unkeyed }),
+      overIp(47, greHeader(0x0800, ipOf(frame(AB))), TO),
       frame(AB),
     ];
     for (const packet of [...packets, ...packets]) m.feed(packet, 1);
@@ -209,7 +209,7 @@ describe('inner: one flow a packet', () => {
     ['a cut packet', vxlan(9, frame(AB).subarray(0, 20), TO)],
     [
       'a part of it: the outer packet is a fragment',
-      frame({ ...TO, proto: 4, moreFragments: true, payload: frame(AB).subarray(LINK_LEN) }),
+      overIp(4, ipOf(frame(AB)), { ...TO, moreFragments: true }),
     ],
   ])('what has %s inside stays on the flow around it, and is counted', (_, packet) => {
     const m = meter('inner');

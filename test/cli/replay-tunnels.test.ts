@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { pcapFile } from '../decoders/savefile-build.ts';
 import { type FrameSpec, frame } from '../support/frames.ts';
 import { type CliResult, nstap } from '../support/nstap.ts';
+import { overUdp, vxlan } from '../support/tunnel-frames.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'nstap-tunnels-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -27,23 +28,16 @@ const ANSWER: FrameSpec = {
 };
 const ARP = Uint8Array.from([...new Array(12).fill(2), 8, 6, ...new Array(28).fill(0)]);
 
-function vxlan(inner: Uint8Array, src: string, dst: string, sport: number): Uint8Array {
-  return frame({
-    proto: 'udp',
-    src,
-    dst,
-    sport,
-    dport: 4789,
-    payload: Uint8Array.from([8, 0, 0, 0, 0, 0, 42, 0, ...inner]),
-  });
+function overVxlan(inner: Uint8Array, src: string, dst: string, sport: number): Uint8Array {
+  return overUdp(4789, vxlan(42, inner), { src, dst, sport });
 }
 
 /** A question and its answer in VNI 42, an ARP request in it, and a packet in no tunnel. */
 const file = join(scratch, 'overlay.pcap');
 const packets = [
-  vxlan(frame(REQUEST), '10.0.0.1', '10.0.0.2', 40_000),
-  vxlan(frame(ANSWER), '10.0.0.2', '10.0.0.1', 50_000),
-  vxlan(ARP, '10.0.0.1', '10.0.0.2', 40_000),
+  overVxlan(frame(REQUEST), '10.0.0.1', '10.0.0.2', 40_000),
+  overVxlan(frame(ANSWER), '10.0.0.2', '10.0.0.1', 50_000),
+  overVxlan(ARP, '10.0.0.1', '10.0.0.2', 40_000),
   frame({ proto: 'udp', sport: 1, dport: 2 }),
 ];
 writeFileSync(file, pcapFile(packets.map((data, i) => ({ sec: 1_700_000_000 + i, fraction: 0, data }))));
