@@ -15,7 +15,7 @@ export const PCAP_RECORD_HEADER_LEN = 16;
 const MODIFIED_RECORD_HEADER_LEN = 24;
 
 const MAGIC_MICRO = 0xa1b2c3d4;
-const MAGIC_NANO = 0xa1b23c4d;
+export const PCAP_MAGIC_NANO = 0xa1b23c4d;
 /** libpcap patched by Alexey Kuznetzov: sf-pcap.c, KUZNETZOV_TCPDUMP_MAGIC. */
 const MAGIC_MODIFIED = 0xa1b2cd34;
 
@@ -39,7 +39,7 @@ export function isPcapMagic(view: DataView, off: number): boolean {
 }
 
 function isMagic(value: number): boolean {
-  return value === MAGIC_MICRO || value === MAGIC_NANO || value === MAGIC_MODIFIED;
+  return value === MAGIC_MICRO || value === PCAP_MAGIC_NANO || value === MAGIC_MODIFIED;
 }
 
 /**
@@ -146,7 +146,7 @@ export class PcapParser implements SavefileParser {
         fileOff + off,
         `reserved bits of the pcap link type are set (0x${linkWord.toString(16)})`,
       );
-    if (magic === MAGIC_NANO) {
+    if (magic === PCAP_MAGIC_NANO) {
       this.#unitsPerSec = 1_000_000_000;
       this.#nsecPerUnit = 1;
     }

@@ -11,13 +11,13 @@ import {
 
 /** Block types. draft-ietf-opsawg-pcapng §11.1. The section header's reads the same in both byte orders. */
 export const PCAPNG_SHB = 0x0a0d0d0a;
-const BLOCK_IDB = 1;
+export const PCAPNG_IDB = 1;
 /** Obsolete since 2004, still met. Appendix A. */
 const BLOCK_PB = 2;
 const BLOCK_SPB = 3;
-const BLOCK_EPB = 6;
+export const PCAPNG_EPB = 6;
 
-const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
+export const PCAPNG_BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 
 /** Octets: type, total length, and total length again. §3.1. */
 const BLOCK_MIN = 12;
@@ -28,12 +28,12 @@ const EPB_FIXED = 28;
 const SPB_FIXED = 12;
 
 /** Options. §3.5, §4.2, §4.3. */
-const OPT_ENDOFOPT = 0;
-const IF_NAME = 2;
-const IF_DESCRIPTION = 3;
-const IF_TSRESOL = 9;
+export const OPT_ENDOFOPT = 0;
+export const IF_NAME = 2;
+export const IF_DESCRIPTION = 3;
+export const IF_TSRESOL = 9;
 const IF_TSOFFSET = 14;
-const EPB_FLAGS = 2;
+export const EPB_FLAGS = 2;
 
 /** Blocks that are not packets are skipped without being held in memory when they are longer than this. */
 const SKIP_MIN = 65536;
@@ -109,8 +109,8 @@ export class PcapngParser implements SavefileParser {
       if (total < BLOCK_MIN) throw this.#damaged(fileOff + cur, `a block of ${total} octets`);
       // Some writers leave the padding out of the length; Wireshark rounds up as well.
       const padded = total + ((4 - (total & 3)) & 3);
-      const isPacket = type === BLOCK_EPB || type === BLOCK_SPB || type === BLOCK_PB;
-      if (isPacket || type === BLOCK_IDB || type === PCAPNG_SHB) {
+      const isPacket = type === PCAPNG_EPB || type === BLOCK_SPB || type === BLOCK_PB;
+      if (isPacket || type === PCAPNG_IDB || type === PCAPNG_SHB) {
         if (total > SAVEFILE_RECORD_MAX) throw this.#damaged(fileOff + cur, `a block of ${total} octets`);
       } else if (total > SKIP_MIN) {
         this.#skip = padded - 4;
@@ -122,10 +122,10 @@ export class PcapngParser implements SavefileParser {
         return cur;
       }
       this.#checkTrailer(view, cur + padded - 4, total, fileOff + cur);
-      if (type === BLOCK_EPB) this.#readEnhancedPacket(view, cur, total, fileOff);
+      if (type === PCAPNG_EPB) this.#readEnhancedPacket(view, cur, total, fileOff);
       else if (type === BLOCK_SPB) this.#readSimplePacket(view, cur, total, fileOff);
       else if (type === BLOCK_PB) this.#readObsoletePacket(view, cur, total, fileOff);
-      else if (type === BLOCK_IDB) this.#readInterface(view, cur, total, fileOff);
+      else if (type === PCAPNG_IDB) this.#readInterface(view, cur, total, fileOff);
       else if (type === PCAPNG_SHB) this.#readSection(view, cur, total, fileOff);
       cur += padded;
     }
@@ -151,8 +151,8 @@ export class PcapngParser implements SavefileParser {
   }
 
   #readByteOrder(view: DataView, off: number, fileOff: number): void {
-    if (view.getUint32(off + 8) === BYTE_ORDER_MAGIC) this.#little = false;
-    else if (view.getUint32(off + 8, true) === BYTE_ORDER_MAGIC) this.#little = true;
+    if (view.getUint32(off + 8) === PCAPNG_BYTE_ORDER_MAGIC) this.#little = false;
+    else if (view.getUint32(off + 8, true) === PCAPNG_BYTE_ORDER_MAGIC) this.#little = true;
     else throw this.#damaged(fileOff + off, 'a section header without byte-order magic');
   }
 

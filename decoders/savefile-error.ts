@@ -2,7 +2,7 @@
  * Why a savefile could not be read (further). `SAVEFILE_OPEN`: it cannot be opened or read (`cause` has the system's
  * error); `SAVEFILE_FORMAT`: neither pcap nor pcapng; `SAVEFILE_VERSION`: a version or variant that nobody defines;
  * `SAVEFILE_TRUNCATED`: it ends inside a record; `SAVEFILE_DAMAGED`: a length or type that cannot be; `SAVEFILE_COMPRESSION`:
- * the gzip or zstd stream is broken or cut.
+ * the gzip or zstd stream is broken or cut; `SAVEFILE_WRITE`: it cannot be written (further).
  */
 export type SavefileErrorCode =
   | 'SAVEFILE_OPEN'
@@ -10,10 +10,11 @@ export type SavefileErrorCode =
   | 'SAVEFILE_VERSION'
   | 'SAVEFILE_TRUNCATED'
   | 'SAVEFILE_DAMAGED'
-  | 'SAVEFILE_COMPRESSION';
+  | 'SAVEFILE_COMPRESSION'
+  | 'SAVEFILE_WRITE';
 
 /**
- * A savefile that cannot be read, or not to its end. The packets before `offset` have been delivered. The message is
+ * A savefile that cannot be read or written, or not to its end. The packets before `offset` have been delivered, or written. The message is
  * "file: reason (at octet N)".
  */
 export class SavefileError extends Error {
