@@ -48,8 +48,12 @@ function isMagic(value: number): boolean {
  */
 export class PcapParser implements SavefileParser {
   needed: number;
+  isMuted: boolean;
   readonly #file: string;
   readonly #sink: SavefileSink;
+  /** File offset of the window, and in it the record at hand: two small integers cost a packet less than one large. */
+  #windowOff: number;
+  #recordOff: number;
   #started: boolean;
   #little: boolean;
   #headerLen: number;
@@ -63,6 +67,9 @@ export class PcapParser implements SavefileParser {
   /** @param file for errors */
   constructor(file: string, sink: SavefileSink) {
     this.needed = PCAP_FILE_HEADER_LEN;
+    this.isMuted = false;
+    this.#windowOff = 0;
+    this.#recordOff = 0;
     this.#file = file;
     this.#sink = sink;
     this.#started = false;
@@ -78,6 +85,15 @@ export class PcapParser implements SavefileParser {
   /** Records are never skipped in parts. */
   get isMidRecord(): boolean {
     return false;
+  }
+
+  get packetOffset(): number {
+    return this.#windowOff + this.#recordOff;
+  }
+
+  resume(offset: number): number {
+    this.needed = this.#started ? this.#headerLen : PCAP_FILE_HEADER_LEN;
+    return this.#started ? Math.max(offset, PCAP_FILE_HEADER_LEN) : 0;
   }
 
   describeNeed(): string {
@@ -98,6 +114,8 @@ export class PcapParser implements SavefileParser {
     const unitsPerSec = this.#unitsPerSec;
     const nsecPerUnit = this.#nsecPerUnit;
     const sink = this.#sink;
+    const isMuted = this.isMuted;
+    this.#windowOff = fileOff;
     while (end - cur >= headerLen) {
       let capLen = view.getUint32(cur + 8, little);
       let wireLen = view.getUint32(cur + 12, little);
@@ -107,6 +125,11 @@ export class PcapParser implements SavefileParser {
         this.needed = headerLen + capLen;
         return cur;
       }
+      if (isMuted) {
+        cur += headerLen + capLen;
+        continue;
+      }
+      this.#recordOff = cur;
       let sec = view.getUint32(cur, little);
       let fraction = view.getUint32(cur + 4, little);
       if (fraction >= unitsPerSec) {

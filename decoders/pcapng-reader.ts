@@ -40,6 +40,14 @@ const SKIP_MIN = 65536;
 /** Interfaces of one file; each costs memory here and a capture point in the consumer. */
 export const PCAPNG_INTERFACES_MAX = 65536;
 
+interface Section {
+  /** File offset of its header, and behind its last interface description that was read. */
+  offset: number;
+  describedTo: number;
+  little: boolean;
+  interfaces: Interface[];
+}
+
 interface Interface {
   index: number;
   snapLen: number;
@@ -52,12 +60,19 @@ interface Interface {
  */
 export class PcapngParser implements SavefileParser {
   needed: number;
+  isMuted: boolean;
   readonly #file: string;
   readonly #sink: SavefileSink;
   readonly #text: TextDecoder;
   #little: boolean;
-  /** Interfaces of the section being read. */
-  #interfaces: Interface[];
+  /** Sections met so far, in file order, and the one being read. */
+  readonly #sections: Section[];
+  #section: Section;
+  /** File offset up to which blocks have been seen. */
+  #seen: number;
+  /** File offset of the window, and in it the block at hand. */
+  #windowOff: number;
+  #recordOff: number;
   /** Interfaces of the whole file. */
   #interfaceCount: number;
   /** Octets still to skip of a long block, and the length that must follow it; 0 when none is being skipped. */
@@ -70,11 +85,16 @@ export class PcapngParser implements SavefileParser {
   /** @param file for errors */
   constructor(file: string, sink: SavefileSink) {
     this.needed = BLOCK_MIN;
+    this.isMuted = false;
     this.#file = file;
     this.#sink = sink;
     this.#text = new TextDecoder();
     this.#little = false;
-    this.#interfaces = [];
+    this.#section = { offset: -1, describedTo: 0, little: false, interfaces: [] };
+    this.#sections = [];
+    this.#seen = 0;
+    this.#windowOff = 0;
+    this.#recordOff = 0;
     this.#interfaceCount = 0;
     this.#skip = 0;
     this.#skipTotal = 0;
@@ -86,6 +106,22 @@ export class PcapngParser implements SavefileParser {
     return this.#skipTotal > 0;
   }
 
+  get packetOffset(): number {
+    return this.#windowOff + this.#recordOff;
+  }
+
+  resume(offset: number): number {
+    this.needed = BLOCK_MIN;
+    this.#skip = 0;
+    this.#skipTotal = 0;
+    const section = this.#sections.findLast((each) => each.offset <= offset);
+    if (section !== undefined) {
+      this.#section = section;
+      this.#little = section.little;
+    }
+    return Math.min(offset, this.#seen);
+  }
+
   describeNeed(): string {
     if (this.#skipTotal > 0) return `a block of ${this.#skipTotal} octets`;
     return this.needed === BLOCK_MIN ? 'a block header' : `a block of ${this.needed} octets`;
@@ -93,12 +129,14 @@ export class PcapngParser implements SavefileParser {
 
   parse(view: DataView, off: number, end: number, fileOff: number): number {
     let cur = off;
+    this.#windowOff = fileOff;
     for (;;) {
       if (this.#skipTotal > 0) {
         const next = this.#skipOn(view, cur, end, fileOff);
         if (this.#skipTotal > 0) return next;
         cur = next;
       }
+      if (fileOff + cur > this.#seen) this.#seen = fileOff + cur;
       if (end - cur < BLOCK_MIN) {
         this.needed = BLOCK_MIN;
         return cur;
@@ -122,6 +160,11 @@ export class PcapngParser implements SavefileParser {
         return cur;
       }
       this.#checkTrailer(view, cur + padded - 4, total, fileOff + cur);
+      this.#recordOff = cur;
+      if (isPacket && this.isMuted) {
+        cur += padded;
+        continue;
+      }
       if (type === PCAPNG_EPB) this.#readEnhancedPacket(view, cur, total, fileOff);
       else if (type === BLOCK_SPB) this.#readSimplePacket(view, cur, total, fileOff);
       else if (type === BLOCK_PB) this.#readObsoletePacket(view, cur, total, fileOff);
@@ -169,11 +212,15 @@ export class PcapngParser implements SavefileParser {
         `pcapng version ${major}.${minor} is not known`,
       );
     this.#walkOptions(view, off + SHB_FIXED, off + total - 4, fileOff, ignoreOption);
-    this.#interfaces = [];
+    const offset = fileOff + off;
+    const known = this.#sections.find((each) => each.offset === offset);
+    this.#section = known ?? { offset, describedTo: offset, little: this.#little, interfaces: [] };
+    if (known === undefined) this.#sections.push(this.#section);
   }
 
   #readInterface(view: DataView, off: number, total: number, fileOff: number): void {
     if (total < IDB_FIXED + 4) throw this.#damaged(fileOff + off, `an interface block of ${total} octets`);
+    if (fileOff + off < this.#section.describedTo) return; // read before, see resume
     if (this.#interfaceCount >= PCAPNG_INTERFACES_MAX)
       throw this.#damaged(fileOff + off, `more than ${PCAPNG_INTERFACES_MAX} interfaces`);
     let name: string | null = null;
@@ -188,7 +235,8 @@ export class PcapngParser implements SavefileParser {
     });
     const snapLen = view.getUint32(off + 12, this.#little);
     const index = this.#interfaceCount++;
-    this.#interfaces.push({ index, snapLen, clock: new PcapngClock(tsResol, offsetSec) });
+    this.#section.interfaces.push({ index, snapLen, clock: new PcapngClock(tsResol, offsetSec) });
+    this.#section.describedTo = fileOff + off + total;
     this.#sink.onInterface({
       index,
       linkType: view.getUint16(off + 8, this.#little),
@@ -266,7 +314,7 @@ export class PcapngParser implements SavefileParser {
   }
 
   #interfaceOf(id: number, offset: number): Interface {
-    const found = this.#interfaces[id];
+    const found = this.#section.interfaces[id];
     if (found === undefined)
       throw this.#damaged(offset, `a packet of interface ${id}, of which the file has no description`);
     return found;

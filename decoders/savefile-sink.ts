@@ -55,6 +55,18 @@ export interface SavefileParser {
    */
   parse(view: DataView, off: number, end: number, fileOff: number): number;
 
+  /** Offset in the (uncompressed) file of the record whose packet is being delivered. */
+  readonly packetOffset: number;
+
+  /**
+   * Prepares for a record at another offset. Interfaces that were announced are not announced again.
+   * @returns where reading must go on: `offset`, or before it when what is between has to be seen first
+   */
+  resume(offset: number): number;
+
+  /** While true packets are passed over. */
+  isMuted: boolean;
+
   /** What is being read when the file ends too soon, for the error: "record header", "block of 120 octets", … */
   describeNeed(): string;
 }

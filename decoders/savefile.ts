@@ -1,4 +1,4 @@
-import { PcapParser } from './pcap-reader.ts';
+import { PCAP_FILE_HEADER_LEN, PcapParser } from './pcap-reader.ts';
 import { PcapngParser } from './pcapng-reader.ts';
 import { DecompressSource } from './savefile-decompress.ts';
 import { DETECT_LEN, detectFormat } from './savefile-detect.ts';
@@ -66,6 +66,66 @@ export class SavefileReader {
   /** Octets of the file; null when it is not a regular file. */
   get totalBytes(): number | null {
     return this.#input.size;
+  }
+
+  /**
+   * Within `onPacket`: where the packet's record begins, in octets of the file, or of the uncompressed stream where it is
+   * compressed. `seek` takes it.
+   */
+  get packetOffset(): number {
+    return this.#parser?.packetOffset ?? 0;
+  }
+
+  /**
+   * Goes to a packet: the next call of `next` begins with it. What the file says before that (interfaces and byte orders of
+   * pcapng) is read if it was not yet; interfaces are announced once. For plain regular files.
+   * @param offset a `packetOffset` of this file; anything else shows as damage
+   * @throws SavefileError; the reader is closed
+   */
+  seek(offset: number): void {
+    if (this.#closed) throw new SavefileError('SAVEFILE_OPEN', this.file, null, 'it is closed');
+    try {
+      const parser = this.#seekable();
+      parser.isMuted = true;
+      for (let at = parser.resume(offset); at < offset; at += this.#start) {
+        const end = at + this.#fill(at, Math.min(this.#buffer.length, offset - at));
+        this.#deliver();
+        if (this.#start > 0) continue;
+        if (end - at < this.#buffer.length)
+          throw new SavefileError('SAVEFILE_DAMAGED', this.file, offset, 'no packet begins here');
+        this.#buffer = new Uint8Array(this.#buffer.length * 2);
+        this.#view = new DataView(this.#buffer.buffer);
+      }
+      parser.isMuted = false;
+      this.#fill(offset, 0);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The parser, which has seen the file's header. @throws SavefileError where `seek` cannot be */
+  #seekable(): SavefileParser {
+    if (this.#parser === null && this.#input.isSeekable) {
+      this.#fill(0, this.#buffer.length);
+      if (this.#detect()) this.#parser!.parse(this.#view, 0, Math.min(this.#end, PCAP_FILE_HEADER_LEN), 0);
+    }
+    if (this.#parser !== null && this.#decompressor === null && this.#input.isSeekable) return this.#parser;
+    const reason = 'it is compressed, or no regular file, and so cannot be read from an offset';
+    throw new SavefileError('SAVEFILE_OPEN', this.file, null, reason);
+  }
+
+  /** Makes the window begin at an offset of the file, with up to `length` octets in it. @returns octets in it */
+  #fill(offset: number, length: number): number {
+    this.#input.position = offset;
+    this.#fileOff = offset;
+    this.#start = 0;
+    this.#end = 0;
+    while (this.#end < length) {
+      const got = this.#input.read(this.#buffer.subarray(0, length), this.#end) as number; // of a regular file
+      if (got === 0) break;
+      this.#end += got;
+    }
+    return this.#end;
   }
 
   /**
