@@ -136,11 +136,7 @@ export class PcapngParser implements SavefileParser {
         if (this.#skipTotal > 0) return next;
         cur = next;
       }
-      if (fileOff + cur > this.#seen) this.#seen = fileOff + cur;
-      if (end - cur < BLOCK_MIN) {
-        this.needed = BLOCK_MIN;
-        return cur;
-      }
+      if (end - cur < BLOCK_MIN) return this.#pause(cur, BLOCK_MIN, fileOff);
       const type = view.getUint32(cur, this.#little);
       if (type === PCAPNG_SHB) this.#readByteOrder(view, cur, fileOff);
       const total = view.getUint32(cur + 4, this.#little);
@@ -155,10 +151,7 @@ export class PcapngParser implements SavefileParser {
         this.#skipTotal = total;
         continue;
       }
-      if (end - cur < padded) {
-        this.needed = padded;
-        return cur;
-      }
+      if (end - cur < padded) return this.#pause(cur, padded, fileOff);
       this.#checkTrailer(view, cur + padded - 4, total, fileOff + cur);
       this.#recordOff = cur;
       if (isPacket && this.isMuted) {
@@ -172,6 +165,12 @@ export class PcapngParser implements SavefileParser {
       else if (type === PCAPNG_SHB) this.#readSection(view, cur, total, fileOff);
       cur += padded;
     }
+  }
+
+  #pause(cur: number, needed: number, fileOff: number): number {
+    this.needed = needed;
+    this.#seen = Math.max(this.#seen, fileOff + cur);
+    return cur;
   }
 
   #skipOn(view: DataView, off: number, end: number, fileOff: number): number {
