@@ -65,6 +65,11 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
       `nstap: warning: link type ${linkTypeName(linkType)} (${linkType}) has no decoder; its packets are counted as undecoded\n`,
     );
   }
+  if (totals.dropped !== null && totals.dropped > 0)
+    process.stderr.write(
+      `nstap: warning: ${totals.dropped} packets were lost where this was captured, as its statistics say
+`,
+    );
   for (const { file, offset, reason } of totals.errors) {
     process.stderr.write(`nstap: ${file}: ${reason}${offset === null ? '' : ` (at octet ${offset})`}\n`);
   }
@@ -107,6 +112,7 @@ function summary(files: string[], totals: ReplayTotals, seconds: number) {
     tunnelled: c.tunnelled,
     tunnel_undecoded: c.tunnelUndecoded,
     filtered: totals.filtered,
+    capture_drops: totals.dropped,
     evicted: c.evictedFlows,
     errors: totals.errors,
     link_types: totals.linkTypes,

@@ -8,9 +8,12 @@ import {
   IF_DESCRIPTION,
   IF_NAME,
   IF_TSRESOL,
+  ISB_IFDROP,
+  ISB_OSDROP,
   PCAPNG_BYTE_ORDER_MAGIC,
   PCAPNG_EPB,
   PCAPNG_IDB,
+  PCAPNG_ISB,
   PCAPNG_SHB,
 } from './pcapng-reader.ts';
 import { SavefileOutput } from './savefile-output.ts';
@@ -26,14 +29,11 @@ const IF_OS = 12;
 const EPB_DROPCOUNT = 4;
 /** Of every block. §3.5. */
 const OPT_COMMENT = 1;
-/** Interface statistics block and its options. §4.6. */
-const PCAPNG_ISB = 5;
+/** Of the interface statistics block. §4.6. */
 const ISB_STARTTIME = 2;
 const ISB_ENDTIME = 3;
 const ISB_IFRECV = 4;
-const ISB_IFDROP = 5;
 const ISB_FILTERACCEPT = 6;
-const ISB_OSDROP = 7;
 const ISB_USRDELIV = 8;
 
 /** Octets of a block without its body, and of an enhanced packet block before the packet. */

@@ -38,6 +38,12 @@ export interface SavefileSink {
     timeKnown: boolean,
     pktType: number,
   ): void;
+
+  /**
+   * Called for each statistics block of pcapng that tells losses: what the file's writer says of itself.
+   * @param dropped packets that interface and kernel dropped, since the interface's start; each call replaces the one before
+   */
+  onStatistics?(interfaceIndex: number, dropped: number): void;
 }
 
 /** Reads records out of a window of the file. Implemented for each format. */

@@ -17,19 +17,22 @@ export interface FileTimes {
   last: [number, number] | null;
   /** Packets that the filter left out. */
   filtered: number;
+  /** Packets lost where the file was captured, as its statistics blocks tell; null when it has none. */
+  dropped: number | null;
 }
 
 /**
  * A savefile as a packet source: reads chunk by chunk and hands each packet to the sink, in place in the reader's buffer.
  */
 export class FileSource implements SavefileSink {
-  readonly times: FileTimes = { first: null, last: null, filtered: 0 };
+  readonly times: FileTimes = { first: null, last: null, filtered: 0, dropped: null };
   readonly #file: string;
   readonly #filter: string | null;
   readonly #sink: PacketSink;
   readonly #open: OpenInterface;
   readonly #captures: number[] = [];
   readonly #linkTypes: number[] = [];
+  readonly #dropped: number[] = [];
   readonly #programs: (BpfFilter | null)[] = [];
   #firstSec = Number.POSITIVE_INFINITY;
   #firstNsec = 0;
@@ -72,6 +75,11 @@ export class FileSource implements SavefileSink {
     const expression = this.#filter;
     this.#programs[info.index] =
       expression === null ? null : new BpfFilter(compileFilter(expression, info.linkType, FILTER_SNAPLEN));
+  }
+
+  onStatistics(interfaceIndex: number, dropped: number): void {
+    this.#dropped[interfaceIndex] = dropped;
+    this.times.dropped = this.#dropped.reduce((sum, n) => sum + n, 0);
   }
 
   onPacket(

@@ -56,6 +56,8 @@ export type ReplayReply =
       first: Instant | null;
       last: Instant | null;
       filtered: number;
+      /** Packets lost where the files were captured, as far as they tell; null when none does. */
+      dropped: number | null;
       /** LINKTYPE_ values in order of first appearance. */
       linkTypes: number[];
       flows: number;
@@ -71,6 +73,7 @@ async function main(data: ReplayThreadData): Promise<void> {
   const linkTypes: number[] = [];
   let captures = 0;
   let filtered = 0;
+  let dropped: number | null = null;
   let first: Instant | null = null;
   let last: Instant | null = null;
   let nextProgressMs = 0;
@@ -123,6 +126,7 @@ async function main(data: ReplayThreadData): Promise<void> {
     session.table.endAll(stopped ? 'shutdown' : 'eof');
     for (const index of opened) add(total, session.endCapture(index));
     filtered += source.times.filtered;
+    if (source.times.dropped !== null) dropped = (dropped ?? 0) + source.times.dropped;
     if (source.times.first !== null && (first === null || before(source.times.first, first)))
       first = source.times.first;
     if (source.times.last !== null && (last === null || before(last, source.times.last)))
@@ -130,7 +134,7 @@ async function main(data: ReplayThreadData): Promise<void> {
   }
   session.queue.close();
   const flows = session.table.created;
-  post({ type: 'done', counters: total, errors, first, last, filtered, linkTypes, flows });
+  post({ type: 'done', counters: total, errors, first, last, filtered, dropped, linkTypes, flows });
   parentPort!.close();
 }
 

@@ -292,3 +292,24 @@ describe('pcapng', () => {
     }
   });
 });
+
+describe('an interface statistics block that is broken', () => {
+  const isb = (body: Uint8Array): Buffer => block(true, 5, body);
+  it.each([
+    ['too short', isb(new Uint8Array(4))],
+    [
+      'of an interface that is not there',
+      isb(Uint8Array.from([9, ...new Array(11).fill(0), 5, 0, 8, 0, ...new Array(8).fill(1)])),
+    ],
+    ['with an option longer than the block', isb(Uint8Array.from([...new Array(12).fill(0), 5, 0, 99, 0]))],
+  ])('%s costs no packet', async (_, octets) => {
+    const file = Buffer.concat([
+      sectionBlock(true),
+      interfaceBlock(true, 1, 0),
+      octets,
+      packetBlock(true, 0, 0, 0, new Uint8Array(60)),
+    ]);
+    const got = await dir.read(file);
+    expect([got.error, got.packets.length]).toEqual([null, 1]);
+  });
+});
