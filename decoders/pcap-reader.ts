@@ -19,7 +19,13 @@ export const PCAP_MAGIC_NANO = 0xa1b23c4d;
 /** libpcap patched by Alexey Kuznetzov: sf-pcap.c, KUZNETZOV_TCPDUMP_MAGIC. */
 const MAGIC_MODIFIED = 0xa1b2cd34;
 
+/** IXIA's lcap: the length of all records follows the file header. Microseconds. Wireshark, wiretap/libpcap.c. */
+const MAGIC_IXIA_HARDWARE = 0x1c0001ac;
+const MAGIC_IXIA_SOFTWARE = 0x1c0001ab;
+const IXIA_LENGTH_LEN = 4;
+
 const VERSION_MAJOR = 2;
+const VERSION_MINOR = 4;
 /** Written by DG/UX; libpcap's sf-pcap.c takes it for swapped lengths. */
 const VERSION_MAJOR_DGUX = 543;
 /** Up to this minor version the two lengths stand the other way round; in it, either way. libpcap, sf-pcap.c. */
@@ -38,8 +44,25 @@ export function isPcapMagic(view: DataView, off: number): boolean {
   return isMagic(view.getUint32(off)) || isMagic(view.getUint32(off, true));
 }
 
+function isVersion(view: DataView, off: number, little: boolean): boolean {
+  return view.getUint16(off, little) === VERSION_MAJOR && view.getUint16(off + 2, little) === VERSION_MINOR;
+}
+
+/** Whether the file header at `off` is followed by the length of all records. */
+function isIxiaFile(view: DataView, off: number): boolean {
+  return isIxia(view.getUint32(off)) || isIxia(view.getUint32(off, true));
+}
+
 function isMagic(value: number): boolean {
-  return value === MAGIC_MICRO || value === PCAP_MAGIC_NANO || value === MAGIC_MODIFIED;
+  return isPlainMagic(value) || value === MAGIC_MODIFIED || isIxia(value);
+}
+
+function isPlainMagic(value: number): boolean {
+  return value === MAGIC_MICRO || value === PCAP_MAGIC_NANO;
+}
+
+function isIxia(value: number): boolean {
+  return value === MAGIC_IXIA_HARDWARE || value === MAGIC_IXIA_SOFTWARE;
 }
 
 /**
@@ -105,9 +128,14 @@ export class PcapParser implements SavefileParser {
   parse(view: DataView, off: number, end: number, fileOff: number): number {
     let cur = off;
     if (!this.#started) {
-      if (end - cur < PCAP_FILE_HEADER_LEN) return cur;
+      if (end - cur < this.needed) return cur;
+      const length = PCAP_FILE_HEADER_LEN + (isIxiaFile(view, cur) ? IXIA_LENGTH_LEN : 0);
+      if (end - cur < length) {
+        this.needed = length;
+        return cur;
+      }
       this.#readFileHeader(view, cur, fileOff);
-      cur += PCAP_FILE_HEADER_LEN;
+      cur += length;
     }
     const little = this.#little;
     const headerLen = this.#headerLen;
@@ -131,6 +159,9 @@ export class PcapParser implements SavefileParser {
       }
       this.#recordOff = cur;
       let sec = view.getUint32(cur, little);
+      // Two files joined with cat: the second header reads as a packet of no octets, long ago or far ahead.
+      if (capLen === 0 && isPlainMagic(sec) && isVersion(view, cur + 4, little))
+        throw this.#joined(fileOff + cur);
       let fraction = view.getUint32(cur + 4, little);
       if (fraction >= unitsPerSec) {
         sec += Math.floor(fraction / unitsPerSec);
@@ -190,6 +221,14 @@ export class PcapParser implements SavefileParser {
 
   #lengthsSwapped(capLen: number, wireLen: number): boolean {
     return this.#versionMinor < VERSION_MINOR_SWAPPED || capLen > wireLen;
+  }
+
+  #joined(fileOff: number): SavefileError {
+    return this.#error(
+      'SAVEFILE_DAMAGED',
+      fileOff,
+      'another pcap file begins here, joined with cat; join them with mergecap, or give nstap both files',
+    );
   }
 
   #badLength(capLen: number, fileOff: number): SavefileError {

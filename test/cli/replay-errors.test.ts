@@ -32,7 +32,11 @@ describe('replay of files that are not as they should be', () => {
     ['png', Buffer.from('89504e470d0a1a0a0000000d', 'hex'), /looks like a PNG image/],
     ['sqlite', Buffer.from('SQLite format 3\0'), /looks like an SQLite database/],
     ['snoop', Buffer.from('snoop\0\0\0\0\0\0\x02'), /looks like a Solaris snoop capture/],
-    ['lz4', Buffer.from('04224d1864', 'hex'), /looks like lz4-compressed data; unpack it first/],
+    [
+      'lz4',
+      Buffer.from('04224d1864', 'hex'),
+      /looks like lz4-compressed data; unpack it: lz4 -dc FILE \| nstap replay -/,
+    ],
     ['gzip of text', gzipSync('some text'), /inside the compression; it looks like text/],
     ['a few zeros', new Uint8Array(100), /looks like a file of zeros/],
   ])('%s: what it looks like, and 1', (name, bytes, reason) => {

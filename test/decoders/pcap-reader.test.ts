@@ -1,5 +1,15 @@
+import { spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, it } from 'vitest';
-import { pcapFile, type Record, TempDir, Writer } from './savefile-build.ts';
+import { frame } from '../support/frames.ts';
+import {
+  interfaceBlock,
+  packetBlock,
+  pcapFile,
+  type Record,
+  sectionBlock,
+  TempDir,
+  Writer,
+} from './savefile-build.ts';
 
 const dir = new TempDir();
 afterAll(() => dir.remove());
@@ -142,4 +152,66 @@ describe('pcap', () => {
         });
     }
   });
+});
+
+describe("IXIA's lcap", () => {
+  const data = frame({ payload: 9 });
+  const lcap = (magic: number, little: boolean): Buffer => {
+    const file = pcapFile([{ sec: 5, fraction: 123_456, data }], { magic, little });
+    const length = new Writer(little).u32(file.length - 24).done();
+    return Buffer.concat([file.subarray(0, 24), length, file.subarray(24)]);
+  };
+
+  it.each([
+    ['hardware', 0x1c0001ac, true],
+    ['hardware, big-endian', 0x1c0001ac, false],
+    ['software', 0x1c0001ab, true],
+  ] as const)('%s', async (_, magic, little) => {
+    const octets = lcap(magic, little);
+    const got = await dir.read(octets);
+    expect(got.error).toBeNull();
+    expect(got.packets).toMatchObject([
+      { tsSec: 5, tsNsec: 123_456_000, data: Buffer.from(data).toString('hex') },
+    ]);
+    for (let length = 24; length < octets.length; length++)
+      expect([length, (await dir.read(octets.subarray(0, length))).error === null]).toEqual([
+        length,
+        length === 28,
+      ]);
+  });
+
+  it.skipIf(spawnSync('tshark', ['--version']).status !== 0)('as tshark reads it (needs tshark)', () => {
+    const fields = ['-T', 'fields', '-e', 'frame.time_epoch', '-e', 'frame.len', '-e', 'ip.src'];
+    const path = dir.write(lcap(0x1c0001ac, true));
+    const { stdout } = spawnSync('tshark', ['-n', '-r', path, ...fields], { encoding: 'utf8' });
+    expect(stdout).toBe(`5.123456000\t${data.length}\t10.0.0.1\n`);
+  });
+});
+
+it.each([true, false])(
+  'two files joined with cat: the packets of the first, then what to do; little-endian %s',
+  async (little) => {
+    const one = pcapFile([{ sec: 5, fraction: 1, data: new Uint8Array(60) }], { little });
+    const got = await dir.read(Buffer.concat([one, one]));
+    expect(got.packets).toHaveLength(1);
+    expect(got.error).toMatchObject({ code: 'SAVEFILE_DAMAGED', offset: one.length });
+    expect(got.error?.reason).toBe(
+      'another pcap file begins here, joined with cat; join them with mergecap, or give nstap both files',
+    );
+  },
+);
+
+it('pcapng files joined with cat are one file', async () => {
+  const one = Buffer.concat([
+    sectionBlock(true),
+    interfaceBlock(true, 1, 0),
+    packetBlock(true, 0, 0, 0, new Uint8Array(60)),
+  ]);
+  const other = Buffer.concat([
+    sectionBlock(false),
+    interfaceBlock(false, 101, 0),
+    packetBlock(false, 0, 0, 0, new Uint8Array(60)),
+  ]);
+  const got = await dir.read(Buffer.concat([one, other, one]));
+  expect([got.error, got.packets.map((p) => p.interfaceIndex)]).toEqual([null, [0, 1, 2]]);
 });

@@ -279,7 +279,7 @@ describe('files that are no savefiles', () => {
     ['HTML', Buffer.from('<!doctype html>\n<title>404</title>\n'), 'markup text (HTML or XML)'],
     ['an ELF executable', hex('7f454c46 02010100'), 'an ELF executable'],
     ['a PNG image', hex('89504e47 0d0a1a0a 0000000d'), 'a PNG image'],
-    ['xz', hex('fd377a58 5a0000'), 'xz-compressed data; unpack it first'],
+    ['xz', hex('fd377a58 5a0000'), 'xz-compressed data; unpack it: xz -dc FILE | nstap replay -'],
     ['snoop', hex('736e6f6f 70000000 00000002 00000004'), 'a Solaris snoop capture; convert it with editcap'],
     ['SQLite', Buffer.from('SQLite format 3\0\x10\0'), 'an SQLite database'],
     [
