@@ -3,14 +3,20 @@ import { finish, mix } from './hash.ts';
 
 /** Entries; a power of two. An entry is overwritten by another datagram with the same hash: bounded, never searched. */
 const ENTRIES = 8192;
-/** Words an entry: `scope`, identification, ports, second, source and destination (4 + 4), VLAN ids, tunnel id. */
-const WORDS = 14;
+/** Words an entry: `scope`, identification, ports, second, source and destination (4 + 4), VLAN ids, tunnel id, protocol. */
+const WORDS = 15;
+/** Stands for any protocol of IPv6, with a bit that no protocol has: see `scope`. */
+const ANY_OF_IPV6 = 0x100;
 /** Seconds after which a first fragment no longer speaks for later ones. RFC 8200 §4.5 and Linux both give up at 60, 30. */
 const LIFETIME_SEC = 60;
 
-/** Capture, protocol and tunnel type in one word: the same identification in another of them is another datagram. */
+/**
+ * Capture, protocol and tunnel type in one word: the same identification in another of them is another datagram. In IPv6 the
+ * protocol does not count (RFC 8200 §4.5): what a later fragment names may be an extension header that only the first one has.
+ */
 function scope(f: PacketFields, tunnelType: number): number {
-  return (tunnelType << 24) | (f.captureIndex << 8) | f.ipProto;
+  const protocol = f.ipVersion === 6 ? ANY_OF_IPV6 : f.ipProto;
+  return (tunnelType << 25) | (f.captureIndex << 9) | protocol;
 }
 
 /** VLAN ids as they stand in a flow's key (W.vlan). */
@@ -20,7 +26,7 @@ export function vlanWord(f: PacketFields): number {
 
 /**
  * Remembers the ports of first fragments, so that later fragments of the same datagram (addresses, identification,
- * protocol; RFC 791 §3.2, RFC 8200 §4.5; and the same VLAN and tunnel) are counted on its flow. Direct mapped and fixed in size: a flood of fragments
+ * protocol in IPv4; RFC 791 §3.2, RFC 8200 §4.5; and the same VLAN and tunnel) are counted on its flow. Direct mapped and fixed in size: a flood of fragments
  * costs nothing but earlier entries.
  */
 export class FragmentTable {
@@ -28,6 +34,8 @@ export class FragmentTable {
   readonly #seed: number;
   /** The ports that the last successful `find` gave: source << 16 | destination, as int32. */
   ports = 0;
+  /** The protocol that it gave. */
+  proto = 0;
 
   /** @param seed any int32; keys the hash */
   constructor(seed: number) {
@@ -54,6 +62,7 @@ export class FragmentTable {
     }
     words[at + 12] = vlanWord(f);
     words[at + 13] = tunnelId;
+    words[at + 14] = f.ipProto;
   }
 
   /** Looks for the first fragment of this later one. @returns true when found; `ports` then holds its ports */
@@ -69,6 +78,7 @@ export class FragmentTable {
       if (words[at + 8 + i] !== (i < length ? view.getInt32(f.dstOff + i * 4) : 0)) return false;
     }
     this.ports = words[at + 2]!;
+    this.proto = words[at + 14]!;
     return true;
   }
 

@@ -53,22 +53,17 @@ export class FlowKey {
 
   /** Takes the key of the packet. @returns the side that sent it: 0 when the source is `lo` */
   set(view: DataView, f: PacketFields): number {
-    const proto = f.ipProto;
+    let proto = f.ipProto;
     let srcPort = 0;
     let dstPort = 0;
-    let key = f.captureIndex | (proto << 16) | (this.tunnelType << KEY_TUNNEL_SHIFT);
     let oneWay = false;
     let hasPorts = f.hasPorts;
     if (hasPorts) {
       srcPort = f.srcPort;
       dstPort = f.dstPort;
       if (f.isFragment) this.#fragments.remember(view, f, this.tunnelType, this.tunnelId);
-    } else if (
-      f.isFragment &&
-      f.fragOff > 0 &&
-      protocolHasPorts(proto) &&
-      this.#fragments.find(view, f, this.tunnelType, this.tunnelId)
-    ) {
+    } else if (f.isFragment && f.fragOff > 0 && this.#isOfKnown(view, f)) {
+      proto = this.#fragments.proto;
       srcPort = this.#fragments.ports >>> 16;
       dstPort = this.#fragments.ports & 0xffff;
       hasPorts = true;
@@ -79,6 +74,7 @@ export class FlowKey {
       else oneWay = true;
     }
 
+    let key = f.captureIndex | (proto << 16) | (this.tunnelType << KEY_TUNNEL_SHIFT);
     const k = this.words;
     let order = 0;
     if (f.ipVersion === 4) {
@@ -115,5 +111,11 @@ export class FlowKey {
     k[W.vlan] = vlanWord(f);
     k[W.ports] = side === 0 ? (srcPort << 16) | dstPort : (dstPort << 16) | srcPort;
     return side;
+  }
+
+  /** Whether the first fragment of this later one is known. Of IPv6 any header may follow the fragment header. */
+  #isOfKnown(view: DataView, f: PacketFields): boolean {
+    if (f.ipVersion === 4 && !protocolHasPorts(f.ipProto)) return false;
+    return this.#fragments.find(view, f, this.tunnelType, this.tunnelId);
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { FrameSpec } from '../support/frames.ts';
+import { type FrameSpec, frame } from '../support/frames.ts';
 import { TestMeter } from '../support/meter.ts';
 
 const REQUEST: FrameSpec = { proto: 'icmp', sport: 8, dport: 0 };
@@ -41,4 +41,29 @@ test.each([
   m.feed({ proto: 'udp', sport: 53, payload: 16, ipId: 7, moreFragments: true }, start);
   m.feed({ proto: 'udp', payload: 16, ipId: 7, fragOff: 24 }, start + after);
   expect(new Set(m.finish().map((r) => r.src)).size).toBe(flows);
+});
+
+/** An IPv6 fragment: fragment header at the end of the unfragmentable part, then what is given. */
+function fragment6(next: number, offset: number, more: boolean, body: number[], id = 7): Uint8Array {
+  const header = [next, 0, offset >> 8, (offset & 0xf8) | (more ? 1 : 0), 0, 0, 0, id];
+  return frame({
+    proto: 44,
+    src: '2001:db8::1',
+    dst: '2001:db8::2',
+    payload: Uint8Array.from([...header, ...body]),
+  });
+}
+const DESTINATION_OPTIONS = [17, 0, 1, 4, 0, 0, 0, 0];
+const UDP_HEADER = [0x13, 0x88, 0, 53, 0, 40, 0, 0];
+
+test('later IPv6 fragments are on the flow of the first, also with an extension header behind the fragment header', () => {
+  const m = new TestMeter();
+  m.feed(fragment6(60, 0, true, [...DESTINATION_OPTIONS, ...UDP_HEADER]), 1);
+  m.feed(fragment6(60, 16, true, new Array(16).fill(0xaa)), 1);
+  m.feed(fragment6(60, 32, false, new Array(8).fill(0xaa)), 1);
+  m.feed(fragment6(60, 32, false, new Array(8).fill(0xaa), 8), 1);
+  expect(m.finish().map((r) => [r.proto, r.src.slice(-5), r.packets])).toEqual([
+    [17, ':5000', [3, 0]],
+    [60, '00001', [1, 0]],
+  ]);
 });
