@@ -35,7 +35,7 @@ export function arpLine(o: Octets, off: number, length: number): string {
   o.need(off, ARP_HEADER_MIN);
   const hardwareLen = o.u8(off + HARDWARE_LEN_OFF);
   const protocolLen = o.u8(off + PROTOCOL_LEN_OFF);
-  o.need(off + ARP_HEADER_MIN + hardwareLen, protocolLen);
+  o.need(off, ARP_HEADER_MIN + 2 * (hardwareLen + protocolLen));
   const protocol = o.u16(off + PROTOCOL_OFF);
   const end = `, length ${length}`;
   if (protocol !== ETH_P_IP || protocolLen !== IPV4_LEN || hardwareLen === 0) {

@@ -1,8 +1,8 @@
-import { IPV4_DST_OFF, IPV4_PROTOCOL_OFF } from '../../decoders/ipv4.ts';
+import { IPV4_DST_OFF, IPV4_HEADER_MIN, IPV4_PROTOCOL_OFF } from '../../decoders/ipv4.ts';
 import { IpProto } from '../../decoders/packet-fields.ts';
 import type { Octets } from './octets.ts';
 
-/** Octets before the quoted packet. RFC 792. */
+/** Octets before the quoted packet: no message is shorter. RFC 792. */
 const HEADER_LEN = 8;
 
 /** Destination unreachable by code; %s is where the quoted packet was going. RFC 792, RFC 1812 §5.2.7.1. */
@@ -40,6 +40,7 @@ const PLAIN: Readonly<Record<number, string>> = {
 
 /** An ICMP message at `off`. RFC 792, RFC 950, RFC 1256. @param length its octets on the wire @throws Cut */
 export function icmpLine(o: Octets, off: number, length: number): string {
+  o.need(off, HEADER_LEN);
   return `ICMP ${message(o, off)}, length ${length}`;
 }
 
@@ -61,6 +62,7 @@ function message(o: Octets, off: number): string {
     case 9:
       return routerAdvertisement(o, off);
     case 11:
+      o.need(off + HEADER_LEN, IPV4_HEADER_MIN);
       if (code === 0) return 'time exceeded in-transit';
       return code === 1 ? 'ip reassembly time exceeded' : `time exceeded-#${code}`;
     case 12:

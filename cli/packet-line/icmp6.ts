@@ -49,52 +49,81 @@ const PARAMETER: Readonly<Record<number, string>> = {
 /** Octets of a multicast listener query of version 1. RFC 2710 §3; a longer one is of version 2, RFC 3810 §5.1. */
 const MLD1_LEN = 24;
 
-/** An ICMPv6 message at `off`. RFC 4443, RFC 4861, RFC 2710, RFC 3810. @param length its octets on the wire @throws Cut */
-export function icmp6Line(o: Octets, off: number, length: number): string {
+/**
+ * An ICMPv6 message at `off`. RFC 4443, RFC 4861, RFC 2710, RFC 3810.
+ * @param length its octets on the wire
+ * @param put    takes the line piece by piece: what came before a Cut stays
+ * @throws Cut
+ */
+export function icmp6Line(o: Octets, off: number, length: number, put: (text: string) => void): void {
   const type = o.u8(off);
-  const name = TYPES[type] ?? `unknown icmp6 type (${type})`;
-  return `ICMP6, ${name}${details(o, off, length, type)}, length ${length}`;
+  put(`ICMP6, ${TYPES[type] ?? `unknown icmp6 type (${type})`}`);
+  const isWhole = putDetails(o, off, length, type, put);
+  if (isWhole) put(`, length ${length}`);
 }
 
-function details(o: Octets, off: number, length: number, type: number): string {
+/** @returns false when tcpdump's line ends here */
+function putDetails(
+  o: Octets,
+  off: number,
+  length: number,
+  type: number,
+  put: (text: string) => void,
+): boolean {
   const code = o.u8(off + 1);
   const quoted = off + HEADER_LEN;
   switch (type) {
-    case 1: {
-      const what = `, ${UNREACHABLE[code] ?? `unknown unreach code (${code})`}`;
-      if (code === 2)
-        return `${what} ${o.address(quoted + IPV6_DST_OFF, 6)}, source address ${o.address(quoted + IPV6_SRC_OFF, 6)}`;
-      if (code === 4) return what + quotedPort(o, quoted);
-      return code in UNREACHABLE ? `${what} ${o.address(quoted + IPV6_DST_OFF, 6)}` : what;
-    }
+    case 1:
+      put(`, ${UNREACHABLE[code] ?? `unknown unreach code (${code})`}`);
+      if (UNREACHABLE[code] === undefined) return false;
+      if (code === 4) put(quotedPort(o, quoted));
+      else put(` ${o.address(quoted + IPV6_DST_OFF, 6)}`);
+      if (code === 2) put(`, source address ${o.address(quoted + IPV6_SRC_OFF, 6)}`);
+      break;
     case 2:
-      return `, mtu ${o.u32(off + 4)}`;
+      put(`, mtu ${o.u32(off + 4)}`);
+      break;
     case 3:
-      if (code === 0) return ` in-transit for ${o.address(quoted + IPV6_DST_OFF, 6)}`;
-      return code === 1 ? ' (reassembly)' : `, unknown code (${code})`;
+      if (code === 0) {
+        put(' in-transit');
+        put(` for ${o.address(quoted + IPV6_DST_OFF, 6)}`);
+      } else put(code === 1 ? ' (reassembly)' : `, unknown code (${code})`);
+      break;
     case 4:
-      return PARAMETER[code] === undefined
-        ? `, code-#${code}`
-        : `, ${PARAMETER[code]} - octet ${o.u32(off + 4)}`;
+      o.need(quoted, IPV6_HEADER_LEN);
+      put(
+        PARAMETER[code] === undefined ? `, code-#${code}` : `, ${PARAMETER[code]} - octet ${o.u32(off + 4)}`,
+      );
+      break;
     case 128:
     case 129:
-      return `, id ${o.u16(off + 4)}, seq ${o.u16(off + 6)}`;
+      o.need(off, HEADER_LEN);
+      put(`, id ${o.u16(off + 4)}, seq ${o.u16(off + 6)}`);
+      break;
     case 130:
-      return length === MLD1_LEN ? mld1(o, off) : mld2Query(o, off, length);
+      if (length === MLD1_LEN) put(mld1(o, off));
+      else {
+        put(' v2');
+        put(mld2Query(o, off, length));
+      }
+      break;
     case 131:
     case 132:
-      return mld1(o, off);
+      put(mld1(o, off));
+      break;
     case 135:
-      return `, who has ${o.address(quoted, 6)}`;
+      put(`, who has ${o.address(quoted, 6)}`);
+      break;
     case 136:
-      return `, tgt is ${o.address(quoted, 6)}`;
+      put(`, tgt is ${o.address(quoted, 6)}`);
+      break;
     case 137:
-      return `, ${o.address(quoted, 6)} to ${o.address(quoted + 16, 6)}`;
+      put(`, ${o.address(quoted, 6)} to ${o.address(quoted + 16, 6)}`);
+      break;
     case 143:
-      return `, ${o.u16(off + 6)} group record(s)`;
-    default:
-      return '';
+      put(`, ${o.u16(off + 6)} group record(s)`);
   }
+  return true;
 }
 
 function mld1(o: Octets, off: number): string {
@@ -102,11 +131,11 @@ function mld1(o: Octets, off: number): string {
 }
 
 function mld2Query(o: Octets, off: number, length: number): string {
-  if (length < 28) return ' v2 (invalid)';
+  if (length < 28) return ' (invalid)';
   const sources = o.u16(off + 26);
   const delay = o.u16(off + 4);
   const group = o.address(off + HEADER_LEN, 6);
-  const parts = [' v2'];
+  const parts: string[] = [];
   const qqi = delay < 32_768 ? delay : ((delay & 0x0fff) | 0x1000) << (((delay >> 12) & 7) + 3);
   if (qqi !== 10_000) parts.push(` [max resp delay=${qqi}]`);
   parts.push(` [gaddr ${group}`);

@@ -22,6 +22,7 @@ import { Cut, Octets } from './octets.ts';
 import { type SequenceBases, tcpLine } from './tcp.ts';
 
 const FRAGMENT_OFFSET_MASK = 0x1fff;
+const MORE_FRAGMENTS = 0x2000;
 const IPV6_FRAGMENT_OFFSET_MASK = 0xfff8;
 /** IP headers within IP headers that a line goes into. */
 const NESTED_MAX = 8;
@@ -101,7 +102,11 @@ export function ipv4Line(
     return;
   }
   if (!hasPortsInLine(proto)) put(`${src} > ${dst}: `);
-  const isFragment = (fragment & 0x2000) !== 0;
+  if (!o.has(off, headerLen)) {
+    put(` [remaining caplen(${o.end - off}) < header length(${headerLen})] [|ip]`);
+    throw new Cut();
+  }
+  const isFragment = (fragment & MORE_FRAGMENTS) !== 0;
   const payload = {
     o,
     off: off + headerLen,
@@ -168,15 +173,18 @@ export function ipv6Line(
 
 /** One extension header of the line. @returns its octets, or 0 when `proto` is none. @throws Cut */
 function extensionHeader(o: Octets, proto: number, off: number, wireEnd: number, put: Put): number {
+  const length = (): number => (o.u8(off + 1) + 1) << 3;
   switch (proto) {
     case IpProto.HOPOPT:
+      cutAs(put, 'hbhopt', () => o.need(off, length()));
       put('HBH ');
       break;
     case IpProto.DSTOPTS:
+      cutAs(put, 'dstopt', () => o.need(off, length()));
       put('DSTOPT ');
       break;
     case IpProto.ROUTING:
-      put(routing(o, off));
+      cutAs(put, 'rt6', () => putRouting(o, off, put));
       break;
     case IpProto.MOBILITY:
       put('mobility: ');
@@ -191,21 +199,22 @@ function extensionHeader(o: Octets, proto: number, off: number, wireEnd: number,
     default:
       return 0;
   }
-  return (o.u8(off + 1) + 1) << 3;
+  return length();
 }
 
 /** Routing header. RFC 8200 §4.4; type 4 is RFC 8754 §2. */
-function routing(o: Octets, off: number): string {
+function putRouting(o: Octets, off: number, put: Put): void {
   const units = o.u8(off + 1);
   const type = o.u8(off + 2);
   const left = o.u8(off + 3);
-  const head = `RT6 (len=${units}, type=${type}`;
-  const addresses = (): string =>
-    Array.from({ length: units >> 1 }, (_, i) => `, [${i}]${o.address(off + 8 + i * 16, 6)}`).join('');
-  if (type === 4)
-    return `${head}, segleft=${left}, last-entry=${o.u8(off + 4)}, tag=${o.u16(off + 6).toString(16)}${addresses()}) `;
-  if (type === 0) return `${head} [Deprecated], segleft=${left}${addresses()}) `;
-  return type === 2 ? `${head}, segleft=${left}${addresses()}) ` : `${head}, segleft=${left}) `;
+  put(`RT6 (len=${units}, type=${type}${type === 0 ? ' [Deprecated]' : ''}, segleft=${left}`);
+  if (type === 4) put(`, last-entry=${o.u8(off + 4)}, tag=${o.u16(off + 6).toString(16)}`);
+  const reserved = type === 0 || type === 2 ? o.u32(off + 4) : 0;
+  if (reserved !== 0) put(`, rsv=0x${reserved.toString(16)}`);
+  if (type === 0 || type === 2 || type === 4) {
+    for (let i = 0; i < units >> 1; i++) put(`, [${i}]${o.address(off + 8 + i * 16, 6)}`);
+  }
+  put(') ');
 }
 
 function transportLine(proto: number, p: Payload, bases: SequenceBases, put: Put): void {
@@ -221,7 +230,8 @@ function transportLine(proto: number, p: Payload, bases: SequenceBases, put: Put
       cutAs(put, 'icmp', () => put(icmpLine(o, off, length)));
       return;
     case IpProto.ICMPV6:
-      cutAs(put, 'icmp6', () => put(icmp6Line(o, off, length)));
+      if (p.version === 4) put('[ICMPv6 requires IPv6] (invalid)');
+      else cutAs(put, 'icmp6', () => icmp6Line(o, off, length, put));
       return;
     case IpProto.IPIP:
     case IpProto.IPV6:
@@ -261,7 +271,7 @@ function putTcp(p: Payload, bases: SequenceBases, put: Put): void {
     throw new Cut();
   }
   put(ends(p, o.u16(off), o.u16(off + 2)));
-  cutAs(put, 'tcp', () => tcpLine(o, off, { src, dst, length }, bases, put));
+  tcpLine(o, off, { src, dst, length }, bases, put);
 }
 
 /** RFC 768. */

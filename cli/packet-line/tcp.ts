@@ -112,7 +112,10 @@ export function tcpLine(
   bases: SequenceBases,
   put: (text: string) => void,
 ): void {
-  o.need(off, TCP_HEADER_MIN);
+  if (!o.has(off, TCP_HEADER_MIN)) {
+    put(' [|tcp]');
+    throw new Cut();
+  }
   const headerLen = (o.u8(off + TCP_DATA_OFFSET_OFF) >>> 4) << 2;
   if (headerLen < TCP_HEADER_MIN) {
     put(` tcp ${(length - headerLen) >>> 0} [bad hdr length ${headerLen} - too short, < ${TCP_HEADER_MIN}]`);
@@ -143,42 +146,41 @@ export function tcpLine(
   if ((flags & TcpFlag.URG) !== 0) put(`, urg ${o.u16(off + URGENT_OFF)}`);
   if (headerLen > TCP_HEADER_MIN) {
     put(', options [');
-    try {
-      if (!putOptions(o, off + TCP_HEADER_MIN, off + headerLen, edge, put)) return;
-    } catch (error) {
-      if (error instanceof Cut) put(' [|tcp]');
-      else throw error;
-      return;
-    }
+    if (!putOptions(o, off + TCP_HEADER_MIN, off + headerLen, edge, put)) return;
   }
   put(`, length ${payload}`);
 }
 
-/** @returns false when the list is broken: the line ends there */
+/**
+ * The options up to the closing bracket.
+ * @returns false when the list is broken: the line ends there
+ * @throws Cut; its mark is on the line, with the angle bracket that tcpdump puts behind a cut value
+ */
 function putOptions(o: Octets, off: number, end: number, edge: number, put: (text: string) => void): boolean {
   let cur = off;
-  for (let isFirst = true; cur < end; isFirst = false) {
-    if (!isFirst) put(',');
-    const kind = o.u8(cur);
-    let optionLen = 1;
-    if (kind !== EOL && kind !== NOP) {
-      if (cur + 1 >= end) {
-        o.need(cur + 1, 1);
-        return broken(isFirst, put);
-      }
-      optionLen = o.u8(cur + 1);
-      if (optionLen < 2 || optionLen > end - cur) return broken(isFirst, put);
-    }
-    put(OPTIONS[kind] ?? `unknown-${kind}`);
-    if (kind === EOL) {
-      break;
-    }
-    if (kind !== NOP) {
-      const used = putValue(o, kind, cur + 2, optionLen - 2, end, edge, put);
+  let isFirst = true;
+  let isInValue = false;
+  try {
+    for (; cur < end; isFirst = false) {
+      if (!isFirst) put(',');
+      const kind = o.u8(cur);
+      const isBare = kind === EOL || kind === NOP;
+      const optionLen = isBare ? 1 : o.u8(cur + 1);
+      if (!isBare && (optionLen < 2 || optionLen > end - cur)) return broken(isFirst, put);
+      put(OPTIONS[kind] ?? `unknown-${kind}`);
+      if (kind === EOL) break;
+      cur += isBare ? 1 : 2;
+      if (isBare) continue;
+      isInValue = true;
+      const used = putValue(o, kind, cur, optionLen - 2, end, edge, put);
+      isInValue = false;
       if (used < 0) return broken(isFirst, put);
       if (used !== optionLen - 2) put(`[len ${optionLen}]`);
-      cur += 2 + used;
-    } else cur++;
+      cur += used;
+    }
+  } catch (error) {
+    if (error instanceof Cut) put(isInValue && !isFirst ? ' [|tcp]>' : ' [|tcp]');
+    throw error;
   }
   put(']');
   return true;
@@ -235,10 +237,8 @@ function putValue(
       put(` ${o.u32(off)}`);
       return 4;
     case 8:
-      if (!fits(4)) return -1;
-      put(` val ${o.u32(off)}`);
       if (!fits(8)) return -1;
-      put(` ecr ${o.u32(off + 4)}`);
+      put(` val ${o.u32(off)} ecr ${o.u32(off + 4)}`);
       return 8;
     case 19:
       if (!fits(16)) return -1;

@@ -55,7 +55,7 @@ async function run(): Promise<void> {
   guard.unref();
   mkdirSync(FINDS, { recursive: true });
   const packets = await corpusPackets();
-  const ahead: Readonly<Record<string, number>> = { decode: 3, tunnel: 3, meter: 5, levels: 5 };
+  const ahead: Readonly<Record<string, number>> = { decode: 3, tunnel: 3, line: 3, meter: 5, levels: 5 };
   const total = targets.reduce((sum, { share }) => sum + share, 0);
   let executions = 0;
   const start = performance.now();
