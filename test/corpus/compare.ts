@@ -165,9 +165,7 @@ function compareTimes(truth: Truth['truth'], lines: readonly FlowLine[], compare
     const a = c.ap === null ? c.a : `${c.a} ${c.ap}`;
     const b = c.bp === null ? c.b : `${c.b} ${c.bp}`;
     const key = keyOf(c.proto, a, b);
-    // The truth's are of the first and last frame in file order, which are ours when times go forward.
-    if (truth.ts_out_of_order === 0)
-      compare(`times ${key}`, times.get(key), [representable(c.first_ts), representable(c.last_ts)]);
+    compare(`times ${key}`, times.get(key), [representable(c.first_ts), representable(c.last_ts)]);
   }
 }
 

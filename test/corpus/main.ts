@@ -1,17 +1,26 @@
-// npm run corpus [-- FOLDER] [PATTERN]: one line a capture, the total, and exit status 1 when one differs without a reason.
+// npm run corpus [-- [--make-truth] FOLDER] [PATTERN]: with --make-truth has tshark write FOLDER/truth first; then one line a capture, the total, and exit status 1 when one differs without a reason.
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { statSync } from 'node:fs';
 import { corpus } from '../support/truth.ts';
 import { compareWithTruth } from './compare.ts';
 import { EXCEPTIONS, unexplained } from './exceptions.ts';
+import { makeTruth } from './make-truth.ts';
 
 /** Differences printed of one capture. */
 const SHOWN_MAX = 5;
 
-const words = process.argv.slice(2);
+const isMaking = process.argv.includes('--make-truth');
+const words = process.argv.slice(2).filter((word) => word !== '--make-truth');
 const folder = words.find((word) => statSync(word, { throwIfNoEntry: false })?.isDirectory());
 const pattern = words.find((word) => word !== folder);
+if (isMaking) {
+  if (folder === undefined) {
+    process.stderr.write('usage: npm run corpus -- --make-truth FOLDER\n');
+    process.exit(2);
+  }
+  process.stdout.write(`${await makeTruth(resolve(folder))} truth files written to ${folder}/truth\n`);
+}
 const all = folder === undefined ? corpus() : corpus(resolve(folder));
 const files = all.filter(({ name }) => pattern === undefined || name.includes(pattern));
 if (files.length === 0) {
