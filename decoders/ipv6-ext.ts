@@ -15,9 +15,9 @@ const FRAGMENT_OFFSET_MASK = 0xfff8;
 const MORE_FRAGMENTS = 0x0001;
 
 /**
- * Walks the extension headers from `f.l4Off` (hop-by-hop, routing, fragment, destination options, mobility) to the upper
- * layer: advances `l4Off`, `l3HeaderLen`, `ipProto`, and sets the fragment fields. AH and ESP are upper-layer protocols
- * here. A non-first fragment ends the walk: what follows is payload. RFC 8200 §4.
+ * Walks the extension headers from `f.l4Off` (hop-by-hop, routing, fragment, destination options) to the upper
+ * layer: advances `l4Off`, `l3HeaderLen`, `ipProto`, and sets the fragment fields. AH, ESP and mobility (which carries
+ * nothing: RFC 6275 §6.1.1) are upper-layer protocols here. A non-first fragment ends the walk: what follows is payload. RFC 8200 §4.
  *
  * When the chain is cut or broken, `l4Status` gets the reason and is returned, and `l4Off` and `l4End` become -1.
  */
@@ -30,8 +30,7 @@ export function decodeIPv6Extensions(view: DataView, f: PacketFields): Status {
       !isFragmentHeader &&
       f.ipProto !== IpProto.HOPOPT &&
       f.ipProto !== IpProto.ROUTING &&
-      f.ipProto !== IpProto.DSTOPTS &&
-      f.ipProto !== IpProto.MOBILITY
+      f.ipProto !== IpProto.DSTOPTS
     ) {
       f.l3HeaderLen = cur - f.l3Off;
       f.l4Off = cur;

@@ -25,7 +25,8 @@ export function decodeNullLoop(view: DataView, off: number, end: number, f: Pack
   let family = view.getInt32(off);
   if (family < 0 || family > AF_LIMIT) family = view.getInt32(off, true);
   if (family >= 0 && family <= AF_LIMIT) {
-    f.etherType = familyEtherType(family);
+    // Some writers put an EtherType here; no family is so large.
+    f.etherType = family >= ETH_P_802_3_MIN ? family : familyEtherType(family);
   } else {
     // Nokia IPSO writes address, control and EtherType here, as on Cisco HDLC; Wireshark's packet-null.c knows it too.
     const type = view.getUint16(off + 2);

@@ -186,9 +186,6 @@ function extensionHeader(o: Octets, proto: number, off: number, wireEnd: number,
     case IpProto.ROUTING:
       cutAs(put, 'rt6', () => putRouting(o, off, put));
       break;
-    case IpProto.MOBILITY:
-      put('mobility: ');
-      break;
     case IpProto.FRAGMENT: {
       o.need(off, IPV6_EXT_UNIT);
       const offset = o.u16(off + 2) & IPV6_FRAGMENT_OFFSET_MASK;

@@ -137,6 +137,7 @@ describe('null and loop', () => {
     ['IPv6 of FreeBSD', '1c000000', 0x86dd],
     ['IPv6 of macOS', '1e000000', 0x86dd],
     ['AppleTalk', '05000000', -1],
+    ['an EtherType in place of a family', '00080000', 0x0800],
     ['an EtherType behind two octets (Nokia IPSO)', '0f000800', 0x0800],
   ])('%s', (_name, text, etherType) => {
     const { f, status } = runDecoder(decodeNullLoop, hex(text));
