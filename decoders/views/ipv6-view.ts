@@ -7,9 +7,21 @@ import {
   IPV6_PAYLOAD_LEN_OFF,
   IPV6_SRC_OFF,
 } from '../ipv6.ts';
+import { IPV6_EXT_UNIT } from '../ipv6-ext.ts';
 import { checkHeader, octetsOf } from './header.ts';
 
 const FLOW_LABEL_MASK = 0xfffff;
+const FRAGMENT = 44;
+/** Hop-by-hop, routing, fragment, destination options: those that PacketFields.ipProto leads past. RFC 8200 §4. */
+const EXTENSIONS = [0, 43, FRAGMENT, 60];
+
+/** One extension header: its own number, and where it is. */
+export interface Ipv6Extension {
+  header: number;
+  off: number;
+  /** Octets, as it says. */
+  length: number;
+}
 
 /** A fixed IPv6 header. RFC 8200 §3. */
 export class Ipv6View {
@@ -41,6 +53,20 @@ export class Ipv6View {
   /** Of the fixed header; PacketFields.ipProto is what the extension chain leads to. */
   get nextHeader(): number {
     return this.view.getUint8(this.off + IPV6_NEXT_HEADER_OFF);
+  }
+  /** The chain of extension headers, as far as it was captured; a later fragment's chain ends at its fragment header. */
+  get extensions(): Ipv6Extension[] {
+    const found: Ipv6Extension[] = [];
+    let header = this.nextHeader;
+    let cur = this.off + IPV6_HEADER_LEN;
+    while (EXTENSIONS.includes(header) && this.end - cur >= IPV6_EXT_UNIT) {
+      const length = header === FRAGMENT ? IPV6_EXT_UNIT : (this.view.getUint8(cur + 1) + 1) << 3;
+      found.push({ header, off: cur, length });
+      if (header === FRAGMENT && (this.view.getUint16(cur + 2) & 0xfff8) !== 0) break;
+      header = this.view.getUint8(cur);
+      cur += length;
+    }
+    return found;
   }
   get hopLimit(): number {
     return this.view.getUint8(this.off + IPV6_HOP_LIMIT_OFF);

@@ -1,7 +1,20 @@
 import { decodePacket } from '../packet.ts';
 import { IpProto, PacketFields } from '../packet-fields.ts';
 import { Status } from '../status.ts';
+import { AH_HEADER_MIN, AhView } from './ah-view.ts';
 import { ArpView } from './arp-view.ts';
+import { DccpView } from './dccp-view.ts';
+import { ESP_HEADER_LEN, EspView } from './esp-view.ts';
+import { GreView } from './gre-view.ts';
+import { IGMP_HEADER_LEN, IgmpView } from './igmp-view.ts';
+import { SctpView } from './sctp-view.ts';
+import { SllView } from './sll-view.ts';
+import { Sll2View } from './sll2-view.ts';
+import { VlanView } from './vlan-view.ts';
+import { ETH_P_8021AD, ETH_P_8021Q, ETH_P_QINQ1, ETH_P_QINQ2, ETH_P_QINQ3 } from '../ethertype.ts';
+import { GRE_HEADER_MIN } from '../gre.ts';
+import { SLL2_HEADER_LEN, SLL_HEADER_LEN } from '../sll.ts';
+import { VLAN_TAG_LEN } from '../vlan.ts';
 import { ETHERNET_HEADER_LEN } from '../ethernet.ts';
 import { EthernetView } from './ethernet-view.ts';
 import { IcmpView } from './icmp-view.ts';
@@ -10,6 +23,9 @@ import { Ipv6View } from './ipv6-view.ts';
 import { LinkType } from '../link-types.ts';
 import { TcpView } from './tcp-view.ts';
 import { UdpView } from './udp-view.ts';
+
+/** EtherTypes behind which a tag stands. */
+const TAG_TYPES = [ETH_P_8021Q, ETH_P_8021AD, ETH_P_QINQ1, ETH_P_QINQ2, ETH_P_QINQ3];
 
 /**
  * A decoded packet with a typed view of each header that is there: `new PacketView(view, off, end).ipv4?.ttl`. A header
@@ -45,6 +61,32 @@ export class PacketView {
     return new EthernetView(this.view, frameOff, capEnd);
   }
 
+  /** The cooked header of LINKTYPE_LINUX_SLL or SLL2. */
+  get sll(): SllView | Sll2View | null {
+    const { linkType, frameOff, capEnd } = this.fields;
+    if (linkType === LinkType.LINUX_SLL && capEnd - frameOff >= SLL_HEADER_LEN)
+      return new SllView(this.view, frameOff, capEnd);
+    if (linkType === LinkType.LINUX_SLL2 && capEnd - frameOff >= SLL2_HEADER_LEN)
+      return new Sll2View(this.view, frameOff, capEnd);
+    return null;
+  }
+
+  /** The tags of an Ethernet frame, outermost first; one that the kernel took out is in `fields` alone. */
+  get vlans(): VlanView[] {
+    const found: VlanView[] = [];
+    const { ethernet } = this;
+    if (ethernet === null) return found;
+    let cur = ethernet.off + ETHERNET_HEADER_LEN;
+    let type = ethernet.typeOrLength;
+    while (TAG_TYPES.includes(type) && ethernet.end - cur >= VLAN_TAG_LEN) {
+      const tag = new VlanView(this.view, cur, ethernet.end);
+      found.push(tag);
+      type = tag.typeOrLength;
+      cur += VLAN_TAG_LEN;
+    }
+    return found;
+  }
+
   get arp(): ArpView | null {
     const { isArp, l3Off, capEnd } = this.fields;
     return isArp ? new ArpView(this.view, l3Off, capEnd) : null;
@@ -76,6 +118,44 @@ export class PacketView {
   get icmp(): IcmpView | null {
     const isThere = this.#isTransport(IpProto.ICMP) || this.#isTransport(IpProto.ICMPV6);
     return isThere ? new IcmpView(this.view, this.fields.l4Off, this.fields.l4End) : null;
+  }
+
+  get sctp(): SctpView | null {
+    const isThere = this.#isTransport(IpProto.SCTP);
+    return isThere ? new SctpView(this.view, this.fields.l4Off, this.fields.l4End) : null;
+  }
+
+  get dccp(): DccpView | null {
+    const isThere = this.#isTransport(IpProto.DCCP);
+    return isThere ? new DccpView(this.view, this.fields.l4Off, this.fields.l4End) : null;
+  }
+
+  get gre(): GreView | null {
+    return this.#upper(IpProto.GRE, GRE_HEADER_MIN, GreView);
+  }
+
+  get igmp(): IgmpView | null {
+    return this.#upper(IpProto.IGMP, IGMP_HEADER_LEN, IgmpView);
+  }
+
+  get esp(): EspView | null {
+    return this.#upper(IpProto.ESP, ESP_HEADER_LEN, EspView);
+  }
+
+  get ah(): AhView | null {
+    return this.#upper(IpProto.AH, AH_HEADER_MIN, AhView);
+  }
+
+  /** A header behind IP of a protocol without ports, of which so many octets are there, in no later fragment. */
+  #upper<T>(
+    proto: number,
+    minLen: number,
+    make: new (view: DataView, off: number, end: number) => T,
+  ): T | null {
+    const { ipVersion, ipProto, fragOff, l4Off, l4End } = this.fields;
+    const isThere =
+      ipVersion !== 0 && ipProto === proto && fragOff === 0 && l4Off >= 0 && l4End - l4Off >= minLen;
+    return isThere ? new make(this.view, l4Off, l4End) : null;
   }
 
   /** A whole transport header of this protocol, in a packet that is no later fragment. */

@@ -6,6 +6,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Ipv4View } from '../../decoders/views/ipv4-view.ts';
 import { PacketView } from '../../decoders/views/packet-view.ts';
+import { type FrameSpec, frame } from '../support/frames.ts';
+import { gre, overIp, tunnelFrames } from '../support/tunnel-frames.ts';
 import { hex, place } from './bytes.ts';
 import { CORPUS, corpusFiles, corpusMissing, tally } from './corpus.ts';
 
@@ -99,6 +101,118 @@ describe('typed views', () => {
     expect(packet(text, 41).icmp?.rest).toBe(null);
   });
 
+  const of = (bytes: Uint8Array, linkType = 1): PacketView => {
+    const { view, off, end } = place(bytes);
+    return new PacketView(view, off, end, linkType, bytes.length);
+  };
+  const over = (proto: number, text: string, more: FrameSpec = {}): PacketView =>
+    of(frame({ ...more, proto, payload: hex(text) }));
+
+  it('of VLAN tags, outermost first', () => {
+    const { vlans } = of(frame({ vlan: [0xb005, 7] }));
+    expect(vlans.map((tag) => [tag.priority, tag.dropEligible, tag.id, tag.typeOrLength])).toEqual([
+      [5, true, 5, 0x8100],
+      [0, false, 7, 0x0800],
+    ]);
+    expect(of(frame({})).vlans).toEqual([]);
+  });
+
+  it('of SCTP with its chunks, padded and cut, and of DCCP', () => {
+    const chunks = '00 03 00 07 aa bb cc 00  0e 00 00 04  03 00 00 02';
+    const { sctp } = over(132, `00 05 00 06 80 00 00 01 de ad be ef ${chunks}`);
+    expect([sctp?.srcPort, sctp?.dstPort, sctp?.verificationTag, sctp?.checksum]).toEqual([
+      5,
+      6,
+      2 ** 31 + 1,
+      0xdeadbeef,
+    ]);
+    expect(sctp?.chunks.map(({ type, flags, off, length }) => [type, flags, off - sctp.off, length])).toEqual(
+      [
+        [0, 3, 12, 7],
+        [14, 0, 20, 4],
+      ],
+    );
+    const short = over(33, '00 05 00 06 03 00 00 00 04 12 34 56').dccp;
+    expect([
+      short?.srcPort,
+      short?.dstPort,
+      short?.headerLen,
+      short?.type,
+      short?.isExtended,
+      short?.seq,
+    ]).toEqual([5, 6, 12, 2, false, 0x123456]);
+    const long = over(33, '00 05 00 06 04 00 00 00 01 00 ff ff ff ff ff ff').dccp;
+    expect([long?.type, long?.isExtended, long?.seq]).toEqual([0, true, 2 ** 48 - 1]);
+    expect(over(33, '00 05 00 06 03 00 00 00 01 00 ff ff').dccp?.seq).toBe(null);
+  });
+
+  it('of cooked headers', () => {
+    const first = of(hex(`0004 0001 0006 020000000009 0000 0800`), 113).sll;
+    expect(first).toMatchObject({
+      packetType: 4,
+      deviceType: 1,
+      addressLen: 6,
+      src: '02:00:00:00:00:09',
+      protocol: 0x0800,
+    });
+    const second = of(hex(`86dd 0000 00000007 0304 03 04 0a000001 00000000`), 276).sll;
+    expect(second).toMatchObject({
+      packetType: 3,
+      deviceType: 772,
+      addressLen: 4,
+      src: null,
+      protocol: 0x86dd,
+      ifIndex: 7,
+    });
+    expect([of(frame({})).sll, of(hex('0004 0001'), 113).sll, of(frame({}), 113).ethernet]).toEqual([
+      null,
+      null,
+      null,
+    ]);
+  });
+
+  it('of GRE, IGMP, ESP and AH', () => {
+    const full = of(
+      overIp(47, gre(0x6558, new Uint8Array(2), { checksum: true, key: 2 ** 32 - 1, sequence: 5 })),
+    ).gre;
+    expect([full?.version, full?.protocol, full?.key, full?.sequence]).toEqual([0, 0x6558, 2 ** 32 - 1, 5]);
+    const bare = of(overIp(47, gre(0x0800, new Uint8Array(0)))).gre;
+    expect([bare?.flags, bare?.key, bare?.sequence]).toEqual([0, null, null]);
+    expect(over(47, '30 00 08 00 00 00').gre?.key).toBe(null);
+    expect(over(2, '16 0a ee ff e0 00 00 05').igmp).toMatchObject({
+      type: 0x16,
+      maxResponse: 10,
+      checksum: 0xeeff,
+      group: '224.0.0.5',
+    });
+    expect(over(50, 'ff ff ff fe 00 00 00 02 aa').esp).toMatchObject({ spi: 2 ** 32 - 2, sequence: 2 });
+    const { ah } = over(51, '06 02 00 00 00 00 00 01 00 00 00 02 01 02 03 04 05');
+    expect([ah?.nextHeader, ah?.headerLen, ah?.spi, ah?.sequence, ah?.icv]).toEqual([
+      6,
+      16,
+      1,
+      2,
+      Uint8Array.of(1, 2, 3, 4),
+    ]);
+    expect(over(50, 'ff', { fragOff: 8 }).esp).toBe(null);
+  });
+
+  it('of the chain of IPv6 extension headers', () => {
+    const chain =
+      '2b 00 00 00 00 00 00 00  2c 00 00 00 00 00 00 00  3c 00 00 01 00 00 00 09  11 00 00 00 00 00 00 00';
+    const v6 = { src: 'fd00::1', dst: 'fd00::2' };
+    const { ipv6, fields } = over(0, chain, v6);
+    expect(ipv6?.extensions.map(({ header, off, length }) => [header, off - ipv6.off, length])).toEqual([
+      [0, 40, 8],
+      [43, 48, 8],
+      [44, 56, 8],
+      [60, 64, 8],
+    ]);
+    expect(fields.ipProto).toBe(17);
+    expect(over(44, '3c 00 00 09 00 00 00 09 11 00 00 00 00 00 00 00', v6).ipv6?.extensions).toHaveLength(1);
+    expect(over(17, '', v6).ipv6?.extensions).toEqual([]);
+  });
+
   it('refuses fewer octets than the fixed header, and what lies outside of the view', () => {
     const view = new DataView(new ArrayBuffer(40));
     expect(() => new Ipv4View(view, 0, 19)).toThrow(
@@ -110,15 +224,23 @@ describe('typed views', () => {
   });
 
   it('reads whatever octets without throwing, and never past the captured end', () => {
-    const whole = hex(SYN);
+    const seeds = [
+      hex(SYN),
+      ...tunnelFrames(),
+      frame({ proto: 132, vlan: [5, 6], payload: 40 }),
+      frame({ proto: 0, src: 'fd00::1', dst: 'fd00::2', payload: 40 }),
+      frame({ proto: 51, payload: 40 }),
+    ];
     let transport = 0;
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { maxLength: 6 }),
-        fc.nat(whole.length),
-        (edits, cut) => {
+        fc.constantFrom(...seeds),
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 6 }),
+        fc.nat(),
+        (whole, edits, cutAt) => {
           const bytes = Uint8Array.from(whole);
-          for (const [at, value] of edits) bytes[at] = value;
+          for (const [at, value] of edits) bytes[at % bytes.length] = value;
+          const cut = cutAt % (whole.length + 1);
           const { view, off, end } = place(bytes.subarray(0, cut));
           if (readEverything(new PacketView(view, off, end, 1, whole.length)) > 0) transport++;
         },
@@ -142,8 +264,9 @@ describe('typed views', () => {
 
 /** Calls every getter. @returns how many transport headers there were */
 function readEverything(packet: PacketView): number {
-  const transport = [packet.tcp, packet.udp, packet.icmp];
-  for (const view of [packet.ethernet, packet.arp, packet.ipv4, packet.ipv6, ...transport]) {
+  const transport = [packet.tcp, packet.udp, packet.icmp, packet.sctp, packet.dccp];
+  const others = [packet.gre, packet.igmp, packet.esp, packet.ah, packet.sll, ...packet.vlans];
+  for (const view of [packet.ethernet, packet.arp, packet.ipv4, packet.ipv6, ...others, ...transport]) {
     if (view === null) continue;
     const getters = Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(view)));
     for (const [, { get }] of getters) get?.call(view);
