@@ -18,14 +18,11 @@ import {
   W,
   W_SYN_DELTA,
 } from './slot.ts';
-import { isTcpHalfOpen, markFlip, trackDatagram, trackTcp } from './tcp-state.ts';
+import { markFlip, trackDatagram, trackTcp } from './tcp-state.ts';
 import { type FlowTimeouts, idleTimeout } from './timeouts.ts';
+import { VictimHand } from './victim.ts';
 import { TimerWheel } from './wheel.ts';
 
-/** Slots looked at to choose a victim when the table is full. */
-const EVICT_SAMPLE = 16;
-/** Added to the age of half-open and one-way flows: more than any idle timeout. */
-const FIRST_TO_GO = 1e6;
 /** Seconds by which packets must be behind the latest time before they can mean that the clock was set back. */
 const CLOCK_STEP = 60;
 /** And how many of them in a row, at least: one packet with an absurd time in the future must not stop all timeouts. */
@@ -88,7 +85,7 @@ export class FlowTable implements Slab {
   readonly #key: FlowKey;
   #free = -1;
   #used = 0;
-  #hand = 0;
+  readonly #hand = new VictimHand();
   /** Packets and ticks since the time last moved forward that were behind it by more than CLOCK_STEP. */
   #behind = 0;
   /** A slot that was just ended and is still in its wheel bucket: the next flow takes it over there. */
@@ -188,7 +185,7 @@ export class FlowTable implements Slab {
     this.#used = 0;
     this.#free = -1;
     this.#recycled = -1;
-    this.#hand = 0;
+    this.#hand.reset();
   }
 
   /** Ends every flow of one capture point (its interface or namespace is gone). */
@@ -417,32 +414,12 @@ export class FlowTable implements Slab {
     this.live--;
   }
 
-  /**
-   * Finds a slot when all are taken: one that waits for the wheel to free it, else that of the least valuable of the
-   * next few flows: half-open and one-way flows first, then the longest silent.
-   */
+  /** Takes a slot for the next flow when all are in use, and ends the flow that is in it. */
   #makeRoom(): void {
-    let worst = Number.NEGATIVE_INFINITY;
-    for (let i = 0; i < EVICT_SAMPLE; i++) {
-      const slot = this.#hand;
-      this.#hand = (this.#hand + 1) % this.#used;
-      const base = slot * SLOT_WORDS;
-      const bits = this.words[base + W.bits]!;
-      if ((bits & BIT.live) === 0) {
-        this.#recycled = slot;
-        return;
-      }
-      const dbase = slot * SLOT_DOUBLES;
-      const last = this.doubles[dbase + D.startSec]! + this.words[base + W.lastDelta]!;
-      const tcp = ((this.words[base + W.key]! >>> 16) & 0xff) === IpProto.TCP;
-      const oneWay = this.doubles[dbase + D.packets0] === 0 || this.doubles[dbase + D.packets0 + 1] === 0;
-      const score = this.#wheel.now - last + (oneWay || (tcp && isTcpHalfOpen(bits)) ? FIRST_TO_GO : 0);
-      if (score > worst) {
-        worst = score;
-        this.#recycled = slot;
-      }
-    }
-    this.evicted[this.words[this.#recycled * SLOT_WORDS + W.key]! & 0xffff]!++;
-    this.#end(this.#recycled, EndReasonCode.evicted);
+    const slot = this.#hand.choose(this, this.#used, this.#wheel.now);
+    this.#recycled = slot;
+    if ((this.words[slot * SLOT_WORDS + W.bits]! & BIT.live) === 0) return;
+    this.evicted[this.words[slot * SLOT_WORDS + W.key]! & 0xffff]!++;
+    this.#end(slot, EndReasonCode.evicted);
   }
 }
