@@ -1,5 +1,6 @@
 import { TextDecoder } from 'node:util';
 import { PacketType } from './packet-fields.ts';
+import { flagsToPacketType } from './pcapng-flags.ts';
 import { PcapngClock, TSRESOL_DEFAULT } from './pcapng-time.ts';
 import { SavefileError } from './savefile-error.ts';
 import {
@@ -390,20 +391,3 @@ export class PcapngParser implements SavefileParser {
 }
 
 function ignoreOption(): void {}
-
-function flagsToPacketType(flags: number): number {
-  const direction = flags & 3;
-  if (direction === 2) return PacketType.Outgoing;
-  switch ((flags >>> 2) & 7) {
-    case 1:
-      return PacketType.Host;
-    case 2:
-      return PacketType.Multicast;
-    case 3:
-      return PacketType.Broadcast;
-    case 4:
-      return PacketType.OtherHost;
-    default:
-      return direction === 1 ? PacketType.Host : PacketType.Unknown;
-  }
-}

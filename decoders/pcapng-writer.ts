@@ -1,7 +1,7 @@
 import { FrameCopier, type SourceFields } from './frame-copier.ts';
 import { LinkType } from './link-types.ts';
-import { PacketType } from './packet-fields.ts';
 import { SNAPLEN_NONE } from './pcap-writer.ts';
+import { packetTypeToFlags } from './pcapng-flags.ts';
 import { counter64, encodeOptions, type PcapngOption } from './pcapng-options.ts';
 import {
   EPB_FLAGS,
@@ -290,22 +290,4 @@ function packetOptions(flags: number, { comment, dropCount }: PcapngPacketExtras
     ...given(OPT_COMMENT, comment),
     ...count(EPB_DROPCOUNT, dropCount),
   ]);
-}
-
-/** epb_flags: direction in bits 0-1, reception type in bits 2-4. §4.3.1. The reader turns it back. */
-function packetTypeToFlags(pktType: number): number {
-  switch (pktType) {
-    case PacketType.Host:
-      return 0b001_01;
-    case PacketType.Multicast:
-      return 0b010_01;
-    case PacketType.Broadcast:
-      return 0b011_01;
-    case PacketType.OtherHost:
-      return 0b100_01;
-    case PacketType.Outgoing:
-      return 0b10;
-    default:
-      return 0;
-  }
 }

@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { BatchPool } from '../../storage/batch-pool.ts';
 import type { FlowBatch } from '../../storage/flow-batch.ts';
 import type { CaptureCounters, CaptureInfo, StorageRequest } from '../../storage/messages.ts';
-import type { RecordSink } from '../flow/table.ts';
+import type { RecordSink } from '../flow/table-options.ts';
 import type { RouteTagger } from './route-tag.ts';
 
 /** Longest wait for storage in a replay, in milliseconds; after that it is taken for dead. */

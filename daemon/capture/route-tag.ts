@@ -1,6 +1,6 @@
 import type { PacketFields } from '../../decoders/packet-fields.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
-import type { PacketTagger } from '../flow/table.ts';
+import type { PacketTagger } from '../flow/table-options.ts';
 import { type RouteEngine, RouteQuery } from '../routes/engine.ts';
 
 /** The generation is kept in 16 bits of a flow, and 0 means "never tagged". */

@@ -1,7 +1,7 @@
 import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
 import { type TunnelFields, TunnelType } from '../../decoders/tunnel-fields.ts';
-import { EndReasonCode, type FlowBatch } from '../../storage/flow-batch.ts';
+import { EndReasonCode } from '../../storage/flow-batch.ts';
 import { FlowIndex } from './flow-index.ts';
 import { InnerFlows, tunnelKeyId } from './inner-flows.ts';
 import { FlowKey, hashKey } from './key.ts';
@@ -19,7 +19,8 @@ import {
   W_SYN_DELTA,
 } from './slot.ts';
 import { markFlip, trackDatagram, trackTcp } from './tcp-state.ts';
-import { type FlowTimeouts, idleTimeout } from './timeouts.ts';
+import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options.ts';
+import { idleTimeout } from './timeouts.ts';
 import { VictimHand } from './victim.ts';
 import { TimerWheel } from './wheel.ts';
 
@@ -27,34 +28,6 @@ import { TimerWheel } from './wheel.ts';
 const CLOCK_STEP = 60;
 /** And how many of them in a row, at least: one packet with an absurd time in the future must not stop all timeouts. */
 const CLOCK_STEP_RUN = 64;
-
-/** Where finished and checkpointed records go. */
-export interface RecordSink {
-  /** The batch that has room for one more record, or null: the queue is full and the record is shed or kept for later. */
-  batch(): FlowBatch | null;
-}
-
-/** Gives each packet its route decision. */
-export interface PacketTagger {
-  /** 1 to 65535; changes whenever a decision given before may no longer hold. */
-  readonly generation: number;
-  /** Number of the decision for this packet. */
-  tag(view: DataView, f: PacketFields): number;
-  /** Number of the decision for every packet inside a tunnel: none was made where the outer packet was seen. */
-  tagInner(): number;
-}
-
-export interface FlowTableOptions {
-  /** Bound on flows held at once. */
-  maxFlows: number;
-  timeouts: FlowTimeouts;
-  /** Seconds after which the record of a living flow is written again; 0: never (replay). */
-  checkpointSec: number;
-  /** Keys the hashes; random per start, so that nobody can choose colliding flows. */
-  seed: number;
-  /** Packets inside tunnels will come: see innerPacket. Left out: no. */
-  tunnels?: boolean;
-}
 
 /** Capture points a table can tell apart: the index has 16 bits in the key. */
 export const MAX_CAPTURES = 65536;

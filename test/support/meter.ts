@@ -1,8 +1,8 @@
 import { Meter } from '../../daemon/capture/meter.ts';
 import { TunnelMeter } from '../../daemon/capture/tunnel-meter.ts';
 import type { TunnelMode } from '../../daemon/config.ts';
-import type { FlowTableOptions } from '../../daemon/flow/table.ts';
-import { FlowTable, type PacketTagger } from '../../daemon/flow/table.ts';
+import type { FlowTableOptions, PacketTagger } from '../../daemon/flow/table-options.ts';
+import { FlowTable } from '../../daemon/flow/table.ts';
 import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
 import { CONN_STATES, END_REASONS, FlowBatch, HISTORY_MAX, TUNNEL_TYPES } from '../../storage/flow-batch.ts';
 import { type FrameSpec, frame } from './frames.ts';

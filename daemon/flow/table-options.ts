@@ -1,0 +1,31 @@
+import type { PacketFields } from '../../decoders/packet-fields.ts';
+import type { FlowBatch } from '../../storage/flow-batch.ts';
+import type { FlowTimeouts } from './timeouts.ts';
+
+/** Where finished and checkpointed records go. */
+export interface RecordSink {
+  /** The batch that has room for one more record, or null: the queue is full and the record is shed or kept for later. */
+  batch(): FlowBatch | null;
+}
+
+/** Gives each packet its route decision. */
+export interface PacketTagger {
+  /** 1 to 65535; changes whenever a decision given before may no longer hold. */
+  readonly generation: number;
+  /** Number of the decision for this packet. */
+  tag(view: DataView, f: PacketFields): number;
+  /** Number of the decision for every packet inside a tunnel: none was made where the outer packet was seen. */
+  tagInner(): number;
+}
+
+export interface FlowTableOptions {
+  /** Bound on flows held at once. */
+  maxFlows: number;
+  timeouts: FlowTimeouts;
+  /** Seconds after which the record of a living flow is written again; 0: never (replay). */
+  checkpointSec: number;
+  /** Keys the hashes; random per start, so that nobody can choose colliding flows. */
+  seed: number;
+  /** Packets inside tunnels will come: see innerPacket. Left out: no. */
+  tunnels?: boolean;
+}
