@@ -94,6 +94,11 @@ export class Lab {
     return withNetns(netns, fn);
   }
 
+  /** Deletes all namespaces made so far, in the middle of a run. */
+  removeAll(): void {
+    for (const name of this.#names) this.remove(name);
+  }
+
   /** Deletes everything. */
   close(): void {
     for (const child of this.#children) child.kill('SIGKILL');

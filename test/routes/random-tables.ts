@@ -137,3 +137,46 @@ export function ruleCommands(count: number, next: () => number, tables: readonly
   }
   return lines;
 }
+
+/** What a namespace under test is made of. */
+export interface RandomRound {
+  name: string;
+  seed: number;
+  routes: number;
+  rules: number;
+  tables: string[];
+  sysctls: string[];
+}
+
+/** A random namespace: its size, its tables and what its sysctls are set to. */
+export function randomRound(seed: number): RandomRound {
+  const next = random(seed * 7919);
+  const pick = picker(next);
+  const sysctls: string[] = [];
+  const set = (name: string, value: number): void => {
+    sysctls.push(`${name}=${value}`);
+  };
+  if (next() < 0.7) set('net.ipv4.ip_forward', 1);
+  if (next() < 0.7) set('net.ipv6.conf.all.forwarding', 1);
+  if (next() < 0.3) set('net.ipv4.conf.all.rp_filter', pick([0, 1, 2]));
+  if (next() < 0.15) set('net.ipv4.conf.all.accept_local', 1);
+  if (next() < 0.1) set('net.ipv4.conf.all.route_localnet', 1);
+  if (next() < 0.15) set('net.ipv4.conf.all.src_valid_mark', 1);
+  for (const device of DEVICES) {
+    if (next() < 0.15) set(`net.ipv4.conf.${device}.forwarding`, pick([0, 1]));
+    if (next() < 0.15) set(`net.ipv6.conf.${device}.forwarding`, pick([0, 1]));
+    if (next() < 0.25) set(`net.ipv4.conf.${device}.rp_filter`, pick([0, 1, 2]));
+    if (next() < 0.1) set(`net.ipv4.conf.${device}.accept_local`, 1);
+    if (next() < 0.1) set(`net.ipv4.conf.${device}.route_localnet`, 1);
+    if (next() < 0.1) set(`net.ipv4.conf.${device}.ignore_routes_with_linkdown`, 1);
+    if (next() < 0.1) set(`net.ipv6.conf.${device}.ignore_routes_with_linkdown`, 1);
+  }
+  return {
+    name: `random ${seed}`,
+    seed,
+    routes: pick([10, 60, 200, 400]),
+    rules: pick([0, 0, 5, 15, 40]),
+    tables: pick([['main'], ['main', 'default'], ['main', '100', '200', '4242']]),
+    sysctls,
+  };
+}

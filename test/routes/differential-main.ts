@@ -1,0 +1,71 @@
+// npm run routes [-- --decisions N] [--seed N] [--each N]: random namespaces, one after the other, until so many decisions were
+// compared with the kernel's; exit status 1 when one differs. Needs root. A seed gives the same namespaces and questions.
+import { parseArgs } from 'node:util';
+import { Lab, labMissing } from '../kernel/lab.ts';
+import { Differential, randomQuestion } from './differential.ts';
+import { random, randomRound } from './random-tables.ts';
+
+/** Disagreements that are printed of one namespace. */
+const SHOWN_MAX = 3;
+
+const { values } = parseArgs({
+  options: {
+    decisions: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: '1' },
+    each: { type: 'string', default: '4000' },
+  },
+});
+const [decisions, seed, each] = [values.decisions, values.seed, values.each].map(Number) as [
+  number,
+  number,
+  number,
+];
+if (![decisions, seed, each].every((n) => Number.isInteger(n) && n >= 0) || each === 0) {
+  process.stderr.write('usage: npm run routes -- [--decisions N] [--seed N] [--each N]\n');
+  process.exit(2);
+}
+const missing = labMissing();
+if (missing !== null) {
+  process.stderr.write(`routes: cannot make namespaces here: ${missing}\n`);
+  process.exit(1);
+}
+
+const lab = new Lab('rd');
+const types = new Map<string, number>();
+const start = performance.now();
+let compared = 0;
+let different = 0;
+process.on('SIGINT', () => {
+  lab.close();
+  process.exit(130);
+});
+try {
+  for (let n = seed; compared < decisions; n++) {
+    const round = randomRound(n);
+    const both = new Differential(lab, `n${n}`, round);
+    const next = random(n * 1000 + 1);
+    const disagreements: string[] = [];
+    for (let i = 0; i < Math.min(each, decisions - compared); i++) {
+      const question = randomQuestion(next);
+      const { decision, disagreement } = both.compare(question);
+      const key = `${question.iif === null ? 'output' : 'input'} ${decision.type} ${decision.verdict}`;
+      types.set(key, (types.get(key) ?? 0) + 1);
+      if (disagreement !== null) disagreements.push(disagreement);
+    }
+    both.close();
+    lab.removeAll();
+    compared += Math.min(each, decisions - compared);
+    different += disagreements.length;
+    const what = `${round.routes} routes, ${round.rules} rules, ${round.sysctls.length} sysctls`;
+    process.stdout.write(`seed ${n}: ${what}: ${disagreements.length} differ\n`);
+    for (const text of disagreements.slice(0, SHOWN_MAX)) process.stdout.write(`${text}\n`);
+    if (disagreements.length > 0) process.stdout.write(`  sysctls ${round.sysctls.join(' ')}\n`);
+  }
+} finally {
+  lab.close();
+}
+for (const [key, count] of [...types].sort(([, a], [, b]) => b - a))
+  process.stdout.write(`${String(count).padStart(8)} ${key}\n`);
+const seconds = ((performance.now() - start) / 1000).toFixed(0);
+process.stdout.write(`${compared} decisions compared with the kernel in ${seconds} s, ${different} differ\n`);
+process.exitCode = different === 0 ? 0 : 1;
