@@ -247,7 +247,7 @@ export class Decider {
     this.#resolver.resolve(4, f, 0, false, steps);
     this.#take(0);
     if (a.verdict === Verdict.Drop) return;
-    const type = this.#resolver.route!.route.type;
+    const type = this.#resolver.route!.type;
     if (type === 'local' || type === 'broadcast') {
       if (this.#isSourceValid(iif, type === 'local' ? dst : 0, 0)) a.verdict = Verdict.Deliver;
       return;
@@ -287,7 +287,7 @@ export class Decider {
     this.#resolver.resolve(6, f, iif, needsStrict(f.dst), steps);
     this.#take(0);
     if (a.verdict === Verdict.Drop) return;
-    const type = this.#resolver.route!.route.type;
+    const type = this.#resolver.route!.type;
     if (type === 'local' || type === 'anycast') {
       a.verdict = Verdict.Deliver;
       return;
@@ -351,17 +351,19 @@ export class Decider {
       this.#drop(Reason.RouteRejects, 0);
       return;
     }
-    const { type } = route.route;
+    const { type } = route;
     a.verdict = type === 'local' || type === 'anycast' ? Verdict.Deliver : Verdict.Send;
     if (route.isInferred && a.doubt === Doubt.None) a.doubt = Doubt.InferredLocal;
-    if (route.hops.length > 1) chooseHop(route, seen, this.#routing.links, a);
-    else if (route.hops.length === 0 && a.doubt === Doubt.None) a.doubt = Doubt.NexthopUnknown;
+    if (route.hopCount > 1) chooseHop(route, seen, this.#routing.links, a);
+    else if (route.hopCount === 0 && a.doubt === Doubt.None) a.doubt = Doubt.NexthopUnknown;
   }
 
   /** The device of the answer's route, or 0. */
   #device(): number {
     const { route } = this.#resolver;
-    return route === null ? 0 : (route.hops[this.answer.hop]?.ifIndex ?? 0);
+    if (route === null) return 0;
+    const { hop } = this.answer;
+    return hop === 0 ? route.ifIndex : (route.hops[hop]?.ifIndex ?? 0);
   }
 
   /** Compares the predicted device with the one that the packet was seen leaving by. */

@@ -1,13 +1,17 @@
+import { entryOf, Ipv4Trie, TRIE_VALUES } from './lpm-trie.ts';
+
 /** Value of a slot that never held a prefix; a search ends there. */
 const EMPTY = -1;
 /** Value of a slot whose prefix was removed; a search goes on behind it. */
 const REMOVED = -2;
 const FIRST_CAPACITY = 8;
+/** IPv4 tables from this size on have a trie beside the hashes: below, all hashes fit the processor's caches. */
+const TRIE_FROM = 4096;
 
 /**
  * Longest prefix match over typed arrays: one open-addressing hash for each prefix length that is present, asked longest
  * first. Real tables have few lengths (about 20 of 32, 40 of 128), so a match costs a few probes, and insert and remove
- * touch one slot. A binary trie costs a cache miss a bit; multi-bit tries are dearer to change.
+ * touch one slot. Large IPv4 tables have a trie beside it for the first match, where each probe is a cache miss.
  */
 export class LpmTable {
   /** Length of the prefix that the last `find` matched; -1 when it matched none. */
@@ -15,6 +19,10 @@ export class LpmTable {
   readonly #words: 1 | 4;
   /** Longest first; none is empty. */
   readonly #lengths: PrefixHash[] = [];
+  #trie: Ipv4Trie | null = null;
+  #size = 0;
+  /** The table outgrew what a trie is good for. */
+  #withoutTrie = false;
 
   /** @param words 32-bit words of an address: 1 for IPv4, 4 for IPv6 */
   constructor(words: 1 | 4) {
@@ -23,7 +31,7 @@ export class LpmTable {
 
   /** Prefixes in the table. */
   get size(): number {
-    return this.#lengths.reduce((sum, hash) => sum + hash.size, 0);
+    return this.#size;
   }
 
   /**
@@ -42,7 +50,13 @@ export class LpmTable {
       hash = this.#words === 1 ? new PrefixHash4(len) : new PrefixHash6(len);
       this.#lengths.splice(at, 0, hash);
     }
+    const before = hash.size;
     hash.insert(prefix, value);
+    this.#size += hash.size - before;
+    if (this.#words === 4 || this.#withoutTrie) return;
+    if (this.#trie !== null)
+      this.#keepTrie(this.#fill(this.#trie, prefix[0]! & maskWord(len, 0), len, value));
+    else if (this.#size >= TRIE_FROM) this.#buildTrie();
   }
 
   /** Takes a prefix out. @returns false when it was not there */
@@ -50,6 +64,15 @@ export class LpmTable {
     const at = this.#lengths.findIndex((hash) => hash.len === len);
     if (at === -1 || !this.#lengths[at]!.remove(prefix)) return false;
     if (this.#lengths[at]!.size === 0) this.#lengths.splice(at, 1);
+    this.#size--;
+    if (this.#trie !== null) {
+      const cover = this.find(prefix, len - 1);
+      this.#trie.remove(
+        prefix[0]! & maskWord(len, 0),
+        len,
+        cover === -1 ? 0 : entryOf(this.matchedLen, cover),
+      );
+    }
     return true;
   }
 
@@ -63,6 +86,11 @@ export class LpmTable {
    * `matchedLen`. Allocates nothing. Call it again with `matchedLen - 1` for the next shorter one.
    */
   find(address: Int32Array, maxLen: number): number {
+    if (this.#trie !== null && maxLen >= 32) {
+      const entry = this.#trie.find(address[0]!);
+      this.matchedLen = (entry >>> 24) - 1;
+      return entry === 0 ? -1 : entry & (TRIE_VALUES - 1);
+    }
     const lengths = this.#lengths;
     for (let i = 0; i < lengths.length; i++) {
       const hash = lengths[i]!;
@@ -75,6 +103,30 @@ export class LpmTable {
     }
     this.matchedLen = -1;
     return -1;
+  }
+
+  #buildTrie(): void {
+    const trie = new Ipv4Trie();
+    let fits = true;
+    // Shortest first: then no prefix has to look for longer ones under it.
+    for (let i = this.#lengths.length - 1; i >= 0; i--) {
+      const { len } = this.#lengths[i]!;
+      this.#lengths[i]!.each((prefix, value) => {
+        fits &&= this.#fill(trie, prefix, len, value);
+      });
+    }
+    this.#trie = trie;
+    this.#keepTrie(fits);
+  }
+
+  #fill(trie: Ipv4Trie, prefix: number, len: number, value: number): boolean {
+    return value < TRIE_VALUES && trie.insert(prefix, len, value);
+  }
+
+  #keepTrie(fits: boolean): void {
+    if (fits) return;
+    this.#trie = null;
+    this.#withoutTrie = true;
   }
 }
 
@@ -92,6 +144,8 @@ interface PrefixHash {
   remove(prefix: Int32Array): boolean;
   /** Value of the prefix that holds the address, or -1. */
   find(address: Int32Array): number;
+  /** Calls back with the first word and the value of each prefix. */
+  each(callback: (prefix: number, value: number) => void): void;
 }
 
 /** Mixes a word so that its high bits, where prefixes differ, reach the low bits that index. (Knuth; murmur3's last step) */
@@ -136,6 +190,11 @@ class PrefixHash4 implements PrefixHash {
     this.#values[slot] = REMOVED;
     this.size--;
     return true;
+  }
+
+  each(callback: (prefix: number, value: number) => void): void {
+    for (let i = 0; i < this.#values.length; i++)
+      if (this.#values[i]! >= 0) callback(this.#keys[i]!, this.#values[i]!);
   }
 
   #slotOf(key: number): number {
@@ -203,6 +262,11 @@ class PrefixHash6 implements PrefixHash {
     this.#values[slot] = REMOVED;
     this.size--;
     return true;
+  }
+
+  each(callback: (prefix: number, value: number) => void): void {
+    for (let i = 0; i < this.#values.length; i++)
+      if (this.#values[i]! >= 0) callback(this.#keys[i * 4]!, this.#values[i]!);
   }
 
   #slotOf(address: Int32Array): number {

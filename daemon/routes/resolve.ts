@@ -121,7 +121,7 @@ export class Resolver {
       return true;
     }
     const id = rule.l3mdev ? (this.#routing.links.link(flow.l3Master)?.vrfTable ?? 0) : rule.table;
-    const table = own.tables.get(id);
+    const table = rule.l3mdev ? own.tables.get(id) : entry.into;
     if (table === undefined) {
       const isStandard = id === RT_TABLE_DEFAULT || id === RT_TABLE_LOCAL || id === RT_TABLE_MAIN;
       if (matched && this.#routing.isText && !isStandard) this.#note(Doubt.TableUnknown, entry);
@@ -169,7 +169,7 @@ export class Resolver {
    */
   #mergeTables(own: FamilyRouting, flow: Flow): void {
     const found = this.route;
-    if (found === null || found.route.table !== RT_TABLE_LOCAL || found.prefixLen === 32) return;
+    if (found === null || found.table !== RT_TABLE_LOCAL || found.prefixLen === 32) return;
     const other = longerInMain(own, flow.dst, flow.tos, flow.oif, found.prefixLen);
     if (other === null) return;
     this.#note(Doubt.MergedTables, null);

@@ -1,11 +1,11 @@
+import { formatAddress } from '../../decoders/address.ts';
 import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../kernel/netlink-constants.ts';
 import { LinkTable } from './links.ts';
 import { LpmTable } from './lpm.ts';
 import { type CompiledRule, compileRules } from './rules.ts';
 import type { RouteSnapshot, SnapshotRoute, SnapshotRule } from './snapshot.ts';
-import { type CompiledRoute, FibTable, compileRoute } from './tables.ts';
+import { type CompiledRoute, compileRoute, FibTable } from './tables.ts';
 import { snapshotPrefix } from './words.ts';
-import { formatAddress } from '../../decoders/address.ts';
 
 /** What belongs to one address family of a namespace. */
 export interface FamilyRouting {
@@ -104,9 +104,10 @@ export function compileRouting(snapshot: RouteSnapshot): Routing {
       table = new FibTable(route.table, route.family);
       tables.set(route.table, table);
     }
-    const compiled = compileRoute(route, routes.length, links, ignoresLinkdown, isInferred);
+    const { words, len } = snapshotPrefix(route.prefix);
+    const compiled = compileRoute(route, len, routes.length, links, ignoresLinkdown, isInferred);
     routes.push(compiled);
-    table.add(compiled);
+    table.add(compiled, words);
   };
   for (const route of snapshot.routes) add(route, false);
   if (isText) for (const route of inferLocalRoutes(snapshot.routes)) add(route, true);
@@ -132,9 +133,9 @@ export function compileRouting(snapshot: RouteSnapshot): Routing {
     const given = snapshot.rules.filter((rule) => rule.family === family);
     return given.length > 0 ? given : defaultRules(family);
   };
-  v4.rules = compileRules(rulesOf(4), 0, links);
+  v4.rules = compileRules(rulesOf(4), 0, links, v4.tables);
   v4.hasCustomRules = !isDefault(v4.rules, 4);
-  v6.rules = compileRules(rulesOf(6), v4.rules.length, links);
+  v6.rules = compileRules(rulesOf(6), v4.rules.length, links, v6.tables);
   v6.hasCustomRules = !isDefault(v6.rules, 6);
 
   return {

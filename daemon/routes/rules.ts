@@ -1,7 +1,7 @@
 import { isZero } from './address-class.ts';
 import type { LinkTable } from './links.ts';
 import type { SnapshotRule } from './snapshot.ts';
-import { IPTOS_RT_MASK, samePrefix } from './tables.ts';
+import { type FibTable, IPTOS_RT_MASK, samePrefix } from './tables.ts';
 import { snapshotPrefix } from './words.ts';
 
 /** Why an answer is assumed; 0 is not at all. The sentences are in `reasons.ts`. */
@@ -70,16 +70,20 @@ export interface CompiledRule {
   oifIsVrf: boolean;
   /** Index of the rule that `goto` leads to, among its family's rules; -1 for none. */
   target: number;
+  /** The table of a `lookup`; undefined when it is empty. */
+  into: FibTable | undefined;
 }
 
 /**
  * Makes the rules of one family ready, in the order in which the kernel tries them.
- * @param first number of the first rule within the engine
+ * @param first  number of the first rule within the engine
+ * @param tables the family's, complete
  */
 export function compileRules(
   rules: readonly SnapshotRule[],
   first: number,
   links: LinkTable,
+  tables: ReadonlyMap<number, FibTable>,
 ): CompiledRule[] {
   // The kernel adds a rule behind those of the same preference, and dumps in order: a stable sort keeps it.
   const sorted = [...rules].sort((a, b) => a.priority - b.priority);
@@ -102,6 +106,7 @@ export function compileRules(
       iifIsVrf: links.link(iif)?.kind === 'vrf',
       oifIsVrf: links.link(oif)?.kind === 'vrf',
       target: -1,
+      into: tables.get(rule.table),
     };
   });
   for (const entry of compiled)

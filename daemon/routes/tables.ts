@@ -1,5 +1,5 @@
-import { LpmTable, maskWord } from './lpm.ts';
 import type { LinkTable } from './links.ts';
+import { LpmTable, maskWord } from './lpm.ts';
 import type { SnapshotNextHop, SnapshotRoute } from './snapshot.ts';
 import { snapshotPrefix } from './words.ts';
 
@@ -35,35 +35,55 @@ export interface CompiledRoute {
   fromWords: Int32Array;
   fromLen: number;
   hops: CompiledHop[];
+  /** RTN_* in lower case, and the table: as in `route`. What a lookup reads is here, so that it loads one object. */
+  type: string;
+  table: number;
+  /** How many `hops` there are, and of the first: interface (0 for none) and whether it may be used. */
+  hopCount: number;
+  ifIndex: number;
+  usable: boolean;
+  /** All routes of the prefix in the order in which the kernel looks at them, this one first; null when it is alone. */
+  siblings: CompiledRoute[] | null;
   /** Local only because the text of `ip route` has it as a preferred source. */
   isInferred: boolean;
 }
 
-/** Makes a route ready. @throws RangeError for text that is no prefix */
+/** Of all routes that are not source-specific; a typed array each would be most of a large table's memory. */
+const ANY_SOURCE = new Int32Array(4);
+
+/** Makes a route ready. @throws RangeError for a source prefix that is none */
 export function compileRoute(
   route: SnapshotRoute,
+  prefixLen: number,
   index: number,
   links: LinkTable,
   ignoresLinkdown: (family: 4 | 6, ifIndex: number) => boolean,
   isInferred: boolean,
 ): CompiledRoute {
   const from = route.from === null ? null : snapshotPrefix(route.from);
+  const hops = route.nextHops.map((hop): CompiledHop => {
+    const ifIndex = hop.ifIndex !== 0 ? hop.ifIndex : hop.dev === null ? 0 : links.addName(hop.dev);
+    const ignored = hop.linkdown && ignoresLinkdown(route.family, ifIndex);
+    return { hop, ifIndex, usable: !hop.dead && !ignored };
+  });
   return {
     index,
     route,
-    prefixLen: snapshotPrefix(route.prefix).len,
+    prefixLen,
     rejects: REJECT_TYPES.has(route.type) || route.nhBlackhole === true,
     throws: route.type === 'throw',
     tos: route.tos,
     metric: route.metric ?? 0,
     preference: route.pref === 'high' ? 3 : route.pref === 'low' ? 1 : 2,
-    fromWords: from?.words ?? new Int32Array(4),
+    fromWords: from?.words ?? ANY_SOURCE,
     fromLen: from?.len ?? 0,
-    hops: route.nextHops.map((hop) => {
-      const ifIndex = hop.ifIndex !== 0 ? hop.ifIndex : hop.dev === null ? 0 : links.addName(hop.dev);
-      const ignored = hop.linkdown && ignoresLinkdown(route.family, ifIndex);
-      return { hop, ifIndex, usable: !hop.dead && !ignored };
-    }),
+    hops,
+    type: route.type,
+    table: route.table,
+    hopCount: hops.length,
+    ifIndex: hops[0]?.ifIndex ?? 0,
+    usable: hops[0]?.usable ?? false,
+    siblings: null,
     isInferred,
   };
 }
@@ -83,8 +103,10 @@ export class FibTable {
   /** Routes in the table. */
   size = 0;
   readonly #lpm: LpmTable;
-  /** By the prefix's number: its routes in the order in which the kernel looks at them. */
-  readonly #leaves: CompiledRoute[][] = [];
+  /** A list of one for `#select6`. */
+  readonly #single: CompiledRoute[] = [];
+  /** By the prefix's number: the first of its routes. */
+  readonly #leaves: CompiledRoute[] = [];
 
   constructor(id: number, family: 4 | 6) {
     this.id = id;
@@ -92,19 +114,26 @@ export class FibTable {
     this.#lpm = new LpmTable(family === 4 ? 1 : 4);
   }
 
-  /** Adds a route behind those that the kernel looks at first, and behind its equals. */
-  add(compiled: CompiledRoute): void {
-    const { words, len } = snapshotPrefix(compiled.route.prefix);
-    let leaf = this.#lpm.get(words, len);
+  /**
+   * Adds a route behind those that the kernel looks at first, and behind its equals.
+   * @param words its prefix
+   */
+  add(compiled: CompiledRoute, words: Int32Array): void {
+    const len = compiled.prefixLen;
+    const leaf = this.#lpm.get(words, len);
     if (leaf === -1) {
-      leaf = this.#leaves.length;
-      this.#leaves.push([]);
-      this.#lpm.insert(words, len, leaf);
+      this.#lpm.insert(words, len, this.#leaves.push(compiled) - 1);
+      this.size++;
+      return;
     }
-    const routes = this.#leaves[leaf]!;
+    const first = this.#leaves[leaf]!;
+    const routes = first.siblings ?? [first];
+    first.siblings = null;
     let at = routes.length;
     while (at > 0 && goesBefore(compiled, routes[at - 1]!)) at--;
     routes.splice(at, 0, compiled);
+    routes[0]!.siblings = routes;
+    this.#leaves[leaf] = routes[0]!;
     this.size++;
   }
 
@@ -119,21 +148,33 @@ export class FibTable {
       leaf >= 0;
       leaf = this.#lpm.find(dst, this.#lpm.matchedLen - 1)
     ) {
-      const routes = this.#leaves[leaf]!;
-      for (let i = 0; i < routes.length; i++) {
-        const route = routes[i]!;
-        if (route.tos !== 0 && route.tos !== (tos & IPTOS_RT_MASK)) continue;
-        this.hop = -1;
-        if (route.rejects || route.throws || route.hops.length === 0) return route;
-        for (let n = 0; n < route.hops.length; n++) {
-          const hop = route.hops[n]!;
-          if (!hop.usable || (oif !== 0 && hop.ifIndex !== oif)) continue;
-          this.hop = n;
-          return route;
-        }
+      const first = this.#leaves[leaf]!;
+      const routes = first.siblings;
+      if (routes === null) {
+        if (this.#isUsable4(first, tos, oif)) return first;
+        continue;
       }
+      for (let i = 0; i < routes.length; i++) if (this.#isUsable4(routes[i]!, tos, oif)) return routes[i]!;
     }
     return null;
+  }
+
+  /** True when the IPv4 lookup ends with this route; sets `hop`. */
+  #isUsable4(route: CompiledRoute, tos: number, oif: number): boolean {
+    if (route.tos !== 0 && route.tos !== (tos & IPTOS_RT_MASK)) return false;
+    this.hop = -1;
+    if (route.rejects || route.throws || route.hopCount === 0) return true;
+    if (route.usable && (oif === 0 || route.ifIndex === oif)) {
+      this.hop = 0;
+      return true;
+    }
+    for (let n = 1; n < route.hopCount; n++) {
+      const hop = route.hops[n]!;
+      if (!hop.usable || (oif !== 0 && hop.ifIndex !== oif)) continue;
+      this.hop = n;
+      return true;
+    }
+    return false;
   }
 
   /**
@@ -147,7 +188,22 @@ export class FibTable {
       leaf >= 0;
       leaf = this.#lpm.find(dst, this.#lpm.matchedLen - 1)
     ) {
-      const routes = this.#leaves[leaf]!;
+      const only = this.#leaves[leaf]!;
+      const routes = only.siblings;
+      if (routes === null) {
+        if (only.fromLen !== 0 && !samePrefix(src, only.fromWords, only.fromLen)) continue;
+        this.hop = -1;
+        // The usual route; the others are taken apart below.
+        if (only.hopCount === 1 && !only.rejects && !only.throws) {
+          if (!only.usable || (strict && oif !== 0 && only.ifIndex !== oif)) continue;
+          this.hop = 0;
+          return only;
+        }
+        this.#single[0] = only;
+        const found = this.#select6(this.#single, 0, 1, oif, strict);
+        if (found !== null) return found;
+        continue;
+      }
       // Source-specific routes stand in front, longest source first; each source prefix is a node of its own. Where none
       // of them has the source, the kernel goes on with a shorter destination, and passes over this one's routes without
       // a source (fib6_node_lookup_1: "if (!sfn) goto backtrack").

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LpmTable, maskWord } from '../../daemon/routes/lpm.ts';
+import { random } from './random-tables.ts';
 
 /** The obvious way: every prefix is looked at. */
 function slowFind(
@@ -102,6 +103,51 @@ describe.each([
     expect(table.size).toBe(0);
     at(1);
     expect(table.find(prefix, bits)).toBe(-1);
+  });
+
+  test('a large table agrees with a scan after each thousand inserts and removes', () => {
+    const draw = random(7 + words);
+    const next = (n: number): number => Math.floor(draw() * n);
+    const table = new LpmTable(words);
+    const entries = new Map<string, { words: Int32Array; len: number; value: number }>();
+    // A corner of the address space, so that prefixes nest, with hosts next to each other and a default route.
+    const address = (): Int32Array =>
+      Int32Array.from({ length: words }, () => (0x0a000000 + next(1 << 20) * (next(2) === 0 ? 1 : 257)) | 0);
+    const length = (): number => [0, 7, 16, 17, 24, 25, 28, 30, bits, bits - next(12)][next(10)]!;
+    const reached = { large: 0, removed: 0, hit: 0, miss: 0, shorter: 0 };
+    for (let round = 0; round < 24; round++) {
+      for (let i = 0; i < 1000; i++) {
+        const prefix = address();
+        const len = length();
+        table.insert(prefix, len, i);
+        entries.set(keyOf(prefix, len), { words: prefix, len, value: i });
+      }
+      const keys = [...entries.keys()];
+      // More and more are taken out, until the table is small again.
+      for (let i = 0; i < Math.max(0, round - 10) * 500; i++) {
+        const key = keys[next(keys.length)]!;
+        const entry = entries.get(key);
+        if (entry === undefined) continue;
+        expect(table.remove(entry.words, entry.len)).toBe(true);
+        entries.delete(key);
+        reached.removed++;
+      }
+      expect(table.size).toBe(entries.size);
+      if (entries.size > 4096) reached.large++;
+      for (let i = 0; i < 60; i++) {
+        const asked = address();
+        let maxLen = bits;
+        // All matches, longest first.
+        for (let n = 0; n < 3 && maxLen >= 0; n++) {
+          const expected = slowFind(entries, asked, maxLen);
+          expect(table.find(asked, maxLen)).toBe(expected.value);
+          expect(table.matchedLen).toBe(expected.len);
+          reached[expected.len === -1 ? 'miss' : n > 0 ? 'shorter' : 'hit']++;
+          maxLen = expected.len - 1;
+        }
+      }
+    }
+    for (const [outcome, times] of Object.entries(reached)) expect(times, outcome).toBeGreaterThan(0);
   });
 
   test('a prefix length or value out of range is refused', () => {

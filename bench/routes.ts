@@ -1,0 +1,226 @@
+import { RouteEngine, RouteQuery } from '../daemon/routes/engine.ts';
+import { defaultRules } from '../daemon/routes/routing.ts';
+import type { RouteSnapshot, SnapshotLink, SnapshotRoute } from '../daemon/routes/snapshot.ts';
+import { PacketType } from '../decoders/packet-fields.ts';
+
+const ROUTES4 = 1_000_000;
+const ROUTES6 = 200_000;
+const DESTINATIONS = 1 << 16;
+const ROUNDS = 5;
+const GATEWAYS = 16;
+const UPLINK = 2;
+const LAN = 3;
+const MAIN = 254;
+
+/** Prefix lengths and their share of 1,000 in a BGP table of today, roughly (CIDR report, 2026). */
+const LENGTHS4: readonly [number, number][] = [
+  [24, 600],
+  [23, 100],
+  [22, 115],
+  [21, 55],
+  [20, 45],
+  [19, 30],
+  [18, 17],
+  [17, 12],
+  [16, 21],
+  [14, 3],
+  [12, 2],
+];
+const LENGTHS6: readonly [number, number][] = [
+  [48, 480],
+  [32, 120],
+  [44, 110],
+  [40, 85],
+  [36, 55],
+  [29, 30],
+  [46, 50],
+  [47, 40],
+  [33, 30],
+];
+
+/** Load of a BGP-size table, and the cost of a decision that no flow remembers. */
+export async function run(): Promise<void> {
+  const next = random(4);
+  const routes = [...tableOf(4, ROUTES4, LENGTHS4, next), ...tableOf(6, ROUTES6, LENGTHS6, next)];
+  const before = memory();
+  const start = performance.now();
+  const engine = new RouteEngine(snapshotOf(routes));
+  const loadMs = performance.now() - start;
+  const mib = (memory() - before) / 2 ** 20;
+  print(`table of ${count(ROUTES4)} IPv4 and ${count(ROUTES6)} IPv6 routes, ready for lookups`);
+  print(`  ${loadMs.toFixed(0)} ms, ${mib.toFixed(0)} MiB beside the snapshot itself`);
+  for (const version of [4, 6] as const) {
+    const words = version === 4 ? 1 : 4;
+    const own = routes.filter((route) => route.family === version);
+    const destinations = new Int32Array(DESTINATIONS * words);
+    for (let i = 0; i < DESTINATIONS; i++) destinations.set(wordsOf(own[next(own.length)]!, next), i * words);
+    const first = time(engine, version, destinations);
+    const again = Array.from({ length: ROUNDS }, () => time(engine, version, destinations)).sort(
+      (a, b) => a - b,
+    );
+    const median = again[ROUNDS >> 1]!;
+    const spread = `${again[0]!.toFixed(0)} to ${again[ROUNDS - 1]!.toFixed(0)}`;
+    print(`IPv${version}: decision of ${count(DESTINATIONS)} destinations`);
+    print(
+      `  ${median.toFixed(0)} ns each (${spread}); ${first.toFixed(0)} ns where its route was never used before`,
+    );
+  }
+}
+
+function time(engine: RouteEngine, version: 4 | 6, destinations: Int32Array): number {
+  const q = new RouteQuery();
+  const words = version === 4 ? 1 : 4;
+  q.version = version;
+  q.pktType = PacketType.Host;
+  q.ifIndex = LAN;
+  q.proto = 6;
+  q.l4Known = true;
+  q.src[0] = version === 4 ? 0xc6336402 | 0 : 0x20010db8;
+  if (version === 6) q.src[3] = 2;
+  const start = performance.now();
+  for (let at = 0; at < destinations.length; at += words) {
+    for (let word = 0; word < words; word++) q.dst[word] = destinations[at + word]!;
+    if (engine.lookup(q) < 0) throw new Error('bench: no decision');
+  }
+  return ((performance.now() - start) * 1e6 * words) / destinations.length;
+}
+
+/** Distinct prefixes of global unicast space with the given lengths, by one of a few gateways. */
+function* tableOf(
+  family: 4 | 6,
+  size: number,
+  lengths: readonly [number, number][],
+  next: (n: number) => number,
+): Generator<SnapshotRoute> {
+  const sum = lengths.reduce((total, [, share]) => total + share, 0);
+  const known = new Set<string>();
+  while (known.size < size) {
+    const at = next(sum);
+    let shares = 0;
+    const [len] = lengths.find(([, share]) => {
+      shares += share;
+      return at < shares;
+    })!;
+    const prefix = `${family === 4 ? address4(len, next) : address6(len, next)}/${len}`;
+    if (known.has(prefix)) continue;
+    known.add(prefix);
+    const gateway = 1 + next(GATEWAYS);
+    yield {
+      family,
+      type: 'unicast',
+      table: MAIN,
+      prefix,
+      from: null,
+      tos: 0,
+      protocol: 'bgp',
+      scope: 'global',
+      metric: family === 4 ? null : 1024,
+      prefsrc: null,
+      pref: family === 4 ? null : 'medium',
+      nextHops: [
+        {
+          gateway: family === 4 ? `192.0.2.${gateway}` : `2001:db8::${gateway.toString(16)}`,
+          gatewayFamily: null,
+          dev: 'uplink',
+          ifIndex: UPLINK,
+          weight: 1,
+          onlink: false,
+          dead: false,
+          linkdown: false,
+        },
+      ],
+      nhid: null,
+    };
+  }
+}
+
+function address4(len: number, next: (n: number) => number): string {
+  // 11.0.0.0 to 126.255.255.255: no martians among them.
+  const value = ((11 + next(116)) * 2 ** 24 + next(2 ** 24)) & (-1 << (32 - len));
+  return `${value >>> 24}.${(value >>> 16) & 0xff}.${(value >>> 8) & 0xff}.${value & 0xff}`;
+}
+
+function address6(len: number, next: (n: number) => number): string {
+  const groups = [0x2400 + next(0x600), next(0x10000), next(0x10000)];
+  const kept = groups.map(
+    (group, i) => group & (0xffff << Math.min(16, Math.max(0, 16 * (i + 1) - len))) & 0xffff,
+  );
+  // RFC 5952: zeros at the end are "::", and no group has leading ones.
+  while (kept.length > 1 && kept.at(-1) === 0) kept.pop();
+  return `${kept.map((group) => group.toString(16)).join(':')}::`;
+}
+
+/** An address inside the prefix, as words in host order. */
+function wordsOf(route: SnapshotRoute, next: (n: number) => number): Int32Array {
+  const [text, len] = route.prefix.split('/') as [string, string];
+  if (route.family === 4) {
+    const base = text.split('.').reduce((value, octet) => value * 256 + Number(octet), 0);
+    return Int32Array.of((base + next(2 ** (32 - Number(len)))) | 0);
+  }
+  const groups = text
+    .slice(0, -2)
+    .split(':')
+    .map((group) => Number.parseInt(group, 16));
+  const group = (i: number): number => groups[i] ?? 0;
+  return Int32Array.of((group(0) << 16) | group(1), group(2) << 16, next(2 ** 31), next(2 ** 31));
+}
+
+function snapshotOf(routes: SnapshotRoute[]): RouteSnapshot {
+  const link: SnapshotLink = {
+    ifIndex: UPLINK,
+    name: 'uplink',
+    flags: 0x11043,
+    arpType: 1,
+    mtu: 1500,
+    address: null,
+    master: 0,
+    kind: null,
+    slaveKind: null,
+    link: null,
+    linkNetnsId: null,
+    operState: 'up',
+  };
+  return {
+    format: 'nstap-routes-1',
+    netns: null,
+    takenAt: null,
+    source: 'kernel',
+    links: [
+      { ...link, ifIndex: 1, name: 'lo', flags: 0x10049, arpType: 772 },
+      link,
+      { ...link, ifIndex: LAN, name: 'lan' },
+    ],
+    addresses: [
+      { family: 4, ifIndex: UPLINK, address: '192.0.2.254', prefixLen: 24, broadcast: null, scope: 'global' },
+    ],
+    rules: [...defaultRules(4), ...defaultRules(6)],
+    routes,
+    sysctls: { forwarding4: true, forwarding6: true, interfaces: [], rpFilterAll: 0 },
+  };
+}
+
+/** Octets of heap and typed arrays, after a collection where `--expose-gc` allows it. */
+function memory(): number {
+  globalThis.gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+/** mulberry32: the same table in each run. */
+function random(seed: number): (n: number) => number {
+  let state = seed;
+  return (n) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let h = Math.imul(state ^ (state >>> 15), 1 | state);
+    h = (h + Math.imul(h ^ (h >>> 7), 61 | h)) ^ h;
+    return Math.floor((((h ^ (h >>> 14)) >>> 0) / 2 ** 32) * n);
+  };
+}
+
+function count(n: number): string {
+  return n.toLocaleString('en-US');
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
