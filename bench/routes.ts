@@ -12,7 +12,7 @@ const UPLINK = 2;
 const LAN = 3;
 const MAIN = 254;
 
-/** Prefix lengths and their share of 1,000 in a BGP table of today, roughly (CIDR report, 2026). */
+/** Prefix lengths and their shares: assumed, in the manner of an Internet table (most are /24 and /48), not measured on one. */
 const LENGTHS4: readonly [number, number][] = [
   [24, 600],
   [23, 100],
