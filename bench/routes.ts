@@ -1,7 +1,11 @@
+import { RT_TABLE_MAIN } from '../daemon/kernel/netlink-constants.ts';
 import { RouteEngine, RouteQuery } from '../daemon/routes/engine.ts';
 import { defaultRules } from '../daemon/routes/routing.ts';
 import type { RouteSnapshot, SnapshotLink, SnapshotRoute } from '../daemon/routes/snapshot.ts';
+import { snapshotPrefix } from '../daemon/routes/words.ts';
 import { PacketType } from '../decoders/packet-fields.ts';
+import { Random } from '../test/support/random.ts';
+import { median } from './support.ts';
 
 const ROUTES4 = 1_000_000;
 const ROUTES6 = 200_000;
@@ -10,7 +14,6 @@ const ROUNDS = 5;
 const GATEWAYS = 16;
 const UPLINK = 2;
 const LAN = 3;
-const MAIN = 254;
 
 /** Prefix lengths and their shares: assumed, in the manner of an Internet table (most are /24 and /48), not measured on one. */
 const LENGTHS4: readonly [number, number][] = [
@@ -40,7 +43,8 @@ const LENGTHS6: readonly [number, number][] = [
 
 /** Load of a BGP-size table, and the cost of a decision that no flow remembers. */
 export async function run(): Promise<void> {
-  const next = random(4);
+  const numbers = new Random(4);
+  const next = (n: number): number => numbers.below(n);
   const routes = [...tableOf(4, ROUTES4, LENGTHS4, next), ...tableOf(6, ROUTES6, LENGTHS6, next)];
   const before = memory();
   const start = performance.now();
@@ -55,14 +59,11 @@ export async function run(): Promise<void> {
     const destinations = new Int32Array(DESTINATIONS * words);
     for (let i = 0; i < DESTINATIONS; i++) destinations.set(wordsOf(own[next(own.length)]!, next), i * words);
     const first = time(engine, version, destinations);
-    const again = Array.from({ length: ROUNDS }, () => time(engine, version, destinations)).sort(
-      (a, b) => a - b,
-    );
-    const median = again[ROUNDS >> 1]!;
-    const spread = `${again[0]!.toFixed(0)} to ${again[ROUNDS - 1]!.toFixed(0)}`;
+    const again = Array.from({ length: ROUNDS }, () => time(engine, version, destinations));
+    const spread = `${Math.min(...again).toFixed(0)} to ${Math.max(...again).toFixed(0)}`;
     print(`IPv${version}: decision of ${count(DESTINATIONS)} destinations`);
     print(
-      `  ${median.toFixed(0)} ns each (${spread}); ${first.toFixed(0)} ns where its route was never used before`,
+      `  ${median(again).toFixed(0)} ns each (${spread}); ${first.toFixed(0)} ns where its route was never used before`,
     );
   }
 }
@@ -108,7 +109,7 @@ function* tableOf(
     yield {
       family,
       type: 'unicast',
-      table: MAIN,
+      table: RT_TABLE_MAIN,
       prefix,
       from: null,
       tos: 0,
@@ -152,17 +153,12 @@ function address6(len: number, next: (n: number) => number): string {
 
 /** An address inside the prefix, as words in host order. */
 function wordsOf(route: SnapshotRoute, next: (n: number) => number): Int32Array {
-  const [text, len] = route.prefix.split('/') as [string, string];
-  if (route.family === 4) {
-    const base = text.split('.').reduce((value, octet) => value * 256 + Number(octet), 0);
-    return Int32Array.of((base + next(2 ** (32 - Number(len)))) | 0);
-  }
-  const groups = text
-    .slice(0, -2)
-    .split(':')
-    .map((group) => Number.parseInt(group, 16));
-  const group = (i: number): number => groups[i] ?? 0;
-  return Int32Array.of((group(0) << 16) | group(1), group(2) << 16, next(2 ** 31), next(2 ** 31));
+  const { version, words, len } = snapshotPrefix(route.prefix);
+  if (version === 4) return Int32Array.of(words[0]! + next(2 ** (32 - len)));
+  // All prefixes end within the first half of the address.
+  words[2] = next(2 ** 31);
+  words[3] = next(2 ** 31);
+  return words;
 }
 
 function snapshotOf(routes: SnapshotRoute[]): RouteSnapshot {
@@ -204,17 +200,6 @@ function memory(): number {
   globalThis.gc?.();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
-}
-
-/** mulberry32: the same table in each run. */
-function random(seed: number): (n: number) => number {
-  let state = seed;
-  return (n) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let h = Math.imul(state ^ (state >>> 15), 1 | state);
-    h = (h + Math.imul(h ^ (h >>> 7), 61 | h)) ^ h;
-    return Math.floor((((h ^ (h >>> 14)) >>> 0) / 2 ** 32) * n);
-  };
 }
 
 function count(n: number): string {

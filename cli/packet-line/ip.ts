@@ -64,12 +64,8 @@ export function ipv4Line(
   depth = 0,
 ): void {
   const version = outer.u8(off) >>> 4;
-  if (version === 6 || version !== 4) {
-    put(
-      version === 6
-        ? 'IP6, wrong link-layer encapsulation (invalid)'
-        : `IP${version}, wrong link-layer encapsulation (invalid)`,
-    );
+  if (version !== 4) {
+    put(`IP${version}, wrong link-layer encapsulation (invalid)`);
     return;
   }
   put('IP ');

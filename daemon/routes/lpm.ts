@@ -110,10 +110,11 @@ export class LpmTable {
     let fits = true;
     // Shortest first: then no prefix has to look for longer ones under it.
     for (let i = this.#lengths.length - 1; i >= 0; i--) {
-      const { len } = this.#lengths[i]!;
-      this.#lengths[i]!.each((prefix, value) => {
-        fits &&= this.#fill(trie, prefix, len, value);
-      });
+      const hash = this.#lengths[i]!;
+      if (hash instanceof PrefixHash4)
+        hash.each((prefix, value) => {
+          fits &&= this.#fill(trie, prefix, hash.len, value);
+        });
     }
     this.#trie = trie;
     this.#keepTrie(fits);
@@ -144,8 +145,6 @@ interface PrefixHash {
   remove(prefix: Int32Array): boolean;
   /** Value of the prefix that holds the address, or -1. */
   find(address: Int32Array): number;
-  /** Calls back with the first word and the value of each prefix. */
-  each(callback: (prefix: number, value: number) => void): void;
 }
 
 /** Mixes a word so that its high bits, where prefixes differ, reach the low bits that index. (Knuth; murmur3's last step) */
@@ -192,6 +191,7 @@ class PrefixHash4 implements PrefixHash {
     return true;
   }
 
+  /** Calls back with each prefix and its value. */
   each(callback: (prefix: number, value: number) => void): void {
     for (let i = 0; i < this.#values.length; i++)
       if (this.#values[i]! >= 0) callback(this.#keys[i]!, this.#values[i]!);
@@ -262,11 +262,6 @@ class PrefixHash6 implements PrefixHash {
     this.#values[slot] = REMOVED;
     this.size--;
     return true;
-  }
-
-  each(callback: (prefix: number, value: number) => void): void {
-    for (let i = 0; i < this.#values.length; i++)
-      if (this.#values[i]! >= 0) callback(this.#keys[i * 4]!, this.#values[i]!);
   }
 
   #slotOf(address: Int32Array): number {

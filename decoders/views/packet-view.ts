@@ -27,6 +27,8 @@ import { UdpView } from './udp-view.ts';
 /** EtherTypes behind which a tag stands. */
 const TAG_TYPES = [ETH_P_8021Q, ETH_P_8021AD, ETH_P_QINQ1, ETH_P_QINQ2, ETH_P_QINQ3];
 
+type ViewClass<T> = new (view: DataView, off: number, end: number) => T;
+
 /**
  * A decoded packet with a typed view of each header that is there: `new PacketView(view, off, end).ipv4?.ttl`. A header
  * that is absent, or of which the fixed part was not captured or contradicts itself, is null.
@@ -103,31 +105,25 @@ export class PacketView {
   }
 
   get tcp(): TcpView | null {
-    return this.#isTransport(IpProto.TCP)
-      ? new TcpView(this.view, this.fields.l4Off, this.fields.l4End)
-      : null;
+    return this.#transport(TcpView, IpProto.TCP);
   }
 
   /** UDP and UDP-Lite. */
   get udp(): UdpView | null {
-    const isThere = this.#isTransport(IpProto.UDP) || this.#isTransport(IpProto.UDPLITE);
-    return isThere ? new UdpView(this.view, this.fields.l4Off, this.fields.l4End) : null;
+    return this.#transport(UdpView, IpProto.UDP, IpProto.UDPLITE);
   }
 
   /** ICMP and ICMPv6. */
   get icmp(): IcmpView | null {
-    const isThere = this.#isTransport(IpProto.ICMP) || this.#isTransport(IpProto.ICMPV6);
-    return isThere ? new IcmpView(this.view, this.fields.l4Off, this.fields.l4End) : null;
+    return this.#transport(IcmpView, IpProto.ICMP, IpProto.ICMPV6);
   }
 
   get sctp(): SctpView | null {
-    const isThere = this.#isTransport(IpProto.SCTP);
-    return isThere ? new SctpView(this.view, this.fields.l4Off, this.fields.l4End) : null;
+    return this.#transport(SctpView, IpProto.SCTP);
   }
 
   get dccp(): DccpView | null {
-    const isThere = this.#isTransport(IpProto.DCCP);
-    return isThere ? new DccpView(this.view, this.fields.l4Off, this.fields.l4End) : null;
+    return this.#transport(DccpView, IpProto.DCCP);
   }
 
   get gre(): GreView | null {
@@ -147,20 +143,17 @@ export class PacketView {
   }
 
   /** A header behind IP of a protocol without ports, of which so many octets are there, in no later fragment. */
-  #upper<T>(
-    proto: number,
-    minLen: number,
-    make: new (view: DataView, off: number, end: number) => T,
-  ): T | null {
+  #upper<T>(proto: number, minLen: number, make: ViewClass<T>): T | null {
     const { ipVersion, ipProto, fragOff, l4Off, l4End } = this.fields;
     const isThere =
       ipVersion !== 0 && ipProto === proto && fragOff === 0 && l4Off >= 0 && l4End - l4Off >= minLen;
     return isThere ? new make(this.view, l4Off, l4End) : null;
   }
 
-  /** A whole transport header of this protocol, in a packet that is no later fragment. */
-  #isTransport(proto: number): boolean {
-    const f = this.fields;
-    return f.ipVersion !== 0 && f.ipProto === proto && f.hasPorts && f.l4Status === Status.Ok;
+  /** A whole transport header of one of these protocols, in a packet that is no later fragment. */
+  #transport<T>(make: ViewClass<T>, ...protos: readonly number[]): T | null {
+    const { ipVersion, ipProto, hasPorts, l4Status, l4Off, l4End } = this.fields;
+    const isThere = ipVersion !== 0 && protos.includes(ipProto) && hasPorts && l4Status === Status.Ok;
+    return isThere ? new make(this.view, l4Off, l4End) : null;
   }
 }

@@ -5,7 +5,8 @@ import { decodePacket } from '../../decoders/packet.ts';
 import { Status } from '../../decoders/status.ts';
 import { decodeTarget } from './decode-target.ts';
 import { attempt, fuzz } from './fuzzer.ts';
-import { mutate, Random } from './mutate.ts';
+import { mutate } from './mutate.ts';
+import { Random } from '../support/random.ts';
 import { TARGETS } from './targets.ts';
 
 const FOUND = fileURLToPath(new URL('../../fixtures/fuzz/', import.meta.url));

@@ -1,4 +1,5 @@
-import { mutate, Random } from './mutate.ts';
+import { mutate } from './mutate.ts';
+import { Random } from '../support/random.ts';
 import type { Target } from './target.ts';
 
 /** Inputs kept for going a new way; a bound on memory. */

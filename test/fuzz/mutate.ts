@@ -1,23 +1,4 @@
-/** Numbers that follow from a seed alone: mulberry32. */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed | 0;
-  }
-
-  /** A whole number from 0 to `below` - 1. */
-  below(below: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
-  }
-
-  pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)]!;
-  }
-}
+import type { Random } from '../support/random.ts';
 
 /** Octets that mean something somewhere: EtherTypes, protocols, versions, lengths at their limits, block types, magics. */
 const DICTIONARY: readonly Uint8Array[] = [

@@ -47,7 +47,8 @@ try {
     const both = new Differential(lab, `n${n}`, round);
     const next = random(n * 1000 + 1);
     const disagreements: string[] = [];
-    for (let i = 0; i < Math.min(each, decisions - compared); i++) {
+    const questions = Math.min(each, decisions - compared);
+    for (let i = 0; i < questions; i++) {
       const question = randomQuestion(next);
       const { decision, disagreement } = both.compare(question);
       const key = `${question.iif === null ? 'output' : 'input'} ${decision.type} ${decision.verdict}`;
@@ -56,7 +57,7 @@ try {
     }
     both.close();
     lab.removeAll();
-    compared += Math.min(each, decisions - compared);
+    compared += questions;
     different += disagreements.length;
     const what = `${round.routes} routes, ${round.rules} rules, ${round.sysctls.length} sysctls`;
     process.stdout.write(`seed ${n}: ${what}: ${disagreements.length} differ\n`);

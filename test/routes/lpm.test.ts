@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LpmTable, maskWord } from '../../daemon/routes/lpm.ts';
-import { random } from './random-tables.ts';
+import { Random } from '../support/random.ts';
 
 /** The obvious way: every prefix is looked at. */
 function slowFind(
@@ -106,8 +106,8 @@ describe.each([
   });
 
   test('a large table agrees with a scan after each thousand inserts and removes', () => {
-    const draw = random(7 + words);
-    const next = (n: number): number => Math.floor(draw() * n);
+    const numbers = new Random(7 + words);
+    const next = (n: number): number => numbers.below(n);
     const table = new LpmTable(words);
     const entries = new Map<string, { words: Int32Array; len: number; value: number }>();
     // A corner of the address space, so that prefixes nest, with hosts next to each other and a default route.
