@@ -1,8 +1,9 @@
 import { NETCONFA_IFINDEX_ALL } from '../kernel/netlink-constants.ts';
 import type { LinkMessage, Netconf } from '../netlink/link.ts';
 import type { NexthopObject } from '../netlink/route.ts';
-import type { RoutingDump } from '../netlink/rtnetlink.ts';
+import type { ContextDump, RoutingDump } from '../netlink/rtnetlink.ts';
 import type { RouteSnapshot, SnapshotInterfaceSysctls, SnapshotRoute, SnapshotSysctls } from './snapshot.ts';
+import type { RouteContext } from './update.ts';
 
 /**
  * Makes a snapshot of one round of dumps.
@@ -11,6 +12,12 @@ import type { RouteSnapshot, SnapshotInterfaceSysctls, SnapshotRoute, SnapshotSy
  */
 export function assembleSnapshot(dump: RoutingDump, netns: string | null, takenAt: string): RouteSnapshot {
   const nexthops = new Map(dump.nexthops.map((object) => [object.id, object]));
+  const { sysctls, ...context } = assembleContext(dump, netns, takenAt);
+  return { ...context, routes: dump.routes.map((route) => expandNexthop(route, nexthops)), sysctls };
+}
+
+/** The same without the routes. */
+export function assembleContext(dump: ContextDump, netns: string | null, takenAt: string): RouteContext {
   return {
     format: 'nstap-routes-1',
     netns,
@@ -19,7 +26,6 @@ export function assembleSnapshot(dump: RoutingDump, netns: string | null, takenA
     links: dump.links.map(({ sysctls: _, ...link }) => link),
     addresses: dump.addresses,
     rules: dump.rules,
-    routes: dump.routes.map((route) => expandNexthop(route, nexthops)),
     sysctls: assembleSysctls(dump.links, dump.netconf),
   };
 }

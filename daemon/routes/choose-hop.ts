@@ -1,7 +1,7 @@
 import type { Answer } from './answer.ts';
 import type { LinkTable } from './links.ts';
 import { Doubt } from './rules.ts';
-import type { CompiledRoute } from './tables.ts';
+import type { CompiledRoute } from './shapes.ts';
 
 /**
  * Chooses among several next hops: the one that the packet was seen leaving by; else the answer keeps the first that can

@@ -48,7 +48,9 @@ export class Decider {
     a.doubt = Doubt.None;
     a.rule = -1;
     a.doubtRule = -1;
+    a.version = q.version;
     a.route = -1;
+    a.shape = null;
     a.hop = -1;
     a.ifIndex = 0;
     const { links } = this.#routing;
@@ -345,7 +347,8 @@ export class Decider {
     }
     const route = s.route!;
     a.kind = Kind.Route;
-    a.route = route.index;
+    a.route = s.routeId;
+    a.shape = route;
     a.hop = s.hop;
     if (s.outcome === Outcome.RouteRejects) {
       this.#drop(Reason.RouteRejects, 0);
@@ -390,6 +393,7 @@ export class Decider {
     a.kind = Kind.Martian;
     a.rule = -1;
     a.route = -1;
+    a.shape = null;
     a.hop = -1;
     a.doubt = Doubt.None;
     a.doubtRule = -1;

@@ -16,7 +16,7 @@ export function ownerOf(routing: Routing, version: 4 | 6, words: Int32Array): nu
   if (table === undefined) return -1;
   const route = version === 4 ? table.find4(words, 0, 0, 32) : table.find6(words, words, 0, false);
   if (route?.route.type !== 'local') return -1;
-  if (version === 4 && !own.hasCustomRules && longerInMain(own, words, 0, 0, route.prefixLen) !== null)
+  if (version === 4 && !own.hasCustomRules && longerInMain(own, words, 0, 0, table.prefixLen) !== null)
     return -1;
   return route.hops[0]?.ifIndex ?? LOOPBACK_IFINDEX;
 }

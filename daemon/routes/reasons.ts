@@ -2,7 +2,7 @@ import { type Answer, Reason } from './answer.ts';
 import { formatRule } from './format.ts';
 import type { Routing } from './routing.ts';
 import { Doubt } from './rules.ts';
-import type { SnapshotRoute } from './snapshot.ts';
+import type { RouteShape } from './shapes.ts';
 
 /** The sentence for a dropped packet, or null when it is not dropped. */
 export function dropSentence(a: Answer, routing: Routing): string | null {
@@ -15,7 +15,7 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
     case Reason.NoRoute:
       return 'no rule led to a route (ENETUNREACH)';
     case Reason.RouteRejects:
-      return `the matching route is ${rejectName(routing.routes[a.route]!.route)}`;
+      return `the matching route is ${rejectName(a.shape!.route)}`;
     case Reason.RuleRejects:
       return `rule ${rule?.priority} has the action ${rule?.action}`;
     case Reason.ForwardingOff:
@@ -47,7 +47,7 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
   }
 }
 
-function rejectName(route: SnapshotRoute): string {
+function rejectName(route: RouteShape): string {
   if (route.nhBlackhole === true) return `a blackhole by its next hop object ${route.nhid}`;
   return `of type ${route.type}`;
 }
@@ -76,7 +76,7 @@ export function doubtSentence(a: Answer, routing: Routing): string | null {
     case Doubt.Group:
       return `${rule} looks at interface groups, which are not known`;
     case Doubt.Multipath:
-      return `one of the route's ${routing.routes[a.route]?.hops.length} next hops, chosen by the kernel's hash`;
+      return `one of the route's ${a.shape?.hops.length} next hops, chosen by the kernel's hash`;
     case Doubt.ForwardingUnknown:
       return 'whether this host forwards is not known; it is assumed';
     case Doubt.InferredLocal:
@@ -88,10 +88,7 @@ export function doubtSentence(a: Answer, routing: Routing): string | null {
     case Doubt.MergedTables:
       return 'depends on whether the tables local and main are still one, as they are until a first rule is added';
     case Doubt.NexthopUnknown:
-      return `next hop object ${routing.routes[a.route]?.route.nhid ?? ''} of the route is not known`.replace(
-        '  ',
-        ' ',
-      );
+      return `next hop object ${a.shape?.route.nhid ?? ''} of the route is not known`.replace('  ', ' ');
     case Doubt.SourceUnknown:
       return 'the source is no address in the tables given: taken as forwarded, from an interface that is not known';
     case Doubt.MulticastDevice:

@@ -3,7 +3,8 @@ import { tableNames } from '../netlink/names.ts';
 import { formatRuleAction, formatRuleSelector } from './format.ts';
 import type { FamilyRouting, Routing } from './routing.ts';
 import { type CompiledRule, Doubt, type Flow, RuleMatcher } from './rules.ts';
-import type { CompiledRoute, FibTable } from './tables.ts';
+import type { CompiledRoute } from './shapes.ts';
+import type { FibTable } from './tables.ts';
 
 /** One rule that was tried, for an explanation. */
 export interface RouteStep {
@@ -39,8 +40,10 @@ export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 export class Resolver {
   outcome: Outcome = Outcome.None;
   route: CompiledRoute | null = null;
-  /** Next hop of the route, or -1. */
+  /** Next hop of the route, or -1; its number in the store of its family, and its prefix length. */
   hop = -1;
+  routeId = -1;
+  prefixLen = -1;
   rule: CompiledRule | null = null;
   doubt: Doubt = Doubt.None;
   /** The rule that the doubt is about, or null. */
@@ -122,7 +125,7 @@ export class Resolver {
     }
     const id = rule.l3mdev ? (this.#routing.links.link(flow.l3Master)?.vrfTable ?? 0) : rule.table;
     const table = rule.l3mdev ? own.tables.get(id) : entry.into;
-    if (table === undefined) {
+    if (table === undefined || table.size === 0) {
       const isStandard = id === RT_TABLE_DEFAULT || id === RT_TABLE_LOCAL || id === RT_TABLE_MAIN;
       if (matched && this.#routing.isText && !isStandard) this.#note(Doubt.TableUnknown, entry);
       if (steps !== null) this.#step(steps, entry, true, 'table is empty', id);
@@ -133,16 +136,23 @@ export class Resolver {
       if (steps !== null) this.#step(steps, entry, true, 'no route in the table', id);
       return false;
     }
-    const suppressed = route.throws ? 'throw route' : this.#suppressedBy(entry, route, table.hop);
+    const suppressed = route.throws ? 'throw route' : this.#suppressedBy(entry, route, table);
     if (suppressed !== null) {
-      if (steps !== null) this.#step(steps, entry, true, `${suppressed}: next rule`, id, route);
+      if (steps !== null) this.#step(steps, entry, true, `${suppressed}: next rule`, id, table);
       return false;
     }
+    this.#hold(table, route);
+    if (steps !== null) this.#step(steps, entry, true, 'route found', id, table);
+    return true;
+  }
+
+  /** Takes over what a table just found. */
+  #hold(table: FibTable, route: CompiledRoute): void {
     this.route = route;
     this.hop = table.hop;
+    this.routeId = table.routeId;
+    this.prefixLen = table.prefixLen;
     this.outcome = route.rejects ? Outcome.RouteRejects : Outcome.Route;
-    if (steps !== null) this.#step(steps, entry, true, 'route found', id, route);
-    return true;
   }
 
   #find(table: FibTable, flow: Flow, oif6: number, strict6: boolean): CompiledRoute | null {
@@ -152,12 +162,12 @@ export class Resolver {
   }
 
   /** fib4_rule_suppress, fib6_rule_suppress: only a route that can be followed is suppressed. */
-  #suppressedBy(entry: CompiledRule, route: CompiledRoute, hop: number): string | null {
+  #suppressedBy(entry: CompiledRule, route: CompiledRoute, table: FibTable): string | null {
     const { suppressPrefixLen, suppressIfGroup } = entry.rule;
     if (route.rejects) return null;
-    if (suppressPrefixLen !== null && route.prefixLen <= suppressPrefixLen) return 'suppress_prefixlength';
+    if (suppressPrefixLen !== null && table.prefixLen <= suppressPrefixLen) return 'suppress_prefixlength';
     if (suppressIfGroup === null) return null;
-    const group = this.#routing.links.link(route.hops[hop]?.ifIndex ?? 0)?.group;
+    const group = this.#routing.links.link(route.hops[table.hop]?.ifIndex ?? 0)?.group;
     if (group === undefined) this.#note(Doubt.Group, entry);
     return group === suppressIfGroup ? 'suppress_ifgroup' : null;
   }
@@ -169,8 +179,8 @@ export class Resolver {
    */
   #mergeTables(own: FamilyRouting, flow: Flow): void {
     const found = this.route;
-    if (found === null || found.table !== RT_TABLE_LOCAL || found.prefixLen === 32) return;
-    const other = longerInMain(own, flow.dst, flow.tos, flow.oif, found.prefixLen);
+    if (found === null || found.table !== RT_TABLE_LOCAL || this.prefixLen === 32) return;
+    const other = longerInMain(own, flow.dst, flow.tos, flow.oif, this.prefixLen);
     if (other === null) return;
     this.#note(Doubt.MergedTables, null);
     if (!other.throws) {
@@ -184,10 +194,8 @@ export class Resolver {
 
   /** Puts what a table just found in place of the answer. */
   #replace(own: FamilyRouting, id: number, route: CompiledRoute): void {
-    this.route = route;
-    this.hop = own.tables.get(id)!.hop;
+    this.#hold(own.tables.get(id)!, route);
     this.rule = own.rules.find((entry) => entry.rule.table === id) ?? null;
-    this.outcome = route.rejects ? Outcome.RouteRejects : Outcome.Route;
   }
 
   #note(doubt: Doubt, rule: CompiledRule | null): void {
@@ -200,6 +208,8 @@ export class Resolver {
     this.outcome = Outcome.None;
     this.route = null;
     this.hop = -1;
+    this.routeId = -1;
+    this.prefixLen = -1;
     this.rule = null;
   }
 
@@ -215,7 +225,7 @@ export class Resolver {
     matched: boolean,
     why: string,
     table: number | null,
-    route: CompiledRoute | null = null,
+    found: FibTable | null = null,
   ): void {
     steps.push({
       rule: entry.rule.priority,
@@ -223,7 +233,7 @@ export class Resolver {
       matched,
       why,
       table: table === null ? null : tableNames.name(table),
-      prefix: route?.route.prefix ?? null,
+      prefix: found === null ? null : found.prefixText(found.routeId),
     });
   }
 }
@@ -244,6 +254,7 @@ export function longerInMain(
   oif: number,
   prefixLen: number,
 ): CompiledRoute | null {
-  const route = own.tables.get(RT_TABLE_MAIN)?.find4(dst, tos, oif, 32) ?? null;
-  return route !== null && route.prefixLen > prefixLen ? route : null;
+  const main = own.tables.get(RT_TABLE_MAIN);
+  const route = main?.find4(dst, tos, oif, 32) ?? null;
+  return route !== null && main!.prefixLen > prefixLen ? route : null;
 }

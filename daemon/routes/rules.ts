@@ -1,7 +1,10 @@
 import { isZero } from './address-class.ts';
 import type { LinkTable } from './links.ts';
 import type { SnapshotRule } from './snapshot.ts';
-import { type FibTable, IPTOS_RT_MASK, samePrefix } from './tables.ts';
+import { samePrefix } from './prefix-hash.ts';
+import { IPTOS_RT_MASK } from './shapes.ts';
+import type { RouteTables } from './route-tables.ts';
+import type { FibTable } from './tables.ts';
 import { snapshotPrefix } from './words.ts';
 
 /** Why an answer is assumed; 0 is not at all. The sentences are in `reasons.ts`. */
@@ -70,20 +73,19 @@ export interface CompiledRule {
   oifIsVrf: boolean;
   /** Index of the rule that `goto` leads to, among its family's rules; -1 for none. */
   target: number;
-  /** The table of a `lookup`; undefined when it is empty. */
-  into: FibTable | undefined;
+  /** The table of a `lookup`; it may be empty. */
+  into: FibTable;
 }
 
 /**
  * Makes the rules of one family ready, in the order in which the kernel tries them.
  * @param first  number of the first rule within the engine
- * @param tables the family's, complete
  */
 export function compileRules(
   rules: readonly SnapshotRule[],
   first: number,
   links: LinkTable,
-  tables: ReadonlyMap<number, FibTable>,
+  tables: RouteTables,
 ): CompiledRule[] {
   // The kernel adds a rule behind those of the same preference, and dumps in order: a stable sort keeps it.
   const sorted = [...rules].sort((a, b) => a.priority - b.priority);
@@ -106,7 +108,7 @@ export function compileRules(
       iifIsVrf: links.link(iif)?.kind === 'vrf',
       oifIsVrf: links.link(oif)?.kind === 'vrf',
       target: -1,
-      into: tables.get(rule.table),
+      into: tables.table(rule.family, rule.table),
     };
   });
   for (const entry of compiled)
