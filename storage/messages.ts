@@ -99,6 +99,52 @@ export interface RunInfo {
   host?: HostInfo;
 }
 
+/** What whoever follows the routes of a namespace sends to storage, over an inlet of its own. */
+export type RouteRequest =
+  /**
+   * The tables of a namespace changed, in an encoding that storage does not look into. `isFull`: `data` stands for itself;
+   * else it says what changed since the update of the same namespace that was sent before.
+   */
+  | {
+      type: 'routeUpdate';
+      netns: string;
+      netnsId: string;
+      /** Nanoseconds since the epoch. */
+      atNs: bigint;
+      isFull: boolean;
+      data: Uint8Array;
+    }
+  /** Answers that the kernel was asked for as well, counted since the start of the run. */
+  | ({ type: 'routeAudit' } & RouteAuditCounts)
+  /** What following the tables cost and lost, counted since the start of the run. */
+  | ({ type: 'routeMirror' } & RouteMirrorCounts);
+
+/** Of one namespace: a sample of our decisions against the kernel's own answers. */
+export interface RouteAuditCounts {
+  netns: string;
+  netnsId: string;
+  /** Questions put to the kernel: `agreed` + `disagreed`. */
+  asked: number;
+  agreed: number;
+  disagreed: number;
+  /** Decisions of the sample that could not be asked. */
+  unasked: number;
+}
+
+/** Of one namespace: how its tables were followed. */
+export interface RouteMirrorCounts {
+  netns: string;
+  netnsId: string;
+  /** Times that notifications were lost (ENOBUFS), or a dump stayed inconsistent, and everything was read anew. */
+  resyncs: number;
+  /** Times that everything was read anew for a change that cannot be applied by itself. */
+  reloads: number;
+  /** Changes applied by themselves. */
+  applied: number;
+  /** Dumps asked again because the tables changed while they were read (NLM_F_DUMP_INTR). */
+  interrupted: number;
+}
+
 /**
  * What a capture thread (or its test) sends to the storage thread, in this order: a capture before the first record
  * that names it, a decision before the first record that points at it.
@@ -110,6 +156,7 @@ export type StorageRequest =
   /** Batch number `batch` of the writer's pool holds records; storage releases it in the pool when they are committed. */
   | { type: 'batch'; batch: number }
   | { type: 'counters'; captureIndex: number; counters: CaptureCounters; final: boolean }
+  | RouteRequest
   /** Nothing more comes from this writer. */
   | { type: 'close' };
 
