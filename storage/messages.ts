@@ -51,6 +51,8 @@ export interface CaptureCounters {
   duplicates: number;
   /** Flow records shed because the storage queue was full. */
   shedRecords: number;
+  /** Changes of flows' route decisions that were shed for the same reason. */
+  shedRouteChanges: number;
   /** Flows ended early because the flow table was at its bound. */
   evictedFlows: number;
 }
@@ -77,6 +79,7 @@ export function zeroCounters(): CaptureCounters {
     kernelDrops: 0,
     duplicates: 0,
     shedRecords: 0,
+    shedRouteChanges: 0,
     evictedFlows: 0,
   };
 }
@@ -153,7 +156,7 @@ export type StorageRequest =
   | { type: 'capture'; info: CaptureInfo }
   /** Decisions number `base`, `base + 1`, … of this writer. */
   | { type: 'decisions'; base: number; list: RouteDecision[] }
-  /** Batch number `batch` of the writer's pool holds records; storage releases it in the pool when they are committed. */
+  /** Batch number `batch` of the writer's pool holds records and route changes; storage releases it in the pool when they are committed. */
   | { type: 'batch'; batch: number }
   | { type: 'counters'; captureIndex: number; counters: CaptureCounters; final: boolean }
   | RouteRequest

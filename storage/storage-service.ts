@@ -169,8 +169,11 @@ export class StorageService {
 
   #waitingRecords(): number {
     let records = 0;
-    for (const { inlet, request } of this.#pending)
-      if (request.type === 'batch') records += poolOf(inlet).batch(request.batch).count;
+    for (const { inlet, request } of this.#pending) {
+      if (request.type !== 'batch') continue;
+      const batch = poolOf(inlet).batch(request.batch);
+      records += batch.count + batch.changeCount;
+    }
     return records;
   }
 }
