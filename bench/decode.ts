@@ -65,6 +65,7 @@ export function newTable(tunnels = false): FlowTable {
       if (batch.count === batch.capacity) batch.count = 0;
       return batch;
     },
+    changes: (): null => null,
   };
   const options = { maxFlows: 1 << 17, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 1, tunnels };
   return new FlowTable(options, sink, { generation: 1, tag: () => 0, tagInner: () => 0 });

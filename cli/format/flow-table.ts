@@ -29,8 +29,23 @@ export const FLOW_COLUMNS: readonly Column<FlowRow>[] = [
   },
   { title: 'BYTES', align: 'right', dropOrder: 6, text: (row) => formatCount(row.bytesFwd + row.bytesRev) },
   { title: 'NETNS/IF', align: 'left', dropOrder: 2, blank: '-/-', text: (row) => place(row) },
-  { title: 'ROUTE', align: 'left', dropOrder: 1, text: (row) => routeText(row.routeFwd ?? row.routeRev) },
+  { title: 'ROUTE', align: 'left', dropOrder: 1, text: (row) => routeCell(row) },
 ];
+
+/** One line for each decision that the flow had, in the order of time. */
+export function routeChangeLines(row: FlowRow): string[] {
+  const { routeChanges } = row;
+  if (routeChanges === null) return [];
+  if (routeChanges.length === 0) return ['changed; the changes were shed'];
+  return routeChanges.map(
+    ({ direction, sinceNs, decision }) => `${shortTime(sinceNs)}  ${direction}  ${routeText(decision)}`,
+  );
+}
+
+function routeCell(row: FlowRow): string {
+  const text = routeText(row.routeFwd ?? row.routeRev);
+  return row.routeChanges === null ? text : `${text} (changed)`;
+}
 
 function endpoint(row: FlowRow, end: 'src' | 'dst'): string {
   const address = formatAddress(row[end], 0, row.ipVersion);

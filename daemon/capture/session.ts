@@ -76,6 +76,7 @@ export class CaptureSession {
       kernelDrops: losses.kernelDrops,
       duplicates: losses.duplicates,
       shedRecords: this.table.shed[captureIndex]!,
+      shedRouteChanges: this.table.shedRouteChanges[captureIndex]!,
       evictedFlows: this.table.evicted[captureIndex]!,
     };
   }

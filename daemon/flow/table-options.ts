@@ -2,10 +2,12 @@ import type { PacketFields } from '../../decoders/packet-fields.ts';
 import type { FlowBatch } from '../../storage/flow-batch.ts';
 import type { FlowTimeouts } from './timeouts.ts';
 
-/** Where finished and checkpointed records go. */
+/** Where finished and checkpointed records go, and the changes of route decisions between them. */
 export interface RecordSink {
   /** The batch that has room for one more record, or null: the queue is full and the record is shed or kept for later. */
   batch(): FlowBatch | null;
+  /** The batch that has room for one more route change, or null: the change is shed. */
+  changes(): FlowBatch | null;
 }
 
 /** Gives each packet its route decision. */

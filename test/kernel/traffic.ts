@@ -7,6 +7,7 @@ const socket = libc.func('int socket(int domain, int type, int protocol)');
 const sendto = libc.func(
   'long sendto(int fd, const void *buf, size_t n, int flags, const void *to, uint32_t len)',
 );
+const bind = libc.func('int bind(int fd, const void *to, uint32_t len)');
 const ioctl = libc.func('int ioctl(int fd, unsigned long request, void *arg)');
 const ioctlInt = libc.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']);
 const nameToIndex = libc.func('unsigned int if_nametoindex(const char *name)');
@@ -26,7 +27,7 @@ function ok(result: number, what: string): number {
   return result;
 }
 
-/** Sends `count` UDP datagrams of `size` octets from inside the namespace. */
+/** Sends `count` UDP datagrams of `size` octets from inside the namespace. @param fromPort 0: any */
 export function sendUdp(
   lab: Lab,
   name: string,
@@ -34,14 +35,20 @@ export function sendUdp(
   port: number,
   size: number,
   count: number,
+  fromPort = 0,
 ): void {
-  const to = new Uint8Array(16);
-  new Uint16Array(to.buffer)[0] = AF_INET;
-  new DataView(to.buffer).setUint16(2, port);
-  to.set(host.split('.').map(Number), 4);
+  const address = (ip: string, number: number): Uint8Array => {
+    const bytes = new Uint8Array(16);
+    new Uint16Array(bytes.buffer)[0] = AF_INET;
+    new DataView(bytes.buffer).setUint16(2, number);
+    bytes.set(ip.split('.').map(Number), 4);
+    return bytes;
+  };
+  const to = address(host, port);
   lab.inside(name, () => {
     const fd = ok(socket(AF_INET, SOCK_DGRAM, 0), 'socket');
     try {
+      ok(bind(fd, address('0.0.0.0', fromPort), 16), 'bind');
       for (let i = 0; i < count; i++) ok(sendto(fd, new Uint8Array(size), size, 0, to, 16), 'sendto');
     } finally {
       closeSync(fd);
