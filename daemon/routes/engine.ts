@@ -6,7 +6,7 @@ import type {
   RouteVerdict,
 } from '../../storage/route-decision.ts';
 import { ROUTE_TYPES, tableNames } from '../netlink/names.ts';
-import { type Answer, Kind } from './answer.ts';
+import { type Answer, Kind, Verdict } from './answer.ts';
 import { Decider } from './decide.ts';
 import { formatRoute } from './format.ts';
 import { RouteQuery } from './query.ts';
@@ -86,6 +86,23 @@ export class RouteEngine {
     return { decision: this.#build(this.#decider.answer), steps };
   }
 
+  /**
+   * The decisions that the kernel might make instead, where its hash chooses among next hops; none for a certain answer.
+   * @param q as it was for `explain`; comes back as it was
+   */
+  alternatives(q: RouteQuery): RouteDecision[] {
+    this.#decider.decide(q, null);
+    const legs = this.#decider.openLegs;
+    const { leg } = q;
+    const decisions: RouteDecision[] = [];
+    for (q.leg = 0; q.leg < legs; q.leg++) {
+      this.#decider.decide(q, null);
+      decisions.push(this.#build(this.#decider.answer));
+    }
+    q.leg = leg;
+    return decisions;
+  }
+
   #intern(a: Answer): number {
     const w0 = a.route;
     const w1 = a.rule;
@@ -93,12 +110,12 @@ export class RouteEngine {
     const w3 = a.ifIndex;
     const w4 =
       a.kind |
-      (a.stage << 3) |
-      (a.verdict << 5) |
-      (a.observed << 8) |
-      (a.reason << 10) |
-      (a.doubt << 15) |
-      ((a.hop + 1) << 20);
+      (a.stage << 4) |
+      (a.verdict << 6) |
+      (a.observed << 9) |
+      (a.reason << 11) |
+      (a.doubt << 16) |
+      ((a.hop + 1) << 21);
     const keys = this.#keys;
     const last = this.#slots.length - 1;
     let slot = hash(w0, w1, w2, w3, w4) & last;
@@ -145,9 +162,7 @@ export class RouteEngine {
     const rule = a.rule === -1 ? null : rules[a.rule]!.rule;
     const drop = dropSentence(a, this.#routing);
     const doubt = doubtSentence(a, this.#routing);
-    const device =
-      hop?.ifIndex ??
-      (a.kind === Kind.Multicast || a.kind === Kind.Broadcast || a.kind === Kind.Local ? a.ifIndex : 0);
+    const device = hop?.ifIndex ?? (a.route === -1 && a.verdict !== Verdict.Drop ? a.ifIndex : 0);
     // A reject route of IPv6 names the loopback device, as `ip` prints it.
     const dev = device !== 0 ? links.nameOf(device) : (route?.nextHops[0]?.dev ?? null);
     return {
@@ -200,6 +215,8 @@ function typeOf(a: Answer, routeType: string | null, action: string | null): Rou
       return 'broadcast';
     case Kind.Local:
       return 'local';
+    case Kind.OnLink:
+      return 'unicast';
   }
 }
 

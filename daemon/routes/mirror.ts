@@ -2,6 +2,7 @@ import * as k from '../kernel/netlink-constants.ts';
 import type { NetlinkSocket } from '../kernel/netlink-socket.ts';
 import { NetlinkClient } from '../netlink/dump.ts';
 import { parseRoute } from '../netlink/route.ts';
+import { probeMemory } from '../netlink/probe.ts';
 import { type RoutingDump, dumpRouting } from '../netlink/rtnetlink.ts';
 import { assembleSnapshot, takenNow } from './assemble.ts';
 import type { RouteSnapshot, SnapshotRoute } from './snapshot.ts';
@@ -133,7 +134,9 @@ export class RouteMirror {
     this.#stale = false;
     this.#loading = true;
     try {
-      return dumpRouting(this.#client, this.netns);
+      const dump = dumpRouting(this.#client, this.netns);
+      dump.memory = probeMemory(this.#client, dump, this.netns, this.#dump?.memory);
+      return dump;
     } catch (error) {
       this.#stale = true;
       throw error;
@@ -172,6 +175,9 @@ export class RouteMirror {
       (ifIndex) => links.find((link) => link.ifIndex === ifIndex)?.name ?? null,
     );
     if (route === null) return;
+    // The kernel remembers this when the route is gone (fib_has_custom_local_routes).
+    if (route.family === 4 && route.type === 'local' && route.protocol !== 'kernel')
+      this.#dump.memory = { mergedTables4: null, ...this.#dump.memory, customLocalRoutes4: true };
     const key = keyOf(route);
     const equals = this.#byKey.get(key);
     if (type === k.RTM_NEWROUTE && equals === undefined) this.#byKey.set(key, [route]);

@@ -1,6 +1,7 @@
 import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../kernel/netlink-constants.ts';
 import { tableNames } from '../netlink/names.ts';
 import { formatRuleAction, formatRuleSelector } from './format.ts';
+import { LOOPBACK_IFINDEX } from './links.ts';
 import type { FamilyRouting, Routing } from './routing.ts';
 import { type CompiledRule, Doubt, type Flow, RuleMatcher } from './rules.ts';
 import type { CompiledRoute, FibTable } from './tables.ts';
@@ -157,22 +158,29 @@ export class Resolver {
     if (route.rejects) return null;
     if (suppressPrefixLen !== null && route.prefixLen <= suppressPrefixLen) return 'suppress_prefixlength';
     if (suppressIfGroup === null) return null;
-    const group = this.#routing.links.link(route.hops[hop]?.ifIndex ?? 0)?.group;
+    // IPv4 looks at the first next hop, whichever it takes; IPv6 at the loopback device for what is local.
+    const isLocal6 = route.route.family === 6 && (route.type === 'local' || route.type === 'anycast');
+    const device = isLocal6
+      ? LOOPBACK_IFINDEX
+      : route.route.family === 4
+        ? route.ifIndex
+        : (route.hops[hop]?.ifIndex ?? 0);
+    const group = this.#routing.links.link(device)?.group;
     if (group === undefined) this.#note(Doubt.Group, entry);
     return group === suppressIfGroup ? 'suppress_ifgroup' : null;
   }
 
   /**
    * Until a namespace gets its first custom IPv4 rule, the tables local and main are one trie, so a longer prefix in main
-   * wins over local (fib_trie_table with an alias, Linux 4.1 to 6.18). A custom rule that was there once and is gone undoes this for good, which no dump shows: so what
-   * depends on it is an assumption.
+   * wins over local (fib_trie_table with an alias, Linux 4.1 to 6.18). A custom rule that was there once and is gone undoes
+   * this for good, which no dump shows: unless the kernel was asked (probe.ts), what depends on it is an assumption.
    */
   #mergeTables(own: FamilyRouting, flow: Flow): void {
     const found = this.route;
     if (found === null || found.table !== RT_TABLE_LOCAL || found.prefixLen === 32) return;
     const other = longerInMain(own, flow.dst, flow.tos, flow.oif, found.prefixLen);
     if (other === null) return;
-    this.#note(Doubt.MergedTables, null);
+    if (!this.#routing.isMergeKnown) this.#note(Doubt.MergedTables, null);
     if (!other.throws) {
       this.#replace(own, RT_TABLE_MAIN, other);
       return;

@@ -31,9 +31,18 @@ export interface Routing {
   hasAddress4: Set<number>;
   /** True for text, whose tables and settings may be incomplete. */
   isText: boolean;
+  /** Whether the IPv4 tables local and main are one is known, not concluded from the rules. */
+  isMergeKnown: boolean;
+  /** Members of multicast groups: of the family's groups to a list of interfaces; null when not known. */
+  groups4: ReadonlyMap<number, ReadonlySet<number>> | null;
   rpFilter(ifIndex: number): number;
   acceptLocal(ifIndex: number): boolean;
   routeLocalnet(ifIndex: number): boolean;
+  srcValidMark(ifIndex: number): boolean;
+  /** On where not known, as it is by default. */
+  sendRedirects(ifIndex: number): boolean;
+  /** Directed broadcasts are forwarded. */
+  bcForwards(ifIndex: number): boolean;
   /** Null when not known. */
   forwards(family: 4 | 6, ifIndex: number): boolean | null;
 }
@@ -134,7 +143,8 @@ export function compileRouting(snapshot: RouteSnapshot): Routing {
     return given.length > 0 ? given : defaultRules(family);
   };
   v4.rules = compileRules(rulesOf(4), 0, links, v4.tables);
-  v4.hasCustomRules = !isDefault(v4.rules, 4);
+  // A rule that was there once has the same effect for good (fib_unmerge, fib_has_custom_rules).
+  v4.hasCustomRules = !isDefault(v4.rules, 4) || sysctls.mergedTables4 === false;
   v6.rules = compileRules(rulesOf(6), v4.rules.length, links, v6.tables);
   v6.hasCustomRules = !isDefault(v6.rules, 6);
 
@@ -144,19 +154,45 @@ export function compileRouting(snapshot: RouteSnapshot): Routing {
     v6,
     rules: [...v4.rules, ...v6.rules],
     routes,
-    hasCustomLocalRoutes: snapshot.routes.some(
-      (route) => route.family === 4 && route.type === 'local' && route.protocol !== 'kernel',
-    ),
+    hasCustomLocalRoutes:
+      sysctls.customLocalRoutes4 === true ||
+      snapshot.routes.some(
+        (route) => route.family === 4 && route.type === 'local' && route.protocol !== 'kernel',
+      ),
     hasAddress4,
     isText,
+    isMergeKnown: typeof sysctls.mergedTables4 === 'boolean',
+    groups4: members4(snapshot),
     rpFilter: (ifIndex) => Math.max(sysctls.rpFilterAll ?? 0, links.sysctls(ifIndex)?.rpFilter ?? 0),
     acceptLocal: (ifIndex) => sysctls.acceptLocalAll === true || links.sysctls(ifIndex)?.acceptLocal === true,
     routeLocalnet: (ifIndex) =>
       sysctls.routeLocalnetAll === true || links.sysctls(ifIndex)?.routeLocalnet === true,
+    srcValidMark: (ifIndex) =>
+      sysctls.srcValidMarkAll === true || links.sysctls(ifIndex)?.srcValidMark === true,
+    sendRedirects: (ifIndex) =>
+      (sysctls.sendRedirectsAll ?? true) || (links.sysctls(ifIndex)?.sendRedirects ?? true),
+    bcForwards: (ifIndex) =>
+      sysctls.bcForwardingAll === true && links.sysctls(ifIndex)?.bcForwarding === true,
     forwards: (family, ifIndex) =>
-      // IPv6 asks the setting of "all" alone (ip6_forward); IPv4 that of the ingress interface (IN_DEV_FORWARD).
-      family === 6 ? sysctls.forwarding6 : (links.sysctls(ifIndex)?.forwarding4 ?? sysctls.forwarding4),
+      // IPv6 asks the setting of "all" (ip6_forward), or that the interface forwards whatever "all" says; IPv4 asks the
+      // ingress interface (IN_DEV_FORWARD).
+      family === 4
+        ? (links.sysctls(ifIndex)?.forwarding4 ?? sysctls.forwarding4)
+        : links.sysctls(ifIndex)?.forceForwarding6 === true || sysctls.forwarding6,
   };
+}
+
+function members4(snapshot: RouteSnapshot): Map<number, Set<number>> | null {
+  if (snapshot.groups === undefined) return null;
+  const groups = new Map<number, Set<number>>();
+  for (const { family, ifIndex, address } of snapshot.groups) {
+    if (family !== 4) continue;
+    const word = snapshotPrefix(address).words[0]!;
+    const members = groups.get(word);
+    if (members === undefined) groups.set(word, new Set([ifIndex]));
+    else members.add(ifIndex);
+  }
+  return groups;
 }
 
 function emptyFamily(family: 4 | 6): FamilyRouting {

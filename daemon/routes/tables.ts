@@ -1,5 +1,6 @@
 import type { LinkTable } from './links.ts';
 import { LpmTable, maskWord } from './lpm.ts';
+import { select6, select6Hop } from './select6.ts';
 import type { SnapshotNextHop, SnapshotRoute } from './snapshot.ts';
 import { snapshotPrefix } from './words.ts';
 
@@ -143,13 +144,23 @@ export class FibTable {
    * @returns the route, with `hop` set; null for none. A route that throws is returned too.
    */
   find4(dst: Int32Array, tos: number, oif: number, maxLen: number): CompiledRoute | null {
+    let missed = -1;
     for (
       let leaf = this.#lpm.find(dst, maxLen);
       leaf >= 0;
       leaf = this.#lpm.find(dst, this.#lpm.matchedLen - 1)
     ) {
+      if (missed !== -1 && isSameLeaf4(dst[0]!, missed, this.#lpm.matchedLen)) continue;
       const routes = this.#routesOf(leaf);
-      for (let i = 0; i < routes.length; i++) if (this.#isUsable4(routes[i]!, tos, oif)) return routes[i]!;
+      for (let i = 0; i < routes.length; i++) {
+        const route = routes[i]!;
+        if (this.#isUsable4(route, tos, oif)) return route;
+        if (route.route.nhid === null || !tosMatches(route, tos)) continue;
+        // No next hop of a nexthop object will do: the kernel leaves the leaf, which holds all prefixes that begin with the
+        // same address ("goto miss"), and does not look at what else is in it.
+        missed = this.#lpm.matchedLen;
+        break;
+      }
     }
     return null;
   }
@@ -164,7 +175,7 @@ export class FibTable {
 
   /** True when the IPv4 lookup ends with this route; sets `hop`. */
   #isUsable4(route: CompiledRoute, tos: number, oif: number): boolean {
-    if (route.tos !== 0 && route.tos !== (tos & IPTOS_RT_MASK)) return false;
+    if (!tosMatches(route, tos)) return false;
     this.hop = -1;
     if (route.rejects || route.throws || route.hopCount === 0) return true;
     if (route.usable && (oif === 0 || route.ifIndex === oif)) {
@@ -186,6 +197,8 @@ export class FibTable {
    * @param strict a destination that only means something on its link
    */
   find6(dst: Int32Array, src: Int32Array, oif: number, strict: boolean): CompiledRoute | null {
+    // Backtracking looks at routes without a source, where the way down does not: see below.
+    let isBacktracking = false;
     for (
       let leaf = this.#lpm.find(dst, 128);
       leaf >= 0;
@@ -195,73 +208,46 @@ export class FibTable {
       const isPlain = first.siblings === null && first.fromLen === 0 && first.hopCount === 1;
       if (isPlain && !first.rejects && !first.throws) {
         // What follows would say the same; this is a tenth faster in a large table.
-        if (!first.usable || (strict && oif !== 0 && first.ifIndex !== oif)) continue;
-        this.hop = 0;
-        return first;
+        if (first.usable && (!strict || oif === 0 || first.ifIndex === oif)) {
+          this.hop = 0;
+          return first;
+        }
+        isBacktracking = true;
+        continue;
       }
       const routes = this.#routesOf(leaf);
       // Source-specific routes stand in front, longest source first; each source prefix is a node of its own. Where none
       // of them has the source, the kernel goes on with a shorter destination, and passes over this one's routes without
-      // a source (fib6_node_lookup_1: "if (!sfn) goto backtrack").
-      let isEntered = routes[0]!.fromLen === 0;
+      // a source (fib6_node_lookup_1: "if (!sfn) goto backtrack"); not so when it is on its way back up (fib6_backtrack).
+      let isEntered = isBacktracking || routes[0]!.fromLen === 0;
       for (let start = 0; start < routes.length; ) {
         const source = routes[start]!;
         let end = start + 1;
         while (end < routes.length && sameSource(routes[end]!, source)) end++;
         if (source.fromLen === 0 ? isEntered : samePrefix(src, source.fromWords, source.fromLen)) {
           isEntered = true;
-          const found = this.#select6(routes, start, end, oif, strict);
-          if (found !== null) return found;
+          isBacktracking = true;
+          this.hop = -1;
+          const found = select6(routes, start, end, oif, strict);
+          if (found !== null) {
+            this.hop = select6Hop;
+            return found;
+          }
         }
         start = end;
       }
     }
     return null;
   }
-
-  /** find_rr_leaf: the best score among the lowest metric; when none of it can be used, among all the others. */
-  #select6(
-    routes: readonly CompiledRoute[],
-    start: number,
-    end: number,
-    oif: number,
-    strict: boolean,
-  ): CompiledRoute | null {
-    const lowest = routes[start]!.metric;
-    let best: CompiledRoute | null = null;
-    let bestScore = -1;
-    let bestHop = -1;
-    for (let i = start; i < end; i++) {
-      const route = routes[i]!;
-      if (best !== null && route.metric !== lowest && best.metric === lowest) break;
-      if (route.hops.length === 0 || route.rejects || route.throws) {
-        const score = scoreOf(route, oif === 0);
-        if (score > bestScore && !(strict && oif !== 0 && !route.rejects && !route.throws)) {
-          best = route;
-          bestScore = score;
-          bestHop = -1;
-        }
-        continue;
-      }
-      for (let n = 0; n < route.hops.length; n++) {
-        const hop = route.hops[n]!;
-        if (!hop.usable) continue;
-        const onDevice = oif === 0 || hop.ifIndex === oif;
-        if (strict && !onDevice) continue;
-        const score = scoreOf(route, onDevice);
-        if (score <= bestScore) continue;
-        best = route;
-        bestScore = score;
-        bestHop = n;
-      }
-    }
-    this.hop = bestHop;
-    return best;
-  }
 }
 
-function scoreOf(route: CompiledRoute, onDevice: boolean): number {
-  return (route.preference << 2) | (onDevice ? 2 : 0);
+function tosMatches(route: CompiledRoute, tos: number): boolean {
+  return route.tos === 0 || route.tos === (tos & IPTOS_RT_MASK);
+}
+
+/** True when the prefixes of both lengths that hold `word` begin with the same address. */
+function isSameLeaf4(word: number, longer: number, shorter: number): boolean {
+  return (word & (maskWord(longer, 0) ^ maskWord(shorter, 0))) === 0;
 }
 
 function sameSource(a: CompiledRoute, b: CompiledRoute): boolean {
