@@ -16,13 +16,17 @@ import { UsageError } from './errors.ts';
 import { formatRouteAnswer } from './format/route-answer.ts';
 import { writeLines } from './output.ts';
 
+const IPPROTO_UDP = 17;
+
 /** Flags of `nstap route get` as they were given. */
 export interface RouteGetFlags {
   netns: string;
   from?: string;
   iif?: string;
+  oif?: string;
   tos?: number;
   mark?: number;
+  uid?: number;
   ipproto?: string;
   sport?: number;
   dport?: number;
@@ -39,8 +43,10 @@ export interface RouteAsked {
   dst: string;
   from: string | null;
   iif: string | null;
+  oif: string | null;
   tos: number | null;
   mark: number | null;
+  uid: number | null;
   ipproto: string | number | null;
   sport: number | null;
   dport: number | null;
@@ -138,12 +144,21 @@ function askedOf(given: object): RouteAsked {
     dst,
     from: text('from'),
     iif: text('iif'),
-    tos: number('tos', 0xff),
+    oif: text('oif'),
+    tos: tosOf(number('tos', 0xff), number('dscp', 63)),
     mark: number('mark', 0xffffffff),
+    uid: number('uid', 0xffffffff),
     ipproto: typeof ipproto === 'number' ? number('ipproto', 255) : text('ipproto'),
     sport: number('sport', 0xffff),
     dport: number('dport', 0xffff),
   };
+}
+
+/** DSCP is the upper six bits of the TOS octet. */
+function tosOf(tos: number | null, dscp: number | null): number | null {
+  if (dscp === null) return tos;
+  if (tos !== null) throw new UsageError('dscp: is part of tos; give one of them');
+  return dscp << 2;
 }
 
 /** Answers questions about one namespace or one set of files. */
@@ -173,14 +188,16 @@ class RouteAsker {
     if (from !== null) bytesToWords(from.bytes, q.src);
     q.asked = true;
     q.pktType = asked.iif === null ? PacketType.Outgoing : PacketType.Host;
-    if (asked.iif !== null) {
-      q.ifIndex = this.#engine.ifIndexOf(asked.iif);
-      if (q.ifIndex === 0) throw new UsageError(`no interface ${asked.iif} in ${this.#where}`);
-    }
+    if (asked.iif !== null) q.ifIndex = this.#device(asked.iif);
+    if (asked.oif !== null) q.oif = this.#device(asked.oif);
     q.tos = asked.tos ?? 0;
     q.mark = asked.mark ?? 0;
     q.markKnown = asked.mark !== null;
-    const proto = asked.ipproto === null ? 0 : ipProtoNumber(String(asked.ipproto));
+    q.uid = asked.uid ?? 0;
+    q.uidKnown = asked.uid !== null;
+    // Without a protocol the kernel takes UDP for IPv4 (inet_rtm_getroute), and none for IPv6.
+    const proto =
+      asked.ipproto === null ? (dst.version === 4 ? IPPROTO_UDP : 0) : ipProtoNumber(String(asked.ipproto));
     if (proto === null) throw new UsageError(`${asked.ipproto}: no protocol that is known`);
     q.proto = proto;
     q.sport = asked.sport ?? 0;
@@ -191,11 +208,19 @@ class RouteAsker {
     if (!this.#verify) return answer;
     const kernel = this.#askKernel(this.#live!.client, asked, q, dst.bytes, from?.bytes);
     const isMerged = q.version === 4 && this.#engine.hasDefaultRules4;
+    const compared = { version: q.version, isInput: asked.iif !== null, isMerged };
+    const others = this.#engine.alternatives(q);
     return {
       ...answer,
       kernel,
-      agrees: kernel === null ? null : agreesWithKernel(decision, kernel, isMerged),
+      agrees: kernel === null ? null : agreesWithKernel(decision, kernel, compared, others),
     };
+  }
+
+  #device(name: string): number {
+    const ifIndex = this.#engine.ifIndexOf(name);
+    if (ifIndex === 0) throw new UsageError(`no interface ${name} in ${this.#where}`);
+    return ifIndex;
   }
 
   /** The kernel's answer, or null where it cannot be asked (multicast input of IPv6, an interface that is down). */
@@ -211,8 +236,10 @@ class RouteAsker {
       dst,
       src,
       iifIndex: asked.iif === null ? undefined : q.ifIndex,
+      oifIndex: asked.oif === null ? undefined : q.oif,
       tos: asked.tos ?? undefined,
       mark: asked.mark ?? undefined,
+      uid: asked.uid ?? undefined,
       ipProto: asked.ipproto === null ? undefined : q.proto,
       sport: asked.sport ?? undefined,
       dport: asked.dport ?? undefined,

@@ -13,8 +13,10 @@ export function registerRoute(program: Command): void {
     .option('--netns <name>', 'namespace: a name of `ip netns`, a path, or host', 'host')
     .option('--from <address>', 'source address')
     .option('--iif <dev>', 'interface that the packet comes in on; without it the host itself sends')
+    .option('--oif <dev>', 'device that the sending socket is bound to')
     .option('--tos <n>', 'TOS octet, decimal or 0x', hexNumber(0xff))
     .option('--mark <n>', 'firewall mark, decimal or 0x; unknown when left out', hexNumber(0xffffffff))
+    .option('--uid <n>', 'owner of the sending socket, for rules with uidrange', hexNumber(0xffffffff))
     .option('--ipproto <name>', 'protocol by name or number, for rules that select by it')
     .option('--sport <port>', 'source port', wholeNumber(0, 65535, 'port'))
     .option('--dport <port>', 'destination port', wholeNumber(0, 65535, 'port'))
@@ -31,7 +33,7 @@ export function registerRoute(program: Command): void {
     )
     .option(
       '--batch <file>',
-      'one JSON query a line (dst, from, iif, tos, mark, ipproto, sport, dport); - is stdin',
+      'one JSON query a line (dst, from, iif, oif, tos or dscp, mark, uid, ipproto, sport, dport); - is stdin',
     )
     .option('--verify', 'ask the kernel too, and mark where it disagrees')
     .option('--json', 'print one JSON object')

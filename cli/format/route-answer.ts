@@ -6,8 +6,10 @@ export function formatRouteAnswer(answer: RouteAnswer): string {
   const asked = [query.dst];
   if (query.from !== null) asked.push('from', query.from);
   if (query.iif !== null) asked.push('iif', query.iif);
+  if (query.oif !== null) asked.push('oif', query.oif);
   if (query.tos !== null) asked.push('tos', `0x${query.tos.toString(16)}`);
   if (query.mark !== null) asked.push('mark', `0x${query.mark.toString(16)}`);
+  if (query.uid !== null) asked.push('uid', String(query.uid));
   if (query.ipproto !== null) asked.push('ipproto', String(query.ipproto));
   const lines = [`${asked.join(' ')}: ${summary(answer)}`];
   const add = (name: string, value: string | null): void => {

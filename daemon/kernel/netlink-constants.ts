@@ -58,6 +58,7 @@ export const RTM_GETROUTE = 26;
 export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
+export const RTM_GETMULTICAST = 58;
 export const RTM_NEWNETCONF = 80;
 export const RTM_DELNETCONF = 81;
 export const RTM_GETNETCONF = 82;
@@ -99,6 +100,7 @@ export const IFLA_INET_CONF = 1;
 /** Leaves the statistics out of RTM_GETLINK. linux/rtnetlink.h */
 export const RTEXT_FILTER_SKIP_STATS = 8;
 /** Attribute numbers within IFLA_INET_CONF. linux/ip.h */
+export const IPV4_DEVCONF_SEND_REDIRECTS = 6;
 export const IPV4_DEVCONF_ACCEPT_LOCAL = 23;
 export const IPV4_DEVCONF_SRC_VMARK = 24;
 export const IPV4_DEVCONF_ROUTE_LOCALNET = 26;
@@ -113,6 +115,7 @@ export const IFF_LOWER_UP = 0x10000;
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 export const IFA_BROADCAST = 4;
+export const IFA_MULTICAST = 7;
 
 /** Route attributes. linux/rtnetlink.h */
 export const RTA_DST = 1;
@@ -186,6 +189,9 @@ export const NETCONFA_IFINDEX = 1;
 export const NETCONFA_FORWARDING = 2;
 export const NETCONFA_RP_FILTER = 3;
 export const NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN = 6;
+export const NETCONFA_BC_FORWARDING = 8;
+/** From Linux 6.17. */
+export const NETCONFA_FORCE_FORWARDING = 9;
 export const NETCONFA_IFINDEX_ALL = -1;
 export const NETCONFA_IFINDEX_DEFAULT = -2;
 

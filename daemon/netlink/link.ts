@@ -10,6 +10,8 @@ import { OPER_STATES, scopeNames } from './names.ts';
 export interface LinkSysctls {
   acceptLocal: boolean | null;
   routeLocalnet: boolean | null;
+  srcValidMark: boolean | null;
+  sendRedirects: boolean | null;
 }
 
 /** A link as its message has it. */
@@ -40,7 +42,7 @@ export function parseLink(view: DataView, off: number, end: number): LinkMessage
     link: null,
     linkNetnsId: null,
     operState: OPER_STATES[0],
-    sysctls: { acceptLocal: null, routeLocalnet: null },
+    sysctls: { acceptLocal: null, routeLocalnet: null, srcValidMark: null, sendRedirects: null },
   };
   while (attributes.next()) {
     switch (attributes.type) {
@@ -104,6 +106,8 @@ function parseAfSpec(families: AttributeCursor, sysctls: LinkSysctls): void {
           : null;
       sysctls.acceptLocal = value(k.IPV4_DEVCONF_ACCEPT_LOCAL);
       sysctls.routeLocalnet = value(k.IPV4_DEVCONF_ROUTE_LOCALNET);
+      sysctls.srcValidMark = value(k.IPV4_DEVCONF_SRC_VMARK);
+      sysctls.sendRedirects = value(k.IPV4_DEVCONF_SEND_REDIRECTS);
     }
   }
 }
@@ -146,6 +150,10 @@ export interface Netconf {
   forwarding: boolean | null;
   rpFilter: number | null;
   ignoreLinkdown: boolean | null;
+  /** IPv4: directed broadcasts are forwarded. */
+  bcForwarding: boolean | null;
+  /** IPv6: packets from here are forwarded whatever "all" says. */
+  forceForwarding: boolean | null;
 }
 
 /** An RTM_NEWNETCONF or RTM_DELNETCONF; null for a family that is not IP. @throws NetlinkFormatError */
@@ -153,13 +161,23 @@ export function parseNetconf(view: DataView, off: number, end: number): Netconf 
   const attributes = openAttributes(view, off, end, NETCONFMSG_LEN, 'netconfmsg');
   const family = IP_VERSIONS.get(view.getUint8(off));
   if (family === undefined) return null;
-  const conf: Netconf = { family, ifIndex: 0, forwarding: null, rpFilter: null, ignoreLinkdown: null };
+  const conf: Netconf = {
+    family,
+    ifIndex: 0,
+    forwarding: null,
+    rpFilter: null,
+    ignoreLinkdown: null,
+    bcForwarding: null,
+    forceForwarding: null,
+  };
   while (attributes.next()) {
     if (attributes.type === k.NETCONFA_IFINDEX) conf.ifIndex = attributes.i32();
     else if (attributes.type === k.NETCONFA_FORWARDING) conf.forwarding = attributes.i32() !== 0;
     else if (attributes.type === k.NETCONFA_RP_FILTER) conf.rpFilter = attributes.i32();
     else if (attributes.type === k.NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN)
       conf.ignoreLinkdown = attributes.i32() !== 0;
+    else if (attributes.type === k.NETCONFA_BC_FORWARDING) conf.bcForwarding = attributes.i32() !== 0;
+    else if (attributes.type === k.NETCONFA_FORCE_FORWARDING) conf.forceForwarding = attributes.i32() !== 0;
   }
   return conf;
 }

@@ -106,13 +106,15 @@ export function parseRule(view: DataView, off: number, end: number): SnapshotRul
       case k.FRA_DSCP:
         rule.dscp = attributes.u8();
         break;
+      // All ones goes with every rule for a single port or DSCP (6.15).
       case k.FRA_SPORT_MASK:
+        if (attributes.u16() !== 0xffff) rule.sportMask = attributes.u16();
+        break;
       case k.FRA_DPORT_MASK:
-        // All ones goes with every rule for a single port (6.15).
-        if (attributes.u16() !== 0xffff) unsupported.push('port mask');
+        if (attributes.u16() !== 0xffff) rule.dportMask = attributes.u16();
         break;
       case k.FRA_DSCP_MASK:
-        if (attributes.u8() !== 0x3f) unsupported.push('dscp mask');
+        if (attributes.u8() !== 0x3f) rule.dscpMask = attributes.u8();
         break;
       case k.FRA_TUN_ID:
         unsupported.push('tun_id');

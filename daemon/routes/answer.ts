@@ -24,6 +24,8 @@ export const Kind = {
   Local: 6,
   /** The action of the rule that rejected. */
   RuleAction: 7,
+  /** Sent by the device that the socket is bound to, as no route says otherwise. */
+  OnLink: 8,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -46,6 +48,9 @@ export const Reason = {
   UnroutableType: 14,
   SourceNotLocal: 15,
   SourceScope: 16,
+  /** A multicast group that this host is not in. */
+  NotMember: 17,
+  DeviceDown: 18,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 
@@ -68,4 +73,21 @@ export class Answer {
   hop = -1;
   /** The interface that the reason speaks of, or that a packet without a route goes to; 0 for none. */
   ifIndex = 0;
+
+  /** Back to "no answer". */
+  clear(version: 4 | 6): void {
+    this.version = version;
+    this.shape = null;
+    this.kind = Kind.NoRoute;
+    this.stage = Stage.None;
+    this.verdict = Verdict.None;
+    this.observed = Observed.NotApplicable;
+    this.reason = Reason.None;
+    this.doubt = Doubt.None;
+    this.rule = -1;
+    this.doubtRule = -1;
+    this.route = -1;
+    this.hop = -1;
+    this.ifIndex = 0;
+  }
 }

@@ -26,7 +26,7 @@ export function assembleContext(dump: ContextDump, netns: string | null, takenAt
     links: dump.links.map(({ sysctls: _, ...link }) => link),
     addresses: dump.addresses,
     rules: dump.rules,
-    sysctls: assembleSysctls(dump.links, dump.netconf),
+    sysctls: { ...assembleSysctls(dump.links, dump.netconf), ...dump.memory },
   };
 }
 
@@ -38,7 +38,9 @@ export function expandNexthop(
   if (route.nhid === null) return route;
   const object = nexthops.get(route.nhid);
   if (object === undefined) return route;
-  if (object.blackhole) return { ...route, nextHops: [], nhBlackhole: true };
+  // A blackhole may be the only member of a group (nexthop_is_blackhole).
+  const only = object.group.length === 1 ? nexthops.get(object.group[0]!.id) : undefined;
+  if (object.blackhole || only?.blackhole === true) return { ...route, nextHops: [], nhBlackhole: true };
   if (route.nextHops.length > 0) return route;
   if (object.hop !== null) return { ...route, nextHops: [object.hop] };
   const nextHops = object.group.flatMap(({ id, weight }) => {
@@ -57,6 +59,7 @@ function assembleSysctls(links: readonly LinkMessage[], netconf: readonly Netcon
     rpFilterAll: null,
     ignoreLinkdownAll4: null,
     ignoreLinkdownAll6: null,
+    bcForwardingAll: null,
   };
   for (const link of links) {
     interfaces.set(link.ifIndex, {
@@ -66,16 +69,26 @@ function assembleSysctls(links: readonly LinkMessage[], netconf: readonly Netcon
       rpFilter: null,
       ignoreLinkdown4: null,
       ignoreLinkdown6: null,
-      acceptLocal: link.sysctls.acceptLocal,
-      routeLocalnet: link.sysctls.routeLocalnet,
+      ...link.sysctls,
+      bcForwarding: null,
+      forceForwarding6: null,
     });
   }
-  for (const { family, ifIndex, forwarding, rpFilter, ignoreLinkdown } of netconf) {
+  for (const {
+    family,
+    ifIndex,
+    forwarding,
+    rpFilter,
+    ignoreLinkdown,
+    bcForwarding,
+    forceForwarding,
+  } of netconf) {
     if (ifIndex === NETCONFA_IFINDEX_ALL) {
       if (family === 4) {
         all.forwarding4 = forwarding;
         all.rpFilterAll = rpFilter;
         all.ignoreLinkdownAll4 = ignoreLinkdown;
+        all.bcForwardingAll = bcForwarding;
       } else {
         all.forwarding6 = forwarding;
         all.ignoreLinkdownAll6 = ignoreLinkdown;
@@ -88,9 +101,11 @@ function assembleSysctls(links: readonly LinkMessage[], netconf: readonly Netcon
       entry.forwarding4 = forwarding;
       entry.rpFilter = rpFilter;
       entry.ignoreLinkdown4 = ignoreLinkdown;
+      entry.bcForwarding = bcForwarding;
     } else {
       entry.forwarding6 = forwarding;
       entry.ignoreLinkdown6 = ignoreLinkdown;
+      entry.forceForwarding6 = forceForwarding;
     }
   }
   all.interfaces = [...interfaces.values()];

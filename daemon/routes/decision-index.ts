@@ -22,12 +22,12 @@ export class DecisionIndex {
 
   /** The number of an answer. @param store the routes of its family */
   idOf(a: Answer, store: RouteStore): number {
-    const how = a.kind | (a.stage << 3) | (a.verdict << 5) | (a.observed << 8) | ((a.version & 2) << 9);
+    const how = a.kind | (a.stage << 4) | (a.verdict << 6) | (a.observed << 9) | ((a.version & 2) << 10);
     if (a.route === -1 || a.reason !== 0 || a.doubt !== 0 || a.hop > 0 || a.ifIndex !== 0)
       return this.#find(a, how, a.route === -1 ? 0 : store.words[(a.route << store.shift) + R.serial]!);
     const { words } = store;
     const at = a.route << store.shift;
-    const key = how | ((a.hop + 1) << 11);
+    const key = how | ((a.hop + 1) << 12);
     const len = words[at + R.len]!;
     if (len >>> 8 === key && words[at + R.memoRule] === a.rule && words[at + R.memoEpoch] === this.epoch)
       return words[at + R.memoId]!;
@@ -62,11 +62,11 @@ export class DecisionIndex {
     a.rule = words[at + 2]!;
     a.doubtRule = words[at + 3]!;
     a.ifIndex = words[at + 4]!;
-    a.kind = (how & 7) as Answer['kind'];
-    a.stage = ((how >>> 3) & 3) as Answer['stage'];
-    a.verdict = ((how >>> 5) & 7) as Answer['verdict'];
-    a.observed = ((how >>> 8) & 3) as Answer['observed'];
-    a.version = (how >>> 10) & 1 ? 6 : 4;
+    a.kind = (how & 15) as Answer['kind'];
+    a.stage = ((how >>> 4) & 3) as Answer['stage'];
+    a.verdict = ((how >>> 6) & 7) as Answer['verdict'];
+    a.observed = ((how >>> 9) & 3) as Answer['observed'];
+    a.version = (how >>> 11) & 1 ? 6 : 4;
     a.reason = (rest & 0xff) as Answer['reason'];
     a.doubt = ((rest >>> 8) & 0xff) as Answer['doubt'];
     a.hop = (rest >>> 16) - 1;

@@ -7,7 +7,7 @@ import type {
 } from '../../storage/route-decision.ts';
 import { ROUTE_TYPES, tableNames } from '../netlink/names.ts';
 import { AnswerCache } from './answer-cache.ts';
-import { Answer, Kind } from './answer.ts';
+import { Answer, Kind, Verdict } from './answer.ts';
 import { Decider } from './decide.ts';
 import { DecisionIndex } from './decision-index.ts';
 import { formatRoute } from './format.ts';
@@ -159,6 +159,23 @@ export class RouteEngine {
     return { decision: this.#build(this.#decider.answer), steps };
   }
 
+  /**
+   * The decisions that the kernel might make instead, where its hash chooses among next hops; none for a certain answer.
+   * @param q as it was for `explain`; comes back as it was
+   */
+  alternatives(q: RouteQuery): RouteDecision[] {
+    this.#decider.decide(q, null);
+    const legs = this.#decider.openLegs;
+    const { leg } = q;
+    const decisions: RouteDecision[] = [];
+    for (q.leg = 0; q.leg < legs; q.leg++) {
+      this.#decider.decide(q, null);
+      decisions.push(this.#build(this.#decider.answer));
+    }
+    q.leg = leg;
+    return decisions;
+  }
+
   #compile(id: number): void {
     const shape = this.#shapes[id];
     if (shape === undefined) return;
@@ -190,7 +207,8 @@ export class RouteEngine {
   #settle(): void {
     this.#cache.clear();
     const { uses } = this.#tables;
-    this.#routing.hasCustomLocalRoutes = this.#shapes.some(
+    // Once is for good: fib_has_custom_local_routes.
+    this.#routing.hasCustomLocalRoutes ||= this.#shapes.some(
       (shape, id) =>
         shape.family === 4 && shape.type === 'local' && shape.protocol !== 'kernel' && (uses[id] ?? 0) > 0,
     );
@@ -204,9 +222,7 @@ export class RouteEngine {
     const rule = a.rule === -1 ? null : rules[a.rule]!.rule;
     const drop = dropSentence(a, this.#routing);
     const doubt = doubtSentence(a, this.#routing);
-    const device =
-      hop?.ifIndex ??
-      (a.kind === Kind.Multicast || a.kind === Kind.Broadcast || a.kind === Kind.Local ? a.ifIndex : 0);
+    const device = hop?.ifIndex ?? (a.route === -1 && a.verdict !== Verdict.Drop ? a.ifIndex : 0);
     // A reject route of IPv6 names the loopback device, as `ip` prints it.
     const dev = device !== 0 ? links.nameOf(device) : (route?.nextHops[0]?.dev ?? null);
     return {
@@ -259,6 +275,8 @@ function typeOf(a: Answer, routeType: string | null, action: string | null): Rou
       return 'broadcast';
     case Kind.Local:
       return 'local';
+    case Kind.OnLink:
+      return 'unicast';
   }
 }
 

@@ -3,6 +3,8 @@ import { withResource } from '../kernel/dispose.ts';
 import { type NetlinkSocket, openNetlinkSocket } from '../kernel/netlink-socket.ts';
 import { type NetnsHandle, openNetns, withNetns } from '../kernel/netns.ts';
 import { NetlinkClient } from '../netlink/dump.ts';
+import { dumpGroups4 } from '../netlink/multicast.ts';
+import { isOwn4, probeMemory } from '../netlink/probe.ts';
 import { dumpRouting, getNetnsId } from '../netlink/rtnetlink.ts';
 import { assembleSnapshot, takenNow } from './assemble.ts';
 import type { RouteSnapshot } from './snapshot.ts';
@@ -39,12 +41,18 @@ export class LiveRoutes {
    */
   read(): RouteSnapshot {
     const { name } = this.#handle;
-    const snapshot = assembleSnapshot(dumpRouting(this.client, name), name, takenNow());
+    const dump = dumpRouting(this.client, name);
+    dump.memory = probeMemory(this.client, dump, dump.routes.filter(isOwn4), name);
+    const snapshot = assembleSnapshot(dump, name, takenNow());
     // RTM_GETNETCONF does not have these, and /proc/sys/net shows the namespace of the thread that looks.
     withNetns(this.#handle, () => {
       snapshot.sysctls.acceptLocalAll = readAll('accept_local');
       snapshot.sysctls.routeLocalnetAll = readAll('route_localnet');
+      snapshot.sysctls.srcValidMarkAll = readAll('src_valid_mark');
+      snapshot.sysctls.sendRedirectsAll = readAll('send_redirects');
     });
+    const groups = dumpGroups4(this.client, name);
+    if (groups !== null) snapshot.groups = groups;
     return snapshot;
   }
 

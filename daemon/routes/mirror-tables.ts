@@ -1,5 +1,6 @@
-import type { RouteShape } from './shapes.ts';
-import { type RouteOrder, sameSource } from './shapes.ts';
+import { RT_TABLE_LOCAL } from '../kernel/netlink-constants.ts';
+import type { OwnRoute } from '../netlink/probe.ts';
+import { type RouteOrder, type RouteShape, sameSource } from './shapes.ts';
 import { RouteOps, RouteTables } from './route-tables.ts';
 import { ShapeIndex } from './shape-index.ts';
 import type { SnapshotRoute } from './snapshot.ts';
@@ -164,6 +165,17 @@ export class MirrorTables {
       }
     });
     return routes;
+  }
+
+  /** The routes of the IPv4 table local for one address. */
+  own4(): OwnRoute[] {
+    const own: OwnRoute[] = [];
+    const store = this.#tables.v4;
+    this.#tables.tables4.get(RT_TABLE_LOCAL)?.each((id) => {
+      const { type } = this.index.shapes[store.shape(id)]!;
+      if (store.prefixLen(id) === 32) own.push({ type, prefix: store.prefixText(id) });
+    });
+    return own;
   }
 
   #each(callback: (table: FibTable, prefix: Int32Array, len: number) => void): void {

@@ -18,8 +18,16 @@ export class RouteQuery {
   mark = 0;
   /** False for a captured packet, which carries no mark: 0 is then an assumption. */
   markKnown = false;
-  /** False when nobody said what the protocol and ports are: 0 is then an assumption. */
+  /** False when nobody said what the protocol and ports are: what is here is then an assumption. */
   l4Known = true;
+  /** Device that the sending socket is bound to, of a question put as to `ip route get`; 0 for none. */
+  oif = 0;
+  /** Owner of the sending socket. */
+  uid = 0;
+  /** False for a captured packet, which does not say who sent it: 0 is then an assumption. */
+  uidKnown = false;
+  /** Next hop of a multipath route to take, whatever the kernel's hash says; -1 for any. */
+  leg = -1;
   /**
    * True for a question put as to `ip route get` (Outgoing without an interface, or Host with the ingress interface):
    * the answer is the kernel's to the same question, with no packet that was seen to compare it with.

@@ -19,23 +19,23 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
     case Reason.RuleRejects:
       return `rule ${rule?.priority} has the action ${rule?.action}`;
     case Reason.ForwardingOff:
-      return `not for this host, and forwarding is off on ${device}`;
+      return `not for this host, and forwarding is off on ${device} (${forwardingName(a, routing)})`;
     case Reason.LoopbackSource:
-      return `loopback source address on ${device}, where no loopback address belongs`;
+      return `loopback source address on ${device}, where no loopback address belongs (route_localnet is off)`;
     case Reason.GroupSource:
       return 'the source is a multicast or broadcast address';
     case Reason.ZeroSource:
       return 'the source is 0.0.0.0, which only limited broadcasts may have';
     case Reason.OwnSource:
-      return 'the source is an address of this host, and the packet came from outside';
+      return 'the source is an address of this host, and the packet came from outside (accept_local is off)';
     case Reason.ReversePathStrict:
-      return `reverse path filter of ${device} (strict): the way back to the source is another interface, or none`;
+      return `reverse path filter of ${device} (rp_filter 1, strict): the way back to the source is another interface, or none`;
     case Reason.ReversePathLoose:
-      return `reverse path filter of ${device} (loose): there is no way back to the source`;
+      return `reverse path filter of ${device} (rp_filter 2, loose): there is no way back to the source`;
     case Reason.ReversePathType:
       return `the source is no unicast address by the tables (source check on ${device})`;
     case Reason.LoopbackDestination:
-      return `loopback destination address on ${device}, where no loopback address belongs`;
+      return `loopback destination address on ${device}, where no loopback address belongs (route_localnet is off)`;
     case Reason.ZeroDestination:
       return 'the destination is 0.0.0.0';
     case Reason.UnroutableType:
@@ -44,7 +44,18 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
       return 'the source is no address of this host, which cannot send from it (a packet passing through needs its ingress interface)';
     case Reason.SourceScope:
       return 'the source address must not leave its link';
+    case Reason.NotMember:
+      return `this host is not in that multicast group on ${device}`;
+    case Reason.DeviceDown:
+      return `${device} is down, and the socket is bound to it (ENETUNREACH)`;
   }
+}
+
+/** The setting that would have to be on, as ip-sysctl.rst of the kernel's documentation has it. */
+function forwardingName(a: Answer, routing: Routing): string {
+  if (a.version === 6) return 'net.ipv6.conf.all.forwarding = 0';
+  const name = routing.links.nameOf(a.ifIndex);
+  return name === null ? 'ip_forward = 0' : `net.ipv4.conf.${name}.forwarding = 0; ip_forward sets it`;
 }
 
 function rejectName(route: RouteShape): string {
@@ -68,7 +79,7 @@ export function doubtSentence(a: Answer, routing: Routing): string | null {
     case Doubt.IngressUnknown:
       return `${rule} selects by the ingress interface, which is not known of the packet`;
     case Doubt.PortsUnknown:
-      return `${rule} selects by protocol or port, which were not given`;
+      return `${rule} selects by protocol or port, which were not given (IPv4 takes UDP, IPv6 none)`;
     case Doubt.Selector:
       return `${rule} has a selector that is not evaluated (${entry?.unsupported?.join(', ')}); it is taken not to match`;
     case Doubt.TableUnknown:
@@ -91,6 +102,10 @@ export function doubtSentence(a: Answer, routing: Routing): string | null {
       return `next hop object ${a.shape?.route.nhid ?? ''} of the route is not known`.replace('  ', ' ');
     case Doubt.SourceUnknown:
       return 'the source is no address in the tables given: taken as forwarded, from an interface that is not known';
+    case Doubt.MultipathSource:
+      return "how strictly the source is looked at depends on the next hop, which the kernel's hash chooses among several";
+    case Doubt.Gateways:
+      return 'there are several such default routes, and the kernel prefers one whose gateway answers';
     case Doubt.MulticastDevice:
       return 'the sender chooses the device of a multicast or broadcast';
   }

@@ -1,6 +1,7 @@
 import { RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from '../kernel/netlink-constants.ts';
 import { tableNames } from '../netlink/names.ts';
 import { formatRuleAction, formatRuleSelector } from './format.ts';
+import { LOOPBACK_IFINDEX } from './links.ts';
 import type { FamilyRouting, Routing } from './routing.ts';
 import { type CompiledRule, Doubt, type Flow, RuleMatcher } from './rules.ts';
 import type { CompiledRoute } from './shapes.ts';
@@ -40,6 +41,8 @@ export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 export class Resolver {
   outcome: Outcome = Outcome.None;
   route: CompiledRoute | null = null;
+  /** The table it is in, or null. */
+  table: FibTable | null = null;
   /** Next hop of the route, or -1; its number in the store of its family, and its prefix length. */
   hop = -1;
   routeId = -1;
@@ -149,6 +152,7 @@ export class Resolver {
   /** Takes over what a table just found. */
   #hold(table: FibTable, route: CompiledRoute): void {
     this.route = route;
+    this.table = table;
     this.hop = table.hop;
     this.routeId = table.routeId;
     this.prefixLen = table.prefixLen;
@@ -167,22 +171,29 @@ export class Resolver {
     if (route.rejects) return null;
     if (suppressPrefixLen !== null && table.prefixLen <= suppressPrefixLen) return 'suppress_prefixlength';
     if (suppressIfGroup === null) return null;
-    const group = this.#routing.links.link(route.hops[table.hop]?.ifIndex ?? 0)?.group;
+    // IPv4 looks at the first next hop, whichever it takes; IPv6 at the loopback device for what is local.
+    const isLocal6 = route.route.family === 6 && (route.type === 'local' || route.type === 'anycast');
+    const device = isLocal6
+      ? LOOPBACK_IFINDEX
+      : route.route.family === 4
+        ? route.ifIndex
+        : (route.hops[table.hop]?.ifIndex ?? 0);
+    const group = this.#routing.links.link(device)?.group;
     if (group === undefined) this.#note(Doubt.Group, entry);
     return group === suppressIfGroup ? 'suppress_ifgroup' : null;
   }
 
   /**
    * Until a namespace gets its first custom IPv4 rule, the tables local and main are one trie, so a longer prefix in main
-   * wins over local (fib_trie_table with an alias, Linux 4.1 to 6.18). A custom rule that was there once and is gone undoes this for good, which no dump shows: so what
-   * depends on it is an assumption.
+   * wins over local (fib_trie_table with an alias, Linux 4.1 to 6.18). A custom rule that was there once and is gone undoes
+   * this for good, which no dump shows: unless the kernel was asked (probe.ts), what depends on it is an assumption.
    */
   #mergeTables(own: FamilyRouting, flow: Flow): void {
     const found = this.route;
     if (found === null || found.table !== RT_TABLE_LOCAL || this.prefixLen === 32) return;
     const other = longerInMain(own, flow.dst, flow.tos, flow.oif, this.prefixLen);
     if (other === null) return;
-    this.#note(Doubt.MergedTables, null);
+    if (!this.#routing.isMergeKnown) this.#note(Doubt.MergedTables, null);
     if (!other.throws) {
       this.#replace(own, RT_TABLE_MAIN, other);
       return;
@@ -207,6 +218,7 @@ export class Resolver {
   #forget(): void {
     this.outcome = Outcome.None;
     this.route = null;
+    this.table = null;
     this.hop = -1;
     this.routeId = -1;
     this.prefixLen = -1;

@@ -34,11 +34,20 @@ export interface Routing {
   usesPorts: boolean;
   /** True for text, whose tables and settings may be incomplete. */
   isText: boolean;
+  /** Whether the IPv4 tables local and main are one is known, not concluded from the rules. */
+  isMergeKnown: boolean;
+  /** Members of IPv4 multicast groups: by group, the interfaces; null when not known. */
+  groups4: ReadonlyMap<number, ReadonlySet<number>> | null;
   /** net.ipv{4,6}.conf.{all,IF}.ignore_routes_with_linkdown */
   ignoresLinkdown(family: 4 | 6, ifIndex: number): boolean;
   rpFilter(ifIndex: number): number;
   acceptLocal(ifIndex: number): boolean;
   routeLocalnet(ifIndex: number): boolean;
+  srcValidMark(ifIndex: number): boolean;
+  /** On where not known, as it is by default. */
+  sendRedirects(ifIndex: number): boolean;
+  /** Directed broadcasts are forwarded. */
+  bcForwards(ifIndex: number): boolean;
   /** Null when not known. */
   forwards(family: 4 | 6, ifIndex: number): boolean | null;
 }
@@ -110,7 +119,8 @@ export function compileRouting(context: RouteContext, tables: RouteTables): Rout
     return given.length > 0 ? given : defaultRules(family);
   };
   v4.rules = compileRules(rulesOf(4), 0, links, tables);
-  v4.hasCustomRules = !isDefault(v4.rules, 4);
+  // A rule that was there once has the same effect for good (fib_unmerge, fib_has_custom_rules).
+  v4.hasCustomRules = !isDefault(v4.rules, 4) || sysctls.mergedTables4 === false;
   v6.rules = compileRules(rulesOf(6), v4.rules.length, links, tables);
   v6.hasCustomRules = !isDefault(v6.rules, 6);
 
@@ -119,12 +129,14 @@ export function compileRouting(context: RouteContext, tables: RouteTables): Rout
     v4,
     v6,
     rules: [...v4.rules, ...v6.rules],
-    hasCustomLocalRoutes: false,
+    hasCustomLocalRoutes: sysctls.customLocalRoutes4 === true,
     hasAddress4,
     usesPorts: context.rules.some(
       ({ ipProto, sport, dport }) => ipProto !== null || sport !== null || dport !== null,
     ),
     isText,
+    isMergeKnown: typeof sysctls.mergedTables4 === 'boolean',
+    groups4: members4(context),
     ignoresLinkdown: (family, ifIndex) => {
       const settings = links.sysctls(ifIndex);
       return family === 4
@@ -135,10 +147,32 @@ export function compileRouting(context: RouteContext, tables: RouteTables): Rout
     acceptLocal: (ifIndex) => sysctls.acceptLocalAll === true || links.sysctls(ifIndex)?.acceptLocal === true,
     routeLocalnet: (ifIndex) =>
       sysctls.routeLocalnetAll === true || links.sysctls(ifIndex)?.routeLocalnet === true,
+    srcValidMark: (ifIndex) =>
+      sysctls.srcValidMarkAll === true || links.sysctls(ifIndex)?.srcValidMark === true,
+    sendRedirects: (ifIndex) =>
+      (sysctls.sendRedirectsAll ?? true) || (links.sysctls(ifIndex)?.sendRedirects ?? true),
+    bcForwards: (ifIndex) =>
+      sysctls.bcForwardingAll === true && links.sysctls(ifIndex)?.bcForwarding === true,
     forwards: (family, ifIndex) =>
-      // IPv6 asks the setting of "all" alone (ip6_forward); IPv4 that of the ingress interface (IN_DEV_FORWARD).
-      family === 6 ? sysctls.forwarding6 : (links.sysctls(ifIndex)?.forwarding4 ?? sysctls.forwarding4),
+      // IPv6 asks the setting of "all" (ip6_forward), or that the interface forwards whatever "all" says; IPv4 asks the
+      // ingress interface (IN_DEV_FORWARD).
+      family === 4
+        ? (links.sysctls(ifIndex)?.forwarding4 ?? sysctls.forwarding4)
+        : links.sysctls(ifIndex)?.forceForwarding6 === true || sysctls.forwarding6,
   };
+}
+
+function members4(context: RouteContext): Map<number, Set<number>> | null {
+  if (context.groups === undefined) return null;
+  const groups = new Map<number, Set<number>>();
+  for (const { family, ifIndex, address } of context.groups) {
+    if (family !== 4) continue;
+    const word = snapshotPrefix(address).words[0]!;
+    const members = groups.get(word);
+    if (members === undefined) groups.set(word, new Set([ifIndex]));
+    else members.add(ifIndex);
+  }
+  return groups;
 }
 
 /** Text has no addresses; each has a local route of its own. */

@@ -27,6 +27,10 @@ export const Doubt = {
   NexthopUnknown: 15,
   SourceUnknown: 16,
   MulticastDevice: 17,
+  /** The leg of a multipath route decides how strictly the source is looked at. */
+  MultipathSource: 18,
+  /** Several default routes: the kernel prefers one whose gateway answers. */
+  Gateways: 19,
 } as const;
 export type Doubt = (typeof Doubt)[keyof typeof Doubt];
 
@@ -54,6 +58,7 @@ export class Flow {
   mark = 0;
   markKnown = true;
   /** The kernel takes uid 0 for what it receives; a sender's is not known. */
+  uid = 0;
   uidKnown = true;
 }
 
@@ -153,7 +158,7 @@ export class RuleMatcher {
       if (rule.l3mdev && flow.l3Master === 0) failed ??= 'l3mdev';
       if (rule.uidRange !== null) {
         if (!flow.uidKnown) doubt ||= Doubt.Uid;
-        if (rule.uidRange[0] > 0) failed ??= 'uidrange';
+        if (flow.uid < rule.uidRange[0] || flow.uid > rule.uidRange[1]) failed ??= 'uidrange';
       }
       const l4 = this.#l4(rule, flow);
       if (l4 !== null) failed ??= l4;
@@ -184,14 +189,20 @@ export class RuleMatcher {
       const mask = rule.family === 4 ? IPTOS_RT_MASK : 0xfc;
       if (rule.tos !== (flow.tos & mask)) return 'tos';
     }
-    if (rule.dscp !== undefined && rule.dscp !== flow.tos >>> 2) return 'dscp';
+    if (rule.dscp !== undefined && ((rule.dscp ^ (flow.tos >>> 2)) & (rule.dscpMask ?? 0x3f)) !== 0)
+      return 'dscp';
     return null;
   }
 
   #l4(rule: SnapshotRule, flow: Flow): string | null {
     if (rule.ipProto !== null && rule.ipProto !== flow.proto) return 'ipproto';
-    if (rule.sport !== null && (flow.sport < rule.sport[0] || flow.sport > rule.sport[1])) return 'sport';
-    if (rule.dport !== null && (flow.dport < rule.dport[0] || flow.dport > rule.dport[1])) return 'dport';
+    if (rule.sport !== null && !portMatches(flow.sport, rule.sport, rule.sportMask)) return 'sport';
+    if (rule.dport !== null && !portMatches(flow.dport, rule.dport, rule.dportMask)) return 'dport';
     return null;
   }
+}
+
+/** fib_rule_port_match of include/net/fib_rules.h: a range, or one port compared in the bits of a mask. */
+function portMatches(port: number, range: readonly [number, number], mask: number | undefined): boolean {
+  return mask === undefined ? port >= range[0] && port <= range[1] : ((port ^ range[0]) & mask) === 0;
 }

@@ -15,6 +15,15 @@ export interface RouteSnapshot {
   rules: SnapshotRule[];
   routes: SnapshotRoute[];
   sysctls: SnapshotSysctls;
+  /** Multicast groups that the interfaces are in; absent when not known. */
+  groups?: SnapshotGroup[];
+}
+
+/** An interface is in a multicast group. */
+export interface SnapshotGroup {
+  family: 4 | 6;
+  ifIndex: number;
+  address: string;
 }
 
 export interface SnapshotLink {
@@ -79,6 +88,10 @@ export interface SnapshotRule {
   suppressIfGroup: number | null;
   /** DSCP (0..63) of a rule with `dscp`, which compares all six bits; `tos` compares bits 2..4 of the octet in IPv4. */
   dscp?: number;
+  /** Bits that `dscp` and a single source or destination port are compared in (6.15); absent means all. */
+  dscpMask?: number;
+  sportMask?: number;
+  dportMask?: number;
   /** Selectors of the rule that nstap does not evaluate ("tun_id", "attribute 25"): its match is assumed. */
   unsupported?: string[];
 }
@@ -135,6 +148,17 @@ export interface SnapshotSysctls {
   ignoreLinkdownAll6?: boolean | null;
   acceptLocalAll?: boolean | null;
   routeLocalnetAll?: boolean | null;
+  /** net.ipv4.conf.all.{src_valid_mark,send_redirects,bc_forwarding}; absent or null when not known. Directed broadcasts are
+   *  forwarded where "all" and the interface say so; of the others one is enough. */
+  srcValidMarkAll?: boolean | null;
+  sendRedirectsAll?: boolean | null;
+  bcForwardingAll?: boolean | null;
+  /** The IPv4 tables local and main are still one, as they are until a first rule is added or removed (fib_unmerge); absent
+   *  or null when not known. */
+  mergedTables4?: boolean | null;
+  /** Somebody once added an IPv4 route of type local (net->ipv4.fib_has_custom_local_routes), which makes the check of sources
+   *  stricter for good; absent or null when not known. */
+  customLocalRoutes4?: boolean | null;
 }
 
 export interface SnapshotInterfaceSysctls {
@@ -147,4 +171,10 @@ export interface SnapshotInterfaceSysctls {
   /** net.ipv4.conf.IF.{accept_local,route_localnet}; absent or null when not known. */
   acceptLocal?: boolean | null;
   routeLocalnet?: boolean | null;
+  /** net.ipv4.conf.IF.{src_valid_mark,send_redirects,bc_forwarding} and net.ipv6.conf.IF.force_forwarding (Linux 6.17);
+   *  absent or null when not known. */
+  srcValidMark?: boolean | null;
+  sendRedirects?: boolean | null;
+  bcForwarding?: boolean | null;
+  forceForwarding6?: boolean | null;
 }

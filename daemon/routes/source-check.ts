@@ -27,8 +27,8 @@ export class SourceCheck {
   check(f: Flow, iif: number, dst: number, oif: number): Reason {
     const r = this.#routing;
     const filter = r.rpFilter(iif);
-    // IN_DEV_TX_REDIRECTS is taken as on, its default: a packet that turns round is checked in full.
-    if (iif === 0 || (filter === 0 && oif !== iif)) {
+    // A packet that turns round is checked in full, where redirects are sent for it.
+    if (iif === 0 || (filter === 0 && (oif !== iif || !r.sendRedirects(iif)))) {
       if (iif !== 0 && r.acceptLocal(iif)) return Reason.None;
       // Without an interface there is nothing to check against, but an own address is no stranger's anywhere.
       if (iif === 0 || (!r.hasCustomLocalRoutes && !r.v4.hasCustomRules))
@@ -40,18 +40,20 @@ export class SourceCheck {
     b.tos = f.tos;
     b.iif = oif === 0 ? LOOPBACK_IFINDEX : oif;
     b.l3Master = f.l3Master;
-    b.mark = 0;
+    const usesMark = r.srcValidMark(iif);
+    b.mark = usesMark ? f.mark : 0;
+    b.markKnown = !usesMark || f.markKnown;
     b.proto = f.proto;
     b.sport = f.dport;
     b.dport = f.sport;
     this.#resolver.resolve(4, b, 0, false, null);
     const { outcome, route } = this.#resolver;
     if (outcome !== Outcome.Route || route === null) return lastResort(filter);
-    const { type } = route.route;
+    const { type } = route;
     if (type !== 'unicast' && !(type === 'local' && r.acceptLocal(iif)))
       return type === 'local' ? Reason.OwnSource : Reason.ReversePathType;
     for (const { ifIndex } of route.hops)
-      if (ifIndex === iif || r.links.l3Master(iif) === ifIndex) return Reason.None;
+      if (ifIndex === iif || r.links.l3Master(ifIndex) === iif) return Reason.None;
     if (type === 'local' && iif === LOOPBACK_IFINDEX) return Reason.None;
     if (!r.hasAddress4.has(iif) && !r.isText) return lastResort(filter);
     return filter === 1 ? Reason.ReversePathStrict : Reason.None;

@@ -1,6 +1,7 @@
 import { LpmTable } from './lpm.ts';
-import { samePrefix } from './prefix-hash.ts';
+import { maskWord, samePrefix } from './prefix-hash.ts';
 import { R, type RouteStore } from './route-store.ts';
+import { select6, select6Hop } from './select6.ts';
 import { type CompiledRoute, IPTOS_RT_MASK, sameSource } from './shapes.ts';
 
 /** One routing table of one family. */
@@ -77,6 +78,16 @@ export class FibTable {
     return this.#lpm.get(prefix, len);
   }
 
+  /** Number of the next route of the same prefix, or -1. */
+  next(routeId: number): number {
+    return this.#store.next(routeId);
+  }
+
+  /** The shape of a route. */
+  shape(routeId: number): CompiledRoute {
+    return this.#shapes[this.#store.shape(routeId)]!;
+  }
+
   /** The prefix of a route as text. */
   prefixText(routeId: number): string {
     return this.#store.prefixText(routeId);
@@ -89,14 +100,22 @@ export class FibTable {
    */
   find4(dst: Int32Array, tos: number, oif: number, maxLen: number): CompiledRoute | null {
     const lpm = this.#lpm;
+    let missed = -1;
     for (let id = lpm.find(dst, maxLen); id >= 0; id = lpm.find(dst, lpm.matchedLen - 1)) {
+      if (missed !== -1 && isSameLeaf4(dst[0]!, missed, lpm.matchedLen)) continue;
       const { words } = this.#store;
       for (let at = id; at >= 0; at = words[(at << 3) + R.next]! - 1) {
         const route = this.#shapes[words[(at << 3) + R.shape]!]!;
-        if (!this.#isUsable4(route, tos, oif)) continue;
-        this.routeId = at;
-        this.prefixLen = lpm.matchedLen;
-        return route;
+        if (this.#isUsable4(route, tos, oif)) {
+          this.routeId = at;
+          this.prefixLen = lpm.matchedLen;
+          return route;
+        }
+        if (route.route.nhid === null || !tosMatches(route, tos)) continue;
+        // No next hop of a nexthop object will do: the kernel leaves the leaf, which holds all prefixes that begin with the
+        // same address ("goto miss"), and does not look at what else is in it.
+        missed = lpm.matchedLen;
+        break;
       }
     }
     return null;
@@ -104,7 +123,7 @@ export class FibTable {
 
   /** True when the IPv4 lookup ends with this route; sets `hop`. */
   #isUsable4(route: CompiledRoute, tos: number, oif: number): boolean {
-    if (route.tos !== 0 && route.tos !== (tos & IPTOS_RT_MASK)) return false;
+    if (!tosMatches(route, tos)) return false;
     this.hop = -1;
     if (route.rejects || route.throws || route.hopCount === 0) return true;
     if (route.usable && (oif === 0 || route.ifIndex === oif)) {
@@ -128,6 +147,8 @@ export class FibTable {
    */
   find6(dst: Int32Array, src: Int32Array, oif: number, strict: boolean): CompiledRoute | null {
     const lpm = this.#lpm;
+    // Backtracking looks at routes without a source, where the way down does not: see below.
+    let isBacktracking = false;
     for (let id = lpm.find(dst, 128); id >= 0; id = lpm.find(dst, lpm.matchedLen - 1)) {
       this.prefixLen = lpm.matchedLen;
       const { words } = this.#store;
@@ -135,22 +156,31 @@ export class FibTable {
       const isPlain = words[(id << 4) + R.next] === 0 && first.fromLen === 0 && first.hopCount === 1;
       if (isPlain && !first.rejects && !first.throws) {
         // What follows would say the same; this is a tenth faster in a large table.
-        if (!first.usable || (strict && oif !== 0 && first.ifIndex !== oif)) continue;
-        this.hop = 0;
-        this.routeId = id;
-        return first;
+        if (first.usable && (!strict || oif === 0 || first.ifIndex === oif)) {
+          this.hop = 0;
+          this.routeId = id;
+          return first;
+        }
+        isBacktracking = true;
+        continue;
       }
       // Source-specific routes stand in front, longest source first; each source prefix is a node of its own. Where none
       // of them has the source, the kernel goes on with a shorter destination, and passes over this one's routes without
-      // a source (fib6_node_lookup_1: "if (!sfn) goto backtrack").
-      let isEntered = first.fromLen === 0;
+      // a source (fib6_node_lookup_1: "if (!sfn) goto backtrack"); not so when it is on its way back up (fib6_backtrack).
+      let isEntered = isBacktracking || first.fromLen === 0;
       for (let start = id; start >= 0; ) {
         const source = this.#shapes[words[(start << 4) + R.shape]!]!;
         const end = this.#endOfSource(start, source);
         if (source.fromLen === 0 ? isEntered : samePrefix(src, source.fromWords, source.fromLen)) {
           isEntered = true;
-          const found = this.#select6(start, end, oif, strict);
-          if (found !== null) return found;
+          isBacktracking = true;
+          this.hop = -1;
+          const found = select6(this.#store, this.#shapes, start, end, oif, strict);
+          if (found >= 0) {
+            this.hop = select6Hop;
+            this.routeId = found;
+            return this.shape(found);
+          }
         }
         start = end;
       }
@@ -164,45 +194,13 @@ export class FibTable {
     while (id >= 0 && sameSource(this.#shapes[this.#store.shape(id)]!, source)) id = this.#store.next(id);
     return id;
   }
-
-  /** find_rr_leaf: the best score among the lowest metric; when none of it can be used, among all the others. */
-  #select6(start: number, end: number, oif: number, strict: boolean): CompiledRoute | null {
-    const store = this.#store;
-    const lowest = this.#shapes[store.shape(start)]!.metric;
-    let best: CompiledRoute | null = null;
-    let bestScore = -1;
-    let bestHop = -1;
-    for (let id = start; id !== end; id = store.next(id)) {
-      const route = this.#shapes[store.shape(id)]!;
-      if (best !== null && route.metric !== lowest && best.metric === lowest) break;
-      if (route.hops.length === 0 || route.rejects || route.throws) {
-        const score = scoreOf(route, oif === 0);
-        if (score > bestScore && !(strict && oif !== 0 && !route.rejects && !route.throws)) {
-          best = route;
-          bestScore = score;
-          bestHop = -1;
-          this.routeId = id;
-        }
-        continue;
-      }
-      for (let n = 0; n < route.hops.length; n++) {
-        const hop = route.hops[n]!;
-        if (!hop.usable) continue;
-        const onDevice = oif === 0 || hop.ifIndex === oif;
-        if (strict && !onDevice) continue;
-        const score = scoreOf(route, onDevice);
-        if (score <= bestScore) continue;
-        best = route;
-        bestScore = score;
-        bestHop = n;
-        this.routeId = id;
-      }
-    }
-    this.hop = bestHop;
-    return best;
-  }
 }
 
-function scoreOf(route: CompiledRoute, onDevice: boolean): number {
-  return (route.preference << 2) | (onDevice ? 2 : 0);
+function tosMatches(route: CompiledRoute, tos: number): boolean {
+  return route.tos === 0 || route.tos === (tos & IPTOS_RT_MASK);
+}
+
+/** True when the prefixes of both lengths that hold `word` begin with the same address. */
+function isSameLeaf4(word: number, longer: number, shorter: number): boolean {
+  return (word & (maskWord(longer, 0) ^ maskWord(shorter, 0))) === 0;
 }

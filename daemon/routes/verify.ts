@@ -3,7 +3,7 @@ import * as k from '../kernel/netlink-constants.ts';
 import type { NetlinkClient } from '../netlink/dump.ts';
 import { NetlinkError } from '../netlink/errors.ts';
 import { tableNames } from '../netlink/names.ts';
-import { type KernelRouteQuery, getRoute } from '../netlink/rtnetlink.ts';
+import { type KernelRouteQuery, getRoute } from '../netlink/get-route.ts';
 import { formatRoute } from './format.ts';
 import type { SnapshotRoute } from './snapshot.ts';
 
@@ -79,17 +79,46 @@ function ofRoute(route: SnapshotRoute): KernelAnswer {
   };
 }
 
+/** What of the question and the namespace has to be known to compare answers. */
+export interface Compared {
+  version: 4 | 6;
+  /** The question named the interface that the packet comes in by. */
+  isInput: boolean;
+  /**
+   * The namespace has the IPv4 rules that it started with: the kernel then keeps the table local within main, and calls it
+   * main.
+   */
+  isMerged: boolean;
+}
+
 /**
- * True when the kernel's answer is the decision's.
- * @param isMerged the namespace has the IPv4 rules that it started with: the kernel then keeps the table local within main,
- *        and calls it main
+ * True when the kernel's answer is the decision's, or one of those that it might make instead.
+ * @param others decisions for other next hops, where the kernel's hash chooses (RouteEngine.alternatives): its seed is the
+ *        kernel's secret, so any of them is right for a decision that says that it is assumed
+ * @returns null where the kernel is asked what it is not for: a bridge forwards the packets of its ports, no route does
  */
-export function agreesWithKernel(decision: RouteDecision, kernel: KernelAnswer, isMerged: boolean): boolean {
-  if (kernel.error !== null) return decision.verdict === 'drop';
+export function agreesWithKernel(
+  decision: RouteDecision,
+  kernel: KernelAnswer,
+  compared: Compared,
+  others: readonly RouteDecision[],
+): boolean | null {
+  if (decision.type === 'not_routed') return null;
+  return isSame(decision, kernel, compared) || others.some((other) => isSame(other, kernel, compared));
+}
+
+function isSame(decision: RouteDecision, kernel: KernelAnswer, compared: Compared): boolean {
+  if (kernel.error !== null)
+    return decision.verdict === 'drop' && errorsOf(decision, compared).includes(kernel.error);
   // What IPv6 drops for want of forwarding, it drops behind the lookup; the route is the answer to compare.
-  if (decision.verdict === 'drop' && decision.prefix === null) return false;
-  if (decision.type !== kernel.type) return false;
-  if (kernel.prefix === null) return decision.type === 'multicast' || decision.type === 'broadcast';
+  if (decision.verdict === 'drop' && (decision.prefix === null || compared.version === 4)) return false;
+  if (decision.type !== kernel.type) return isCachedType(decision, kernel);
+  if (kernel.prefix === null)
+    return decision.prefix === null && (decision.verdict !== 'send' || decision.dev === kernel.dev);
+  return isSameRoute(decision, kernel, compared.isMerged);
+}
+
+function isSameRoute(decision: RouteDecision, kernel: KernelAnswer, isMerged: boolean): boolean {
   if (decision.prefix !== kernel.prefix) return false;
   const sameTable =
     decision.table === kernel.table || (isMerged && decision.table === 'local' && kernel.table === 'main');
@@ -97,4 +126,49 @@ export function agreesWithKernel(decision: RouteDecision, kernel: KernelAnswer, 
   // The kernel lists all next hops of a multipath route, and no single one.
   if (kernel.dev === null && kernel.gateway === null) return true;
   return decision.dev === kernel.dev && decision.gateway === kernel.gateway;
+}
+
+/**
+ * Routes with the same attributes share one fib_info, whose next hop caches the answer: to a group address the kernel may
+ * say the type of what it was asked before. rt_cache_route, __mkroute_output of net/ipv4/route.c
+ */
+function isCachedType(decision: RouteDecision, kernel: KernelAnswer): boolean {
+  return (
+    decision.type === 'multicast' &&
+    decision.stage === 'output' &&
+    kernel.type === 'unicast' &&
+    kernel.prefix !== null &&
+    isSameRoute(decision, kernel, false)
+  );
+}
+
+/** Names of the errno with which the kernel drops what is dropped for that reason. */
+function errorsOf(decision: RouteDecision, { version, isInput }: Compared): string[] {
+  switch (decision.type) {
+    case 'martian':
+      // Until Linux 6.13 the reverse path filter said EXDEV.
+      return ['EINVAL', 'EXDEV'];
+    case 'multicast':
+      return ['EINVAL'];
+    default: {
+      const errors = rejectErrors(decision);
+      // fib_lookup's error is replaced where the interface does not forward. ip_route_input_slow
+      return version === 4 && isInput ? [...errors, 'EHOSTUNREACH'] : errors;
+    }
+  }
+}
+
+function rejectErrors(decision: RouteDecision): string[] {
+  switch (decision.type) {
+    case 'blackhole':
+      return ['EINVAL'];
+    case 'prohibit':
+      return ['EACCES'];
+    case 'unreachable':
+      return decision.prefix === null ? ['ENETUNREACH'] : ['EHOSTUNREACH'];
+    case 'no_route':
+      return ['ENETUNREACH'];
+    default:
+      return [];
+  }
 }

@@ -249,7 +249,9 @@ describe('netlink messages', () => {
     expect(rule(attribute(12, [...u32(0), ...u32(5)]))?.unsupported).toEqual(['tun_id']);
     expect(rule(attribute(99, u32(1)))?.unsupported).toEqual(['attribute 99']);
     // The kernel sends a port's mask with every single port.
-    expect(rule(attribute(28, [0xff, 0xff]))?.unsupported).toBeUndefined();
-    expect(rule(attribute(28, [0xff, 0x00]))?.unsupported).toEqual(['port mask']);
+    expect(rule(attribute(28, [0xff, 0xff]))?.sportMask).toBeUndefined();
+    expect(rule(attribute(28, [0xff, 0x00]))).toMatchObject({ sportMask: 0xff });
+    expect(rule(attribute(29, [0x00, 0xf0]))).toMatchObject({ dportMask: 0xf000 });
+    expect(rule(attribute(30, [0x38]))).toMatchObject({ dscpMask: 0x38 });
   });
 });

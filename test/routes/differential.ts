@@ -32,27 +32,6 @@ export interface Question {
   dport: number;
 }
 
-/** errno with which the kernel drops what we drop, or null when any will do. */
-function expectedError(decision: RouteDecision, question: Question, forwards: boolean): string[] {
-  // fib_lookup's error is replaced where the interface does not forward. ip_route_input_slow
-  if (question.version === 4 && question.iif !== null && !forwards && decision.type !== 'martian')
-    return ['EHOSTUNREACH'];
-  switch (decision.type) {
-    case 'blackhole':
-      return ['EINVAL'];
-    case 'prohibit':
-      return ['EACCES'];
-    case 'unreachable':
-      return decision.prefix === null ? ['ENETUNREACH'] : ['EHOSTUNREACH'];
-    case 'no_route':
-      return ['ENETUNREACH'];
-    case 'martian':
-      return ['EINVAL', 'EXDEV'];
-    default:
-      return ['EHOSTUNREACH'];
-  }
-}
-
 /** A random question about such a namespace, as `ip route get` takes it. */
 export function randomQuestion(next: () => number): Question {
   const pick = picker(next);
@@ -98,7 +77,6 @@ export class Differential {
   readonly engine: RouteEngine;
   readonly snapshot: RouteSnapshot;
   readonly #live: LiveRoutes;
-  readonly #round: RandomRound;
 
   /** Makes the namespace `label` in the lab and fills it. */
   constructor(lab: Lab, label: string, round: RandomRound) {
@@ -117,7 +95,6 @@ export class Differential {
     ipBatch(name, routeCommands(round.routes, next, round.tables), true);
     ipBatch(name, ruleCommands(round.rules, next, round.tables), true);
     if (round.sysctls.length > 0) lab.exec(name, 'sysctl', '-qw', ...round.sysctls);
-    this.#round = round;
     this.#live = new LiveRoutes(name);
     this.snapshot = this.#live.read();
     this.engine = new RouteEngine(this.snapshot);
@@ -130,23 +107,15 @@ export class Differential {
   /** Asks both. @returns the decision, and what to print when they disagree, else null */
   compare(question: Question): { decision: RouteDecision; disagreement: string | null } {
     const { decision, kernel } = this.answer(question);
-    const forwards = this.#forwards(question);
-    const sameError =
-      kernel.error === null || expectedError(decision, question, forwards).includes(kernel.error);
-    const isMerged = this.#round.rules === 0 && question.version === 4;
-    const isSame = agreesWithKernel(decision, kernel, isMerged) && sameError;
+    const isMerged = question.version === 4 && this.engine.hasDefaultRules4;
+    const compared = { version: question.version, isInput: question.iif !== null, isMerged };
+    const q = new RouteQuery();
+    this.fill(q, question);
+    const isSame = agreesWithKernel(decision, kernel, compared, this.engine.alternatives(q)) !== false;
     const disagreement = isSame
       ? null
       : `${JSON.stringify(question)}\n  kernel ${JSON.stringify(kernel)}\n  nstap  ${JSON.stringify(decision)}`;
     return { decision, disagreement };
-  }
-
-  /** Whether the interface that the question comes in by forwards IPv4. */
-  #forwards({ iif }: Question): boolean {
-    const { interfaces, forwarding4 } = this.snapshot.sysctls;
-    const ifIndex = iif === null ? 0 : this.engine.ifIndexOf(iif);
-    const own = interfaces.find((each) => each.ifIndex === ifIndex);
-    return (own?.forwarding4 ?? forwarding4) === true;
   }
 
   /** Puts the question into a query of the engine. */

@@ -33,7 +33,14 @@ describe.skipIf(missing !== null)(
       takenAt: null,
       routes: snapshot.routes.map((route) => JSON.stringify(route)).sort(),
       // Not in the messages that a mirror gets.
-      sysctls: { ...snapshot.sysctls, acceptLocalAll: null, routeLocalnetAll: null },
+      sysctls: {
+        ...snapshot.sysctls,
+        acceptLocalAll: null,
+        routeLocalnetAll: null,
+        srcValidMarkAll: null,
+        sendRedirectsAll: null,
+      },
+      groups: null,
     });
     const expectSame = (made: RouteMirror): void => {
       expect(essence(made.snapshot())).toEqual(essence(liveSnapshot(name)));

@@ -1,0 +1,93 @@
+import { parseAddress } from '../../decoders/address.ts';
+import * as k from '../kernel/netlink-constants.ts';
+import type { SnapshotRoute } from '../routes/snapshot.ts';
+import type { NetlinkClient } from './dump.ts';
+import { NetlinkError } from './errors.ts';
+import { getRoute } from './get-route.ts';
+import type { ContextDump, RoutingMemory } from './rtnetlink.ts';
+
+/** Questions at most until one has an answer that tells. */
+const ATTEMPTS = 3;
+
+/**
+ * Finds out by questions what the kernel remembers of rules and routes that are gone. A namespace without IPv4 rules of its
+ * own keeps the tables local and main as one trie until a first rule is added or removed (fib_unmerge,
+ * net/ipv4/fib_frontend.c), and looks at sources less strictly until somebody adds a route of type local
+ * (fib_has_custom_local_routes in fib_validate_source).
+ * @param own    those of the routes for which `isOwn4` is true
+ * @param before what was known earlier: it holds where no question tells now
+ * @returns null for what no question tells
+ * @throws SyscallError
+ */
+export function probeMemory(
+  client: NetlinkClient,
+  dump: ContextDump,
+  own: readonly OwnRoute[],
+  object: string,
+  before?: RoutingMemory,
+): RoutingMemory {
+  const mergedTables4 = probeMerge(client, own, object) ?? before?.mergedTables4 ?? null;
+  // Rules of its own make the check strict, too: then nothing tells the two apart, and nothing depends on it.
+  const found = mergedTables4 === true ? probeLocalRoutes(client, dump, own, object) : null;
+  return { mergedTables4, customLocalRoutes4: found ?? (before?.customLocalRoutes4 === true ? true : null) };
+}
+
+/** What is looked at of a route. */
+export type OwnRoute = Pick<SnapshotRoute, 'type' | 'prefix'>;
+
+/** A route of the IPv4 table local for one address. */
+export function isOwn4(route: SnapshotRoute): boolean {
+  return route.family === 4 && route.table === k.RT_TABLE_LOCAL && route.prefix.endsWith('/32');
+}
+
+/** While the tables are one, its answers are said to be of the table main. */
+function probeMerge(client: NetlinkClient, own: readonly OwnRoute[], object: string): boolean | null {
+  for (const { prefix } of own.filter(({ type }) => type === 'local').slice(0, ATTEMPTS)) {
+    const query = { version: 4, dst: octets(prefix), fibMatch: true } as const;
+    const answer = ask(() => getRoute(client, query, () => null, object));
+    if (answer !== null && typeof answer !== 'number') return answer.table !== k.RT_TABLE_LOCAL;
+  }
+  return null;
+}
+
+/** A packet for this host from a broadcast address: only the check against the tables minds. */
+function probeLocalRoutes(
+  client: NetlinkClient,
+  dump: ContextDump,
+  own: readonly OwnRoute[],
+  object: string,
+): boolean | null {
+  const all = dump.netconf.find(({ family, ifIndex }) => family === 4 && ifIndex === k.NETCONFA_IFINDEX_ALL);
+  const iif = dump.links.find(({ ifIndex, flags, sysctls }) => {
+    const conf = dump.netconf.find((each) => each.family === 4 && each.ifIndex === ifIndex);
+    const filter = Math.max(all?.rpFilter ?? 1, conf?.rpFilter ?? 1);
+    return filter === 0 && sysctls.acceptLocal === false && (flags & k.IFF_LOOPBACK) === 0;
+  });
+  const dst = own.find(({ type, prefix }) => type === 'local' && !prefix.startsWith('127.'));
+  const src = own.find(({ type, prefix }) => type === 'broadcast' && !prefix.startsWith('127.'));
+  if (iif === undefined || dst === undefined || src === undefined) return null;
+  const query = {
+    version: 4,
+    dst: octets(dst.prefix),
+    src: octets(src.prefix),
+    iifIndex: iif.ifIndex,
+    fibMatch: true,
+  } as const;
+  const answer = ask(() => getRoute(client, query, () => null, object));
+  if (typeof answer === 'number') return answer === k.EINVAL ? true : null;
+  return answer === null ? null : false;
+}
+
+/** The answer, its errno, or null. */
+function ask(question: () => SnapshotRoute): SnapshotRoute | number | null {
+  try {
+    return question();
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    return error.errno;
+  }
+}
+
+function octets(prefix: string): Uint8Array {
+  return parseAddress(prefix.slice(0, prefix.indexOf('/')))!.bytes;
+}
