@@ -68,7 +68,13 @@ export function newTable(tunnels = false): FlowTable {
     changes: (): null => null,
   };
   const options = { maxFlows: 1 << 17, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 1, tunnels };
-  return new FlowTable(options, sink, { generation: 1, tag: () => 0, tagInner: () => 0 });
+  return new FlowTable(options, sink, {
+    generation: 1,
+    round: 0,
+    holds: () => true,
+    tag: () => 0,
+    tagInner: () => 0,
+  });
 }
 
 /** Nanoseconds of CPU that `packet` takes, over packets of `flows` flows in no order. */

@@ -19,6 +19,8 @@ export interface PipelineStart {
 export interface Pipeline {
   /** Takes CaptureRequest, gives CaptureReply. */
   capture: Worker;
+  /** Adds a port to the storage thread for the mirror thread; null: nothing is stored of routes. */
+  addInlet: ((port: MessagePort) => void) | null;
   /** Settles when packets can be stored: the database is open. Rejects with the reason when it cannot be. */
   ready: Promise<void>;
   /** Settles with counts for the log when all is written after a `stop`; rejects when a thread failed. */

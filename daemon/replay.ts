@@ -60,6 +60,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
       timeouts: DEFAULT_TIMEOUTS,
       checkpointSec: 0,
       tunnels: options.tunnels,
+      auditRate: 0,
     },
     pool,
     storage: port1,

@@ -12,8 +12,12 @@ export interface RecordSink {
 
 /** Gives each packet its route decision. */
 export interface PacketTagger {
-  /** 1 to 65535; changes whenever a decision given before may no longer hold. */
+  /** 1 to 65535; goes up whenever a decision given before may no longer hold. */
   readonly generation: number;
+  /** Goes up when generations start over: those that were noted before mean nothing any more. */
+  readonly round: number;
+  /** True when what was decided at a generation, 0 for never, still holds for this packet. */
+  holds(view: DataView, f: PacketFields, generation: number): boolean;
   /** Number of the decision for this packet. */
   tag(view: DataView, f: PacketFields): number;
   /** Number of the decision for every packet inside a tunnel: none was made where the outer packet was seen. */

@@ -50,6 +50,8 @@ export class FlowTable implements Slab {
   readonly #index: FlowIndex;
   readonly #wheel: TimerWheel;
   readonly #key: FlowKey;
+  /** The tagger's round that generations are of. */
+  #round = 0;
   #free = -1;
   #used = 0;
   readonly #hand = new VictimHand();
@@ -122,6 +124,9 @@ export class FlowTable implements Slab {
   /** Moves time forward when no packet does it: expires idle flows and writes checkpoints. @param sec epoch seconds */
   tick(sec: number): void {
     this.#moveTime(sec);
+    if (this.#tagger.round === this.#round) return;
+    this.#round = this.#tagger.round;
+    for (let slot = 0; slot < this.#used; slot++) this.words[slot * SLOT_WORDS + W.routeGen] = 0;
   }
 
   /**
@@ -283,11 +288,13 @@ export class FlowTable implements Slab {
     const generation = this.#tagger.generation;
     const gens = words[base + W.routeGen]!;
     if (((gens >>> shift) & 0xffff) !== generation) {
-      const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
-      const decision = isInner ? this.#tagger.tagInner() : this.#tagger.tag(view, f);
       const isFirst = doubles[dbase + D.packets0 + side] === 1;
-      if (!isFirst && decision !== words[base + W.route0 + side]) this.#routeChanged(slot, side, decision);
-      words[base + W.route0 + side] = decision;
+      if (isFirst || !this.#tagger.holds(view, f, (gens >>> shift) & 0xffff)) {
+        const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
+        const decision = isInner ? this.#tagger.tagInner() : this.#tagger.tag(view, f);
+        if (!isFirst && decision !== words[base + W.route0 + side]) this.#routeChanged(slot, side, decision);
+        words[base + W.route0 + side] = decision;
+      }
       words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (generation << shift);
     }
     words[base + W.bits]! |= BIT.dirty;

@@ -96,6 +96,11 @@ export class RouteEngine {
     return this.#index.epoch;
   }
 
+  /** True when sources are looked at strictly because of a single route: when it turns true, any decision may change. */
+  get hasCustomLocalRoutes(): boolean {
+    return this.#routing.hasCustomLocalRoutes;
+  }
+
   /** Routes in all tables. */
   get size(): number {
     return this.#tables.size;

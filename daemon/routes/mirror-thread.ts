@@ -5,111 +5,77 @@ import { signalEvent, takeEvent } from '../kernel/eventfd.ts';
 import { close } from '../kernel/libc.ts';
 import { NetlinkSocket } from '../kernel/netlink-socket.ts';
 import { PollSet } from '../kernel/poll.ts';
+import { RouteAudit } from './audit.ts';
 import { RouteMirror } from './mirror.ts';
+import type {
+  MirrorReply,
+  MirrorRequest,
+  MirrorThreadData,
+  RouteSample,
+  RoutesMessage,
+} from './mirror-messages.ts';
+import { Mirrored } from './mirrored.ts';
+import { RouteCounts } from './route-counts.ts';
+import { RouteJournal } from './route-journal.ts';
+import type { RouteUpdate } from './update.ts';
 
-/**
- * Changes are gathered this long before a snapshot is made of them: `ip route replace` in a loop, or a routing daemon
- * that starts, makes thousands of changes in a row, and each snapshot is a copy of all routes.
- */
-const DEBOUNCE_MS = 20;
-/** A mirror whose socket or dump failed is loaded anew after this time. */
-const RETRY_MS = 1000;
-
-/** workerData of the mirror thread. */
-export interface MirrorThreadData {
-  /** eventfd that wakes this thread after a message was posted to it. */
-  wakeFd: number;
-  /** Takes `{ type: 'routes', netnsId, snapshot }`: the capture thread. */
-  routes: MessagePort;
-  /** eventfd that wakes the capture thread. */
-  routesWakeFd: number;
-}
-
-/** To the mirror thread. */
-export type MirrorRequest =
-  /** @param fd NETLINK_ROUTE socket inside the namespace; owned by the thread from now on */
-  | { type: 'add'; netns: string; netnsId: string; fd: number }
-  /** The namespace is gone: close everything in it. */
-  | { type: 'remove'; netnsId: string }
-  | { type: 'stop' };
-
-/** From the mirror thread. */
-export type MirrorReply =
-  /** The first snapshot is on its way to the capture thread, or there will be none for now (`reason`). */
-  | { type: 'loaded'; netnsId: string; reason: string | null }
-  | { type: 'failed'; netnsId: string; reason: string }
-  | { type: 'removed'; netnsId: string };
-
-interface Mirrored {
-  readonly netns: string;
-  readonly netnsId: string;
-  readonly mirror: RouteMirror;
-  pollIndex: number;
-  /** When to send a snapshot, in performance.now() time; Infinity while nothing changed. */
-  sendAtMs: number;
-  /** When to load anew; Infinity while all is well. */
-  reloadAtMs: number;
-}
+/** Samples of the capture thread wake nobody: they are fetched this often. */
+const SAMPLES_MS = 250;
 
 /** Follows the routes of every captured namespace; blocks in poll(2) over their netlink sockets. */
 function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void {
   const mirrored = new Map<string, Mirrored>();
+  const journal = data.storage !== null && data.history ? new RouteJournal(data.storage) : null;
+  const counts = data.storage === null ? null : new RouteCounts(data.storage);
+  const audit = new RouteAudit();
   let changed = true;
   let stopped = false;
   const reply = (message: MirrorReply): void => parent.postMessage(message);
 
-  function send(entry: Mirrored): void {
-    entry.sendAtMs = Infinity;
-    data.routes.postMessage({ type: 'routes', netnsId: entry.netnsId, snapshot: entry.mirror.snapshot() });
+  function tell(entry: Mirrored, update: RouteUpdate): void {
+    const { netns, netnsId } = entry;
+    journal?.add(netns, netnsId, update, entry.mirror);
+    const message: RoutesMessage = { type: 'routes', netnsId, update };
+    data.routes.postMessage(message, [update.ops.buffer]);
     signalEvent(data.routesWakeFd);
+    audit.changed(netnsId);
   }
 
-  /** Runs one step of a mirror; a failure is told, and the mirror loaded anew later. */
-  function attempt(entry: Mirrored, step: () => void): string | null {
-    try {
-      step();
-      return null;
-    } catch (error) {
-      entry.sendAtMs = Infinity;
-      entry.reloadAtMs = performance.now() + RETRY_MS;
-      changed = true;
-      return (error as Error).message;
-    }
-  }
-
-  function load(entry: Mirrored): string | null {
-    entry.reloadAtMs = Infinity;
-    changed = true;
-    return attempt(entry, () => {
-      entry.mirror.load();
-      send(entry);
-    });
-  }
-
-  function add(netns: string, netnsId: string, fd: number): void {
+  function add(netns: string, netnsId: string, fds: number[]): void {
+    mirrored.get(netnsId)?.mirror.close();
+    const [fd, ...settings] = fds;
     let mirror: RouteMirror;
     try {
-      mirror = new RouteMirror(new NetlinkSocket(fd), netns);
+      mirror = new RouteMirror(new NetlinkSocket(fd!), netns, settings);
     } catch (error) {
-      close(fd);
+      for (const each of fds) close(each);
       reply({ type: 'loaded', netnsId, reason: (error as Error).message });
       return;
     }
-    mirrored.get(netnsId)?.mirror.close();
-    const entry = { netns, netnsId, mirror, pollIndex: -1, sendAtMs: Infinity, reloadAtMs: Infinity };
+    const entry: Mirrored = new Mirrored(netns, netnsId, mirror, (update) => tell(entry, update));
     mirrored.set(netnsId, entry);
-    reply({ type: 'loaded', netnsId, reason: load(entry) });
+    reply({ type: 'loaded', netnsId, reason: entry.load(performance.now()) });
+  }
+
+  function remove(netnsId: string): void {
+    const entry = mirrored.get(netnsId);
+    if (entry === undefined) return;
+    counts?.write(entry, audit);
+    entry.mirror.close();
+    mirrored.delete(netnsId);
+    journal?.remove(netnsId);
+    audit.remove(netnsId);
+    changed = true;
   }
 
   function handle(request: MirrorRequest): void {
     switch (request.type) {
       case 'add':
-        add(request.netns, request.netnsId, request.fd);
+        add(request.netns, request.netnsId, request.fds);
+        changed = true;
         break;
       case 'remove':
-        mirrored.get(request.netnsId)?.mirror.close();
-        mirrored.delete(request.netnsId);
-        changed = true;
+        remove(request.netnsId);
         reply({ type: 'removed', netnsId: request.netnsId });
         break;
       case 'stop':
@@ -117,19 +83,30 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
     }
   }
 
+  function askSamples(): void {
+    for (let m = receiveMessageOnPort(data.routes); m !== undefined; m = receiveMessageOnPort(data.routes)) {
+      const sample = m.message as RouteSample;
+      const entry = mirrored.get(sample.netnsId);
+      if (entry === undefined) continue;
+      const disagreement = audit.ask(sample, entry.mirror);
+      entry.notice(performance.now());
+      if (disagreement !== null)
+        reply({ type: 'disagreed', netns: entry.netns, netnsId: entry.netnsId, disagreement });
+    }
+  }
+
   function timeoutMs(): number {
-    let until = Infinity;
-    for (const entry of mirrored.values()) until = Math.min(until, entry.sendAtMs, entry.reloadAtMs);
-    return until === Infinity ? -1 : Math.max(0, Math.ceil(until - performance.now()));
+    if (mirrored.size === 0) return -1;
+    let until = performance.now() + SAMPLES_MS;
+    for (const entry of mirrored.values()) until = Math.min(until, entry.dueAtMs);
+    return Math.max(0, Math.ceil(until - performance.now()));
   }
 
   function rebuild(): void {
     poll.clear();
     poll.add(data.wakeFd, POLLIN);
-    for (const entry of mirrored.values()) {
-      // A broken socket would report its error at once and for ever; it is left out until it is loaded anew.
-      entry.pollIndex = entry.reloadAtMs === Infinity ? poll.add(entry.mirror.fd, POLLIN) : -1;
-    }
+    for (const entry of mirrored.values())
+      entry.pollIndex = entry.isBroken ? -1 : poll.add(entry.mirror.fd, POLLIN);
     changed = false;
   }
 
@@ -142,17 +119,18 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
     }
     const nowMs = performance.now();
     for (const entry of mirrored.values()) {
-      let reason: string | null = null;
-      if (nowMs >= entry.reloadAtMs) reason = load(entry);
-      else if (entry.pollIndex >= 0 && poll.revents(entry.pollIndex) !== 0)
-        reason = attempt(entry, () => {
-          if (entry.mirror.drain() && entry.sendAtMs === Infinity) entry.sendAtMs = nowMs + DEBOUNCE_MS;
-        });
-      if (reason === null && nowMs >= entry.sendAtMs) reason = attempt(entry, () => send(entry));
+      const wasBroken = entry.isBroken;
+      const isReady = entry.pollIndex >= 0 && poll.revents(entry.pollIndex) !== 0;
+      const reason = entry.turn(nowMs, isReady, mirrored.size);
       if (reason !== null) reply({ type: 'failed', netnsId: entry.netnsId, reason });
+      if (entry.isBroken !== wasBroken) changed = true;
     }
+    askSamples();
+    counts?.tick(nowMs, mirrored.values(), audit);
   }
-  for (const entry of mirrored.values()) entry.mirror.close();
+  for (const { netnsId } of [...mirrored.values()]) remove(netnsId);
+  data.storage?.postMessage({ type: 'close' });
+  data.routes.close();
   parent.close();
 }
 

@@ -1,16 +1,28 @@
+import { close } from '../kernel/libc.ts';
 import * as k from '../kernel/netlink-constants.ts';
 import type { NetlinkSocket } from '../kernel/netlink-socket.ts';
 import { NetlinkClient } from '../netlink/dump.ts';
 import { type LinkMessage, parseAddressMessage, parseLink } from '../netlink/link.ts';
+import type { KernelRouteQuery } from '../netlink/get-route.ts';
+import { dumpGroups4 } from '../netlink/multicast.ts';
+import { probeMemory } from '../netlink/probe.ts';
 import { parseRoute } from '../netlink/route.ts';
 import { RouteKey } from '../netlink/route-key.ts';
-import { type ContextDump, dumpContext, dumpRoutes, linkNames } from '../netlink/rtnetlink.ts';
+import {
+  type ContextDump,
+  dumpContext,
+  dumpRoutes,
+  linkNames,
+  type RoutingMemory,
+} from '../netlink/rtnetlink.ts';
+import { readAllSettings } from './all-settings.ts';
 import { assembleContext, expandNexthop, takenNow } from './assemble.ts';
 import { Applied, MirrorTables } from './mirror-tables.ts';
 import { RawShapes } from './raw-shapes.ts';
 import type { RouteTables } from './route-tables.ts';
-import type { RouteSnapshot } from './snapshot.ts';
+import type { RouteSnapshot, SnapshotGroup } from './snapshot.ts';
 import type { RouteContext, RouteUpdate } from './update.ts';
+import { askKernel, type KernelAnswer } from './verify.ts';
 
 /** Multicast groups that the socket of a mirror must be in (`openNetlinkFd`). */
 export const ROUTE_GROUPS: readonly number[] = [
@@ -30,6 +42,8 @@ export const ROUTE_GROUPS: readonly number[] = [
 const LOAD_ROUNDS = 4;
 /** Flags of an interface with which its routes come and go. */
 const LINK_STATE = k.IFF_UP | k.IFF_LOWER_UP | k.IFF_RUNNING;
+
+const UNKNOWN_MEMORY: RoutingMemory = { mergedTables4: null, customLocalRoutes4: null };
 
 /** A notification of a route that came while the routes were read. */
 interface Queued {
@@ -56,11 +70,15 @@ export class RouteMirror {
   /** Single route changes applied. */
   applied = 0;
   readonly #socket: NetlinkSocket;
+  #settings: readonly number[];
   readonly #client: NetlinkClient;
   readonly #tables = new MirrorTables();
   readonly #raw = new RawShapes();
   readonly #key = new RouteKey();
   #context: ContextDump | null = null;
+  #groups: SnapshotGroup[] | null = null;
+  /** What the kernel remembers of IPv4 rules that are gone has to be found out anew. */
+  #rulesTold = true;
   /** What those who follow know of the context, as text; '' before the first update. */
   #told = '';
   #routesStale = true;
@@ -71,9 +89,13 @@ export class RouteMirror {
   /** Routes told while the routes are read: they are applied behind the dump, which may hold them or not. */
   #queue: Queued[] | null = null;
 
-  /** @param socket in the groups `ROUTE_GROUPS`; owned by the mirror from now on */
-  constructor(socket: NetlinkSocket, netns: string) {
+  /**
+   * @param socket   in the groups `ROUTE_GROUPS`; owned by the mirror from now on
+   * @param settings files of `openAllSettings`; owned as well. Without them those settings are not known
+   */
+  constructor(socket: NetlinkSocket, netns: string, settings: readonly number[] = []) {
     this.#socket = socket;
+    this.#settings = settings;
     this.#client = new NetlinkClient(socket);
     this.#client.onNotification = (type, view, off, end, flags) =>
       this.#notified(type, view, off, end, flags);
@@ -93,6 +115,21 @@ export class RouteMirror {
   /** Routes in all tables. */
   get size(): number {
     return this.#tables.size;
+  }
+
+  /** True when something changed since the last `take` or `snapshot`. */
+  get hasChanged(): boolean {
+    return this.#changed;
+  }
+
+  /** Name of an interface, or null. */
+  linkName(ifIndex: number): string | null {
+    return this.#context?.links.find((link) => link.ifIndex === ifIndex)?.name ?? null;
+  }
+
+  /** Asks the kernel for its own decision, see `askKernel`. @throws NetlinkError, SyscallError */
+  ask(query: Omit<KernelRouteQuery, 'fibMatch'>): KernelAnswer {
+    return askKernel(this.#client, query, (ifIndex) => this.linkName(ifIndex), `a sample in ${this.netns}`);
   }
 
   /** True when `take` will read the routes anew. */
@@ -133,6 +170,15 @@ export class RouteMirror {
       this.#changed = true;
     }
     return this.#changed;
+  }
+
+  /**
+   * Some settings (accept_local, src_valid_mark, route_localnet) change without a word: they are read anew with the next
+   * `take`. To be called every now and then.
+   */
+  poll(): void {
+    this.#contextStale = true;
+    this.#changed = true;
   }
 
   /** To be told that the routes may be others though nobody said so. */
@@ -176,9 +222,11 @@ export class RouteMirror {
     return { ...head, links, addresses, rules, routes: this.#tables.routes(), sysctls };
   }
 
-  /** Closes the socket. Idempotent. */
+  /** Closes the socket and the files. Idempotent. */
   close(): void {
     this.#socket.close();
+    for (const fd of this.#settings) close(fd);
+    this.#settings = [];
   }
 
   [Symbol.dispose](): void {
@@ -186,7 +234,10 @@ export class RouteMirror {
   }
 
   #makeContext(): RouteContext {
-    return assembleContext(this.#context!, this.netns, takenNow());
+    const context = assembleContext(this.#context!, this.netns, takenNow());
+    Object.assign(context.sysctls, readAllSettings(this.#settings));
+    if (this.#groups !== null) context.groups = this.#groups;
+    return context;
   }
 
   #refresh(): void {
@@ -204,7 +255,11 @@ export class RouteMirror {
       const context = dumpContext(this.#client, this.netns);
       // Names are part of routes.
       if (this.#context !== null && namesOf(context) !== namesOf(this.#context)) this.#routesStale = true;
+      context.memory = this.#context?.memory ?? UNKNOWN_MEMORY;
       this.#context = context;
+      this.#groups = dumpGroups4(this.#client, this.netns);
+      // Rules that were there once are: no need to ask again.
+      if (this.#rulesTold && context.memory.mergedTables4 !== false && this.#tables.size > 0) this.#probe();
     } catch (error) {
       this.#contextStale = true;
       throw error;
@@ -233,10 +288,17 @@ export class RouteMirror {
       throw error;
     }
     this.#tables.settle(fresh);
+    this.#probe();
     const queue = this.#queue;
     this.#queue = null;
     for (const { type, flags, view } of queue) this.#applyRoute(type, view, 0, view.byteLength, flags, true);
     return isConsistent;
+  }
+
+  #probe(): void {
+    const context = this.#context!;
+    context.memory = probeMemory(this.#client, context, this.#tables.own4(), this.netns, context.memory);
+    this.#rulesTold = false;
   }
 
   #readRoute(into: RouteTables, view: DataView, off: number, end: number): void {
@@ -290,6 +352,8 @@ export class RouteMirror {
         break;
       case k.RTM_NEWRULE:
       case k.RTM_DELRULE:
+        this.#rulesTold = true;
+        break;
       case k.RTM_NEWNETCONF:
       case k.RTM_DELNETCONF:
         break;
@@ -315,18 +379,16 @@ export class RouteMirror {
   ): void {
     const key = this.#key;
     if (this.#routesStale || !key.read(view, off, end)) return;
-    const applied = this.#tables.change(
-      key.family,
-      key.table,
-      key.prefix,
-      key.prefixLen,
-      this.#shapeOf(view, off, end),
-      {
-        isRemoval: type === k.RTM_DELROUTE,
-        isReplacement: (flags & k.NLM_F_REPLACE) !== 0,
-        isRepeated,
-      },
-    );
+    const shape = this.#shapeOf(view, off, end);
+    const { type: kind, protocol } = this.#tables.index.shapes[shape]!;
+    // The kernel remembers this when the route is gone (fib_has_custom_local_routes).
+    if (key.family === 4 && kind === 'local' && protocol !== 'kernel')
+      this.#context!.memory = { ...UNKNOWN_MEMORY, ...this.#context!.memory, customLocalRoutes4: true };
+    const applied = this.#tables.change(key.family, key.table, key.prefix, key.prefixLen, shape, {
+      isRemoval: type === k.RTM_DELROUTE,
+      isReplacement: (flags & k.NLM_F_REPLACE) !== 0,
+      isRepeated,
+    });
     if (applied === Applied.Yes) this.applied++;
     else if (applied === Applied.Unclear) this.#routesStale = true;
   }

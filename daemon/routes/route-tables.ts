@@ -130,6 +130,21 @@ export class RouteTables {
   }
 }
 
+/** Calls back with the prefix of each operation in words [from, to): its family, first word and length. */
+export function eachOp(
+  ops: Int32Array,
+  from: number,
+  to: number,
+  callback: (family: 4 | 6, first: number, len: number) => void,
+): void {
+  for (let at = from; at < to; ) {
+    const head = ops[at]!;
+    const family = (head & 15) as 4 | 6;
+    callback(family, ops[at + 2]!, (head >>> LEN_SHIFT) & 0xff);
+    at += 2 + (family === 4 ? 1 : 4) + (head >>> COUNT_SHIFT);
+  }
+}
+
 let buffer = new Int32Array(64);
 
 /** Words to build an operation in; good until the next call. */

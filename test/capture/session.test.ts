@@ -16,6 +16,7 @@ const OPTIONS: MeterOptions = {
   timeouts: DEFAULT_TIMEOUTS,
   checkpointSec: 5,
   tunnels: 'outer',
+  auditRate: 0,
 };
 const FLOW: FrameSpec = { proto: 'udp', src: '10.0.0.9', sport: 5000, dst: '10.9.0.1', dport: 53 };
 

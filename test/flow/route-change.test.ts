@@ -8,9 +8,13 @@ import { frame } from '../support/frames.ts';
 /** Answers with whatever number is set; setting one is a change of the tables. */
 class TestTagger implements PacketTagger {
   generation = 1;
+  readonly round = 0;
   #decision = 0;
   tag(): number {
     return this.#decision;
+  }
+  holds(): boolean {
+    return false;
   }
   tagInner(): number {
     return 99;

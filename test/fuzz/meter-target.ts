@@ -60,6 +60,8 @@ export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
       get generation(): number {
         return 1 + (packets >>> 4);
       },
+      round: 0,
+      holds: () => false,
       tag: () => (packets >>> 4) % 3,
       tagInner: () => 0,
     };
