@@ -102,11 +102,6 @@ export class TestMeter {
     return this.records();
   }
 
-  /** The batches written so far, for storage to take. */
-  get batches(): readonly FlowBatch[] {
-    return this.#batches;
-  }
-
   /** The route changes so far, oldest first. */
   changes(): TestChange[] {
     return this.#batches.flatMap(({ changes: c, changeCount }) =>
