@@ -6,6 +6,7 @@ import { loadSnapshot } from '../daemon/routes/load-snapshot.ts';
 import { isSupportedLinkType, linkTypeName } from '../decoders/link-types.ts';
 import { clampNs, toNs } from '../storage/time.ts';
 import { ensureDefaultDb } from './default-db.ts';
+import { counted } from './format/count.ts';
 import { formatTime } from './format/time.ts';
 import { Interruption } from './interruption.ts';
 
@@ -124,7 +125,6 @@ function summary(files: string[], totals: ReplayTotals, seconds: number) {
 function text(r: ReturnType<typeof summary>, db: string): string {
   const d = r.decoded;
   const count = (n: number): string => n.toLocaleString('en-US');
-  const counted = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
   const lines = [
     `${counted(r.packets, 'packet')}, ${counted(r.bytes, 'byte')}, ${counted(r.flows, 'flow')} in ${r.elapsed_s} s (${count(r.packets_per_s)} packets/s)`,
     `network    ipv4 ${count(d.ipv4)}  ipv6 ${count(d.ipv6)}  arp ${count(d.arp)}  other ${count(d.other)}  undecoded ${count(r.undecoded)}`,

@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readText } from './input-file.ts';
 import { parseRouteJson, parseRuleJson } from './ip-json.ts';
 import { parseRouteText } from './route-text.ts';
 import { defaultRules } from './routing.ts';
 import { parseRuleText } from './rule-text.ts';
 import type { RouteSnapshot, SnapshotRule } from './snapshot.ts';
+import { readSnapshot } from './snapshot-file.ts';
 import { RouteTextError } from './text-words.ts';
 
 /** Files that a snapshot is made of: `snapshot` alone, or text or JSON of `ip`. */
@@ -30,12 +31,9 @@ export function loadSnapshot(sources: SnapshotSources): RouteSnapshot | null {
       throw new RouteTextError('--rules', 0, rules, 'needs --routes or --snapshot beside it');
     return null;
   }
-  const base =
-    snapshot !== undefined
-      ? readSnapshot(snapshot)
-      : snapshotOfRoutes(readFileSync(routes!, 'utf8'), routes!);
+  const base = snapshot !== undefined ? readSnapshot(snapshot) : snapshotOfRoutes(readText(routes!), routes!);
   if (rules === undefined) return base;
-  return { ...base, rules: withDefaults(parseRules(readFileSync(rules, 'utf8'), rules)) };
+  return { ...base, rules: withDefaults(parseRules(readText(rules), rules)) };
 }
 
 /**
@@ -89,35 +87,4 @@ function parseJson(content: string, source: string): unknown[] | null {
   } catch (error) {
     throw new RouteTextError(source, 0, trimmed.slice(0, 20), `no JSON: ${(error as Error).message}`);
   }
-}
-
-/**
- * Reads a snapshot file.
- * @throws RouteTextError when it is none, Error of node:fs
- */
-export function readSnapshot(path: string): RouteSnapshot {
-  const content = readFileSync(path, 'utf8');
-  let value: Partial<RouteSnapshot> | null;
-  try {
-    value = JSON.parse(content) as Partial<RouteSnapshot> | null;
-  } catch (error) {
-    throw new RouteTextError(path, 0, content.slice(0, 20), `no JSON: ${(error as Error).message}`);
-  }
-  if (value?.format !== 'nstap-routes-1')
-    throw new RouteTextError(
-      path,
-      0,
-      String(value?.format),
-      'is no snapshot of nstap (format nstap-routes-1)',
-    );
-  for (const name of ['links', 'addresses', 'rules', 'routes'] as const)
-    if (!Array.isArray(value[name])) throw new RouteTextError(path, 0, name, 'should be a list');
-  if (typeof value.sysctls !== 'object' || !Array.isArray(value.sysctls?.interfaces))
-    throw new RouteTextError(path, 0, 'sysctls', 'should be an object with a list `interfaces`');
-  return value as RouteSnapshot;
-}
-
-/** Writes a snapshot file, which `readSnapshot` reads. @throws Error of node:fs */
-export function writeSnapshot(path: string, snapshot: RouteSnapshot): void {
-  writeFileSync(path, `${JSON.stringify(snapshot)}\n`);
 }
