@@ -15,6 +15,7 @@ export interface ReplayFlags {
   db?: string;
   routes?: string;
   rules?: string;
+  addrs?: string;
   snapshot?: string;
   netns?: string;
   filter?: string;

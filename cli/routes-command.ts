@@ -9,6 +9,7 @@ export interface RoutesFlags {
   netns: string;
   routes?: string;
   rules?: string;
+  addrs?: string;
   snapshot?: string;
   json?: boolean;
 }

@@ -77,6 +77,9 @@ export const scopeNames = names('rt_scopes', [
   [200, 'site'],
 ]);
 
+/** Interface groups: group. */
+export const groupNames = names('group', [[0, 'default']]);
+
 /** Router preference of a route, RTA_PREF. RFC 4191 §2.1; null where `ip` prints none. */
 export function preferenceName(value: number): string | null {
   if (value === 0) return 'medium';

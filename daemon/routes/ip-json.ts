@@ -1,63 +1,11 @@
-import { parseAddress } from '../../decoders/address.ts';
 import { parseNumber, tableNames } from '../netlink/names.ts';
 import { ipProtoNumber } from './format.ts';
+import { addressText, FieldReader } from './json-fields.ts';
 import { emptyHop, emptyRoute, fullPrefix, parseTos, setFlag } from './route-text.ts';
 import { lookupRule } from './routing.ts';
 import { type RuleOfFamily, parseMark, settleFamilies } from './rule-text.ts';
 import type { SnapshotNextHop, SnapshotRoute, SnapshotRule } from './snapshot.ts';
 import { RouteTextError } from './text-words.ts';
-
-type Fields = Record<string, unknown>;
-
-/** Reads values of one object of `ip -j`, and says which is wrong. */
-class FieldReader {
-  readonly #source: string;
-  readonly #fields: Fields;
-
-  constructor(source: string, fields: unknown) {
-    this.#source = source;
-    if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
-      throw new RouteTextError(source, 0, JSON.stringify(fields), 'should be an object of `ip -j`');
-    this.#fields = fields as Fields;
-  }
-
-  has(name: string): boolean {
-    return name in this.#fields;
-  }
-
-  raw(name: string): unknown {
-    return this.#fields[name];
-  }
-
-  /** A string or number as a string; null when the field is missing. */
-  text(name: string): string | null {
-    const value = this.#fields[name];
-    if (value === undefined || value === null) return null;
-    if (typeof value === 'string' || typeof value === 'number') return String(value);
-    throw this.#error(name, 'should be a string or number');
-  }
-
-  /** The field through `parse`; null when it is missing. */
-  value<T>(name: string, expected: string, parse: (text: string) => T | null): T | null {
-    const text = this.text(name);
-    if (text === null) return null;
-    const value = parse(text);
-    if (value === null) throw this.#error(name, `should be ${expected}`);
-    return value;
-  }
-
-  number(name: string): number | null {
-    return this.value(name, 'a number', parseNumber);
-  }
-
-  #error(name: string, reason: string): RouteTextError {
-    return new RouteTextError(this.#source, 0, `${name}: ${JSON.stringify(this.#fields[name])}`, reason);
-  }
-}
-
-function addressText(text: string): string | null {
-  return parseAddress(text) === null ? null : text;
-}
 
 /**
  * Reads the value of `ip -j route show`, of one family or both.

@@ -17,7 +17,7 @@ export class LinkTable {
   readonly isComplete: boolean;
 
   constructor(snapshot: RouteSnapshot) {
-    this.isComplete = snapshot.links.length > 0;
+    this.isComplete = snapshot.links.length > 0 && snapshot.linksIncomplete !== true;
     for (const link of snapshot.links) {
       this.#byIndex.set(link.ifIndex, link);
       this.#indexes.set(link.name, link.ifIndex);

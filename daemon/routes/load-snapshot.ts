@@ -1,5 +1,10 @@
+import { RT_TABLE_LOCAL } from '../kernel/netlink-constants.ts';
+import { parseAddrJson } from './addr-json.ts';
+import type { AddrListing } from './addr-listing.ts';
+import { parseAddrText } from './addr-text.ts';
 import { readText } from './input-file.ts';
 import { parseRouteJson, parseRuleJson } from './ip-json.ts';
+import { inferVrfTables, localRoutes } from './local-routes.ts';
 import { parseRouteText } from './route-text.ts';
 import { defaultRules } from './routing.ts';
 import { parseRuleText } from './rule-text.ts';
@@ -7,12 +12,16 @@ import type { RouteSnapshot, SnapshotRule } from './snapshot.ts';
 import { readSnapshot } from './snapshot-file.ts';
 import { RouteTextError } from './text-words.ts';
 
-/** Files that a snapshot is made of: `snapshot` alone, or text or JSON of `ip`. */
+const FAMILIES = [4, 6] as const;
+
+/** Files that a snapshot is made of: `snapshot` alone, or text or JSON of `ip`; each may be compressed. */
 export interface SnapshotSources {
   /** Output of `ip route show table all`, text or `-j`. */
   routes?: string | undefined;
   /** Output of `ip rule`, text or `-j`; without it the rules that a namespace starts with. */
   rules?: string | undefined;
+  /** Output of `ip addr` or `ip link`, text or `-j`; without it interfaces are known by the routes' names alone. */
+  addrs?: string | undefined;
   /** nstap's own snapshot file; `rules` replaces those within. */
   snapshot?: string | undefined;
 }
@@ -23,17 +32,24 @@ export interface SnapshotSources {
  * @throws RouteTextError for content, Error of node:fs for a file that cannot be read
  */
 export function loadSnapshot(sources: SnapshotSources): RouteSnapshot | null {
-  const { routes, rules, snapshot } = sources;
+  const { routes, rules, addrs, snapshot } = sources;
   if (snapshot !== undefined && routes !== undefined)
     throw new RouteTextError('--routes', 0, routes, 'give either --routes or --snapshot');
+  if (addrs !== undefined && routes === undefined)
+    throw new RouteTextError(
+      '--addrs',
+      0,
+      addrs,
+      snapshot === undefined ? 'needs --routes beside it' : 'a snapshot has its own interfaces and addresses',
+    );
   if (routes === undefined && snapshot === undefined) {
     if (rules !== undefined)
       throw new RouteTextError('--rules', 0, rules, 'needs --routes or --snapshot beside it');
     return null;
   }
-  const base = snapshot !== undefined ? readSnapshot(snapshot) : snapshotOfRoutes(readText(routes!), routes!);
-  if (rules === undefined) return base;
-  return { ...base, rules: withDefaults(parseRules(readText(rules), rules)) };
+  let loaded = snapshot !== undefined ? readSnapshot(snapshot) : snapshotOfRoutes(readText(routes!), routes!);
+  if (rules !== undefined) loaded = { ...loaded, rules: withDefaults(parseRules(readText(rules), rules)) };
+  return addrs === undefined ? loaded : withAddrs(loaded, parseAddrs(readText(addrs), addrs));
 }
 
 /**
@@ -50,7 +66,7 @@ export function snapshotOfRoutes(content: string, source: string): RouteSnapshot
     source: json === null ? 'ip-text' : 'ip-json',
     links: [],
     addresses: [],
-    rules: [...defaultRules(4), ...defaultRules(6)],
+    rules: FAMILIES.flatMap(defaultRules),
     routes: json === null ? parseRouteText(content, source) : parseRouteJson(json, source),
     sysctls: { forwarding4: null, forwarding6: null, interfaces: [], rpFilterAll: null },
   };
@@ -65,25 +81,52 @@ export function parseRules(content: string, source: string): SnapshotRule[] {
   return json === null ? parseRuleText(content, source) : parseRuleJson(json, source);
 }
 
+/**
+ * The interfaces and addresses in the output of `ip addr` or `ip link`, text or `-j`.
+ * @throws RouteTextError
+ */
+export function parseAddrs(content: string, source: string): AddrListing {
+  const json = parseJson(content, source);
+  return json === null ? parseAddrText(content, source) : parseAddrJson(json, source);
+}
+
+/**
+ * Adds interfaces and addresses to a snapshot of text. Where it has no table local (`ip route` without `table all`), that
+ * follows from the addresses.
+ */
+export function withAddrs(snapshot: RouteSnapshot, listing: AddrListing): RouteSnapshot {
+  const { links, addresses } = listing;
+  const missing = FAMILIES.filter(
+    (family) => !snapshot.routes.some((route) => route.family === family && route.table === RT_TABLE_LOCAL),
+  );
+  inferVrfTables(links, snapshot.routes);
+  return {
+    ...snapshot,
+    links,
+    addresses,
+    routes: [...snapshot.routes, ...missing.flatMap((family) => localRoutes(family, links, addresses))],
+    ...(listing.isComplete ? {} : { linksIncomplete: true }),
+  };
+}
+
 /** A family of which the user gave no rule has those that a namespace starts with. */
 function withDefaults(rules: SnapshotRule[]): SnapshotRule[] {
-  const families = [4, 6] as const;
   return [
     ...rules,
-    ...families.flatMap((family) =>
+    ...FAMILIES.flatMap((family) =>
       rules.some((rule) => rule.family === family) ? [] : defaultRules(family),
     ),
   ];
 }
 
-/** The array of `ip -j`, or null for text. */
+/** The array of `ip -j`, or null for text. Of several outputs behind each other (`ip -j -4 …; ip -j -6 …`) all elements. */
 function parseJson(content: string, source: string): unknown[] | null {
   const trimmed = content.trim();
   if (trimmed.startsWith('{'))
     throw new RouteTextError(source, 1, '{', 'is one JSON object: a snapshot file goes with --snapshot');
   if (!trimmed.startsWith('[')) return null;
   try {
-    return JSON.parse(trimmed) as unknown[];
+    return trimmed.split(/\r?\n(?=\[)/).flatMap((part) => JSON.parse(part) as unknown[]);
   } catch (error) {
     throw new RouteTextError(source, 0, trimmed.slice(0, 20), `no JSON: ${(error as Error).message}`);
   }

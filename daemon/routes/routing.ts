@@ -120,10 +120,12 @@ export function compileRouting(snapshot: RouteSnapshot): Routing {
   };
   for (const address of snapshot.addresses)
     own(address.family === 4 ? v4 : v6, address.address, address.ifIndex);
-  // Text has no addresses; each has a local route of its own.
-  if (snapshot.addresses.length === 0) {
+  // Text may have no addresses, or those of one family (`ip -4 addr`); each has a local route of its own.
+  const families = new Set(snapshot.addresses.map(({ family }) => family));
+  if (families.size === 0 || isText) {
     for (const { route, prefixLen, hops } of routes) {
       const bits = route.family === 4 ? 32 : 128;
+      if (families.has(route.family)) continue;
       if (route.type === 'local' && route.table === RT_TABLE_LOCAL && prefixLen === bits)
         own(route.family === 4 ? v4 : v6, route.prefix, hops[0]?.ifIndex ?? 0);
     }

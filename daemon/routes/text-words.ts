@@ -27,9 +27,9 @@ export class WordReader {
     this.#words = text.trim().split(/\s+/);
   }
 
-  /** The next word, or null at the end of the line. It stays the next. */
-  peek(): string | null {
-    return this.#words[this.#at] ?? null;
+  /** The next word, or one `ahead` words behind it; null at the end of the line. It stays the next. */
+  peek(ahead = 0): string | null {
+    return this.#words[this.#at + ahead] ?? null;
   }
 
   /** Takes the next word. @param expected what it should be, for the error at the end of the line */
@@ -59,6 +59,13 @@ export class WordReader {
     const value = parse(word);
     if (value === null) throw this.error(word, `should be ${expected}`);
     return value;
+  }
+
+  /** Takes all words up to the end of the line. */
+  rest(): string[] {
+    const words = this.#words.slice(this.#at);
+    this.#at = this.#words.length;
+    return words;
   }
 
   error(word: string, reason: string): RouteTextError {
