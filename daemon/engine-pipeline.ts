@@ -20,7 +20,7 @@ export interface Pipeline {
   /** Takes CaptureRequest, gives CaptureReply. */
   capture: Worker;
   /** Settles when packets can be stored: the database is open. Rejects with the reason when it cannot be. */
-  ready: Promise<void>;
+  ready: Promise<unknown>;
   /** Settles with counts for the log when all is written after a `stop`; rejects when a thread failed. */
   closed: Promise<Record<string, number>>;
 }

@@ -9,8 +9,8 @@ export type StorageTrouble = Extract<StorageReply, { type: 'error' | 'recovered'
 
 /** The storage thread, running. */
 export interface StorageWorker {
-  /** The database is open. Rejects with the reason when it cannot be. */
-  ready: Promise<void>;
+  /** The database is open; the number of this run in it. Rejects with the reason when it cannot be. */
+  ready: Promise<number>;
   /** Everything is committed and the database closed. Rejects when storage failed for good. */
   closed: Promise<{ flows: number; records: number }>;
 }
@@ -32,14 +32,14 @@ export function startStorage(
     workerData,
     transferList: [port],
   });
-  const ready = Promise.withResolvers<void>();
+  const ready = Promise.withResolvers<number>();
   const closed = Promise.withResolvers<{ flows: number; records: number }>();
   const fail = (error: Error): void => {
     ready.reject(error);
     closed.reject(error);
   };
   worker.on('message', (reply: StorageReply) => {
-    if (reply.type === 'ready') ready.resolve();
+    if (reply.type === 'ready') ready.resolve(reply.runId);
     else if (reply.type === 'closed') closed.resolve({ flows: reply.flows, records: reply.records });
     else if (reply.type === 'error' && reply.fatal) {
       fail(

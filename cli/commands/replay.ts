@@ -23,6 +23,10 @@ export function registerReplay(program: Command): void {
       '--snapshot <file>',
       'file of `nstap snapshot save` (routes, rules, interfaces, sysctls), instead of --routes, --rules and --addrs',
     )
+    .option(
+      '--compare <file>',
+      'second snapshot, or text of `ip route`: show the flows that would go another way with it',
+    )
     .option('--netns <name>', 'namespace name to store with the flows')
     .option('--filter <expr>', 'only packets that this tcpdump expression matches')
     .option(
@@ -40,6 +44,7 @@ Example:
   $ nstap replay --db /tmp/x.db --routes routes.txt --addrs addr.txt capture.pcapng
   $ zcat big.pcap.gz | nstap replay --db /tmp/x.db --filter 'tcp port 443' -
   $ nstap replay --db /tmp/x.db --tunnels both overlay.pcap
+  $ nstap replay --snapshot before.json --compare after.json yesterday.pcap   # see docs/snapshots.md
   $ nstap flows --db /tmp/x.db`,
     )
     .action(async (files: string[], flags: ReplayFlags) => {

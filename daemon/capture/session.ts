@@ -19,6 +19,8 @@ export interface MeterOptions {
   /** Seconds between two records of a living flow; 0: none (replay). */
   checkpointSec: number;
   tunnels: TunnelMode;
+  /** Of the flow table's hash; left out, a random one, so that nobody can choose addresses that collide. */
+  seed?: number;
 }
 
 /** What a live source knows of losses; a file has none. */
@@ -43,8 +45,7 @@ export class CaptureSession {
   /** @param wait see RecordQueue */
   constructor(options: MeterOptions, pool: BatchPool, port: MessagePort, wait: boolean) {
     this.queue = new RecordQueue(pool, port, this.#tagger, wait);
-    const { tunnels } = options;
-    const seed = randomInt(2 ** 31);
+    const { tunnels, seed = randomInt(2 ** 31) } = options;
     this.table = new FlowTable({ ...options, seed, tunnels: tunnels !== 'outer' }, this.queue, this.#tagger);
     this.meter = tunnels === 'outer' ? new Meter(this.table) : new TunnelMeter(this.table, tunnels);
   }

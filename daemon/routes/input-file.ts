@@ -82,6 +82,13 @@ export function* fileLines(path: string): Generator<Buffer> {
   if (rest.length > 0) yield Buffer.concat(rest);
 }
 
+/** Puts lines together again. */
+export function joinLines(first: Buffer, lines: Iterable<Buffer>): Buffer {
+  const newline = Buffer.from('\n');
+  const rest = [...lines].flatMap((line) => [newline, line]);
+  return rest.length === 0 ? first : Buffer.concat([first, ...rest]);
+}
+
 /**
  * The text of a file; a compressed one is unpacked.
  * @throws RouteTextError when its compression is broken or it is too large for one string; Error when it cannot be read

@@ -2,14 +2,14 @@ import { RT_TABLE_LOCAL } from '../kernel/netlink-constants.ts';
 import { parseAddrJson } from './addr-json.ts';
 import type { AddrListing } from './addr-listing.ts';
 import { parseAddrText } from './addr-text.ts';
-import { readText } from './input-file.ts';
+import { fileLines, joinLines, readText, toText } from './input-file.ts';
 import { parseRouteJson, parseRuleJson } from './ip-json.ts';
 import { inferVrfTables, localRoutes } from './local-routes.ts';
 import { parseRouteText } from './route-text.ts';
 import { defaultRules } from './routing.ts';
 import { parseRuleText } from './rule-text.ts';
-import type { RouteSnapshot, SnapshotRule } from './snapshot.ts';
-import { readSnapshot } from './snapshot-file.ts';
+import type { RouteSnapshot, SnapshotRoute, SnapshotRule } from './snapshot.ts';
+import { readSnapshot, snapshotOfLines } from './snapshot-file.ts';
 import { RouteTextError } from './text-words.ts';
 
 const FAMILIES = [4, 6] as const;
@@ -107,6 +107,24 @@ export function withAddrs(snapshot: RouteSnapshot, listing: AddrListing): RouteS
     routes: [...snapshot.routes, ...missing.flatMap((family) => localRoutes(family, links, addresses))],
     ...(listing.isComplete ? {} : { linksIncomplete: true }),
   };
+}
+
+/**
+ * Reads what `base` is to be compared with: a snapshot file, or text or JSON of `ip route`. Text replaces those tables that it
+ * has routes of; everything else stays as it is in `base`.
+ * @throws as `loadSnapshot`
+ */
+export function loadCompared(path: string, base: RouteSnapshot): RouteSnapshot {
+  const lines = fileLines(path);
+  const first = lines.next().value ?? Buffer.alloc(0);
+  // Read once: it may be a FIFO of the shell.
+  if (first.toString('latin1', 0, 100).trimStart().startsWith('{'))
+    return snapshotOfLines(first, lines, path);
+  const { routes } = snapshotOfRoutes(toText(joinLines(first, lines), path, 0), path);
+  if (routes.length === 0) throw new RouteTextError(path, 0, '', 'has neither a snapshot nor a route in it');
+  const key = (route: SnapshotRoute): string => `${route.family} ${route.table}`;
+  const replaced = new Set(routes.map(key));
+  return { ...base, routes: [...base.routes.filter((route) => !replaced.has(key(route))), ...routes] };
 }
 
 /** A family of which the user gave no rule has those that a namespace starts with. */

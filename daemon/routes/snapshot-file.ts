@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { createGzip, createZstdCompress } from 'node:zlib';
 import { writeAtomically } from './atomic-file.ts';
-import { fileLines, toText } from './input-file.ts';
+import { fileLines, joinLines, toText } from './input-file.ts';
 import type { RouteSnapshot, SnapshotRoute } from './snapshot.ts';
 import { RouteTextError } from './text-words.ts';
 
@@ -60,11 +60,17 @@ function* largePieces(lines: Iterable<string>): Generator<string> {
  */
 export function readSnapshot(path: string): RouteSnapshot {
   const lines = fileLines(path);
-  const first = lines.next().value ?? Buffer.alloc(0);
+  return snapshotOfLines(lines.next().value ?? Buffer.alloc(0), lines, path);
+}
+
+/**
+ * Reads a snapshot from the lines of a file of which the first was looked at already.
+ * @param path name for error messages
+ * @throws as `readSnapshot`
+ */
+export function snapshotOfLines(first: Buffer, lines: Iterable<Buffer>, path: string): RouteSnapshot {
   if (!endsWith(first, ROUTES_FOLLOW)) {
-    const newline = Buffer.from('\n');
-    const rest = [...lines].flatMap((line) => [newline, line]);
-    const content = toText(rest.length === 0 ? first : Buffer.concat([first, ...rest]), path, 0);
+    const content = toText(joinLines(first, lines), path, 0);
     const snapshot = checkSnapshot(parseJson(content, path, 0), path);
     for (const [i, route] of snapshot.routes.entries()) checkRoute(route, path, 0, `routes[${i}]`);
     return snapshot;
