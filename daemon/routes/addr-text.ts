@@ -14,7 +14,7 @@ import {
 } from './link-words.ts';
 import { fullPrefix } from './route-text.ts';
 import type { SnapshotAddress } from './snapshot.ts';
-import { WordReader } from './text-words.ts';
+import { textLines, type WordReader } from './text-words.ts';
 
 /** First words of lines that say nothing about routing; what stands behind them is the user's or a driver's. */
 const IGNORED_LINES: ReadonlySet<string> = new Set([
@@ -37,8 +37,7 @@ const IGNORED_LINES: ReadonlySet<string> = new Set([
 export function parseAddrText(text: string, source: string): AddrListing {
   const reader = new AddrReader();
   // -o puts what belongs together on one line, with a backslash for each line end; lines below the first are indented.
-  for (const [i, line] of text.split('\n').entries())
-    for (const part of line.split(/\\(?= {4})/)) reader.line(new WordReader(source, i + 1, part));
+  for (const words of textLines(text, source)) reader.line(words);
   return reader.builder.finish();
 }
 
@@ -47,8 +46,7 @@ class AddrReader {
   #current: ListedLink | null = null;
 
   line(words: WordReader): void {
-    const first = words.peek();
-    if (first === null || first === '' || first.startsWith('#')) return;
+    const first = words.peek()!;
     if (/^\d+:$/.test(first)) {
       this.#numbered(words);
       return;

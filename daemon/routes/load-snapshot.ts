@@ -3,7 +3,7 @@ import { parseAddrJson } from './addr-json.ts';
 import type { AddrListing } from './addr-listing.ts';
 import { parseAddrText } from './addr-text.ts';
 import { fileLines, joinLines, readText, toText } from './input-file.ts';
-import { parseRouteJson, parseRuleJson } from './ip-json.ts';
+import { parseRouteJson, parseRuleJson, withoutEncap } from './ip-json.ts';
 import { inferVrfTables, localRoutes } from './local-routes.ts';
 import { parseRouteText } from './route-text.ts';
 import { defaultRules } from './routing.ts';
@@ -144,7 +144,9 @@ function parseJson(content: string, source: string): unknown[] | null {
     throw new RouteTextError(source, 1, '{', 'is one JSON object: a snapshot file goes with --snapshot');
   if (!trimmed.startsWith('[')) return null;
   try {
-    return trimmed.split(/\r?\n(?=\[)/).flatMap((part) => JSON.parse(part) as unknown[]);
+    return withoutEncap(trimmed)
+      .split(/\r?\n(?=\[)/)
+      .flatMap((part) => JSON.parse(part) as unknown[]);
   } catch (error) {
     throw new RouteTextError(source, 0, trimmed.slice(0, 20), `no JSON: ${(error as Error).message}`);
   }

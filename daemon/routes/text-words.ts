@@ -14,6 +14,20 @@ export class RouteTextError extends Error {
   }
 }
 
+/**
+ * The lines of an output of `ip`, ready to be read; blank ones and comments (#) are left out. `ip -o` puts what belongs
+ * together on one line, with a backslash in place of each line end: the parts come as lines of their own.
+ * @param source name for error messages
+ */
+export function* textLines(text: string, source: string): Generator<WordReader> {
+  for (const [i, line] of text.split('\n').entries())
+    for (const part of line.split(/\\(?=\t| {4})/)) {
+      const words = new WordReader(source, i + 1, part);
+      const first = words.peek();
+      if (first !== null && first !== '' && !first.startsWith('#')) yield words;
+    }
+}
+
 /** The words of one line, taken one after the other. */
 export class WordReader {
   readonly #words: readonly string[];
