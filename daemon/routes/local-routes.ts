@@ -33,7 +33,7 @@ export function localRoutes(
     const own = addresses.filter((entry) => entry.family === family && entry.ifIndex === link.ifIndex);
     for (const address of own) {
       if (UNUSED.some((flag) => address.flags?.includes(flag))) continue;
-      if (family === 4) for (const route of routes4(address, link)) add(route);
+      if (family === 4) for (const route of routes4(address, link, primaryOf(address, own))) add(route);
       else add(kernelRoute(6, 'local', `${address.address}/128`, link, 0));
     }
     const isLoopback = (link.flags & IFF_LOOPBACK) !== 0 || link.name === 'lo';
@@ -43,22 +43,41 @@ export function localRoutes(
   return routes;
 }
 
-function* routes4(address: SnapshotAddress, link: SnapshotLink): Generator<SnapshotRoute> {
+/** The first address of the same network: a secondary one's routes have that as their source. */
+function primaryOf(address: SnapshotAddress, own: readonly SnapshotAddress[]): string {
+  const net = ({ address: text, prefixLen }: SnapshotAddress): number =>
+    snapshotPrefix(text).words[0]! & ~hostBits(prefixLen);
+  if (!isSecondary(address)) return address.address;
+  const primary = own.find(
+    (entry) => !isSecondary(entry) && entry.prefixLen === address.prefixLen && net(entry) === net(address),
+  );
+  return (primary ?? address).address;
+}
+
+function isSecondary(address: SnapshotAddress): boolean {
+  return address.flags?.includes('secondary') === true;
+}
+
+function hostBits(prefixLen: number): number {
+  return prefixLen === 0 ? -1 : ~(-1 << (32 - prefixLen));
+}
+
+function* routes4(address: SnapshotAddress, link: SnapshotLink, primary: string): Generator<SnapshotRoute> {
   const { address: own, prefixLen, broadcast } = address;
   const make = (type: string, prefix: string, scope: string): SnapshotRoute => ({
     ...kernelRoute(4, type, prefix, link, null),
     scope,
-    prefsrc: own,
+    prefsrc: primary,
   });
   yield make('local', `${own}/32`, 'host');
   if (broadcast !== null && broadcast !== '255.255.255.255')
     yield make('broadcast', `${broadcast}/32`, 'link');
-  if (address.flags?.includes('secondary') || prefixLen >= 31) return;
+  if (isSecondary(address) || prefixLen >= 31) return;
   const word = snapshotPrefix(address.peer ?? own).words[0]!;
-  const hostBits = prefixLen === 0 ? -1 : ~(-1 << (32 - prefixLen));
+  const host = hostBits(prefixLen);
   if (link.name === 'lo' || (link.flags & IFF_LOOPBACK) !== 0)
-    yield make('local', `${dotted(word & ~hostBits)}/${prefixLen}`, 'host');
-  yield make('broadcast', `${dotted(word | hostBits)}/32`, 'link');
+    yield make('local', `${dotted(word & ~host)}/${prefixLen}`, 'host');
+  yield make('broadcast', `${dotted(word | host)}/32`, 'link');
 }
 
 function dotted(word: number): string {

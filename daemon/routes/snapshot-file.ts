@@ -119,6 +119,13 @@ function parseJson(text: string, path: string, line: number): unknown {
   }
 }
 
+/** What the lists' entries must have; the rest is as nstap wrote it. */
+const RELIED_ON = {
+  links: { ifIndex: 'number', name: 'string', flags: 'number', master: 'number' },
+  addresses: { family: 'number', ifIndex: 'number', address: 'string' },
+  rules: { family: 'number', priority: 'number', action: 'string', table: 'number' },
+} as const;
+
 function checkSnapshot(given: unknown, path: string): RouteSnapshot {
   const value = given as Partial<RouteSnapshot> | null;
   if (value?.format !== 'nstap-routes-1')
@@ -130,6 +137,11 @@ function checkSnapshot(given: unknown, path: string): RouteSnapshot {
     );
   for (const name of ['links', 'addresses', 'rules', 'routes'] as const)
     if (!Array.isArray(value[name])) throw new RouteTextError(path, 0, name, 'should be a list');
+  for (const [name, keys] of Object.entries(RELIED_ON))
+    for (const [i, entry] of value[name as keyof typeof RELIED_ON]!.entries())
+      for (const [key, type] of Object.entries(keys))
+        if (typeof (entry as unknown as Record<string, unknown> | null)?.[key] !== type)
+          throw new RouteTextError(path, 0, `${name}[${i}]`, `should have a ${type} \`${key}\``);
   if (typeof value.sysctls !== 'object' || !Array.isArray(value.sysctls?.interfaces))
     throw new RouteTextError(path, 0, 'sysctls', 'should be an object with a list `interfaces`');
   return value as RouteSnapshot;

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSnapshot } from '../../daemon/routes/snapshot-file.ts';
 import { Lab, labMissing } from '../kernel/lab.ts';
@@ -24,6 +25,44 @@ describe('snapshot save', () => {
     expect(nstap(['snapshot', 'save']).status).toBe(2);
     expect(nstap(['snapshot']).status).toBe(2);
     expect(nstap(['snapshot', 'save', '--help']).stdout).toContain('Example:\n');
+  });
+});
+
+describe('--addrs', () => {
+  const fixture = (name: string): string =>
+    fileURLToPath(new URL(`../../fixtures/routes/addr/${name}`, import.meta.url));
+  const files = (addrs: string): string[] => ['--routes', fixture('routes.txt'), '--addrs', fixture(addrs)];
+
+  test('route get and routes take it; a complete list knows which interfaces there are', () => {
+    const asked = ['route', 'get', '192.0.2.7', '--from', '192.0.2.9', '--json', '--iif'];
+    for (const addrs of ['plain.txt', 'detail.txt', 'detail.json', 'oneline.txt', 'brief.txt']) {
+      const { stdout } = nstap([...asked, 'eth0', ...files(addrs)]);
+      expect(JSON.parse(stdout), addrs).toMatchObject({ type: 'local', dev: 'eth0', confidence: 'exact' });
+    }
+    const gone = nstap([...asked, 'gone', ...files('plain.txt')]);
+    expect(gone.stderr).toContain('nstap: no interface gone in ');
+    expect(gone.status).toBe(2);
+    expect(nstap([...asked, 'gone', ...files('v4.txt')]).status).toBe(0);
+    const { links, addresses } = JSON.parse(nstap(['routes', '--json', ...files('plain.txt')]).stdout);
+    expect([links.length, addresses.length]).toEqual([8, 17]);
+  });
+
+  test('a word that is not known is told with its file and line, in every command', () => {
+    const wrong = join(folder, 'addr.txt');
+    writeFileSync(wrong, '2: eth0: <UP> mtu 1500\n    inet 10.0.0.1/24 shiny eth0\n');
+    const routes = ['--routes', fixture('routes.txt'), '--addrs', wrong];
+    const demo = fileURLToPath(new URL('../../fixtures/demo/client.pcap', import.meta.url));
+    for (const words of [
+      ['routes'],
+      ['route', 'get', '10.0.0.1'],
+      ['replay', '--db', join(folder, 'a.db'), demo],
+    ]) {
+      const { status, stderr } = nstap([...words, ...routes]);
+      expect(stderr).toBe(`nstap: ${wrong} line 2: "shiny": unknown word of \`ip addr\`\n`);
+      expect(status).toBe(1);
+    }
+    rmSync(wrong);
+    expect(nstap(['routes', '--addrs', fixture('plain.txt')]).stderr).toContain('needs --routes beside it');
   });
 });
 

@@ -217,7 +217,8 @@ describe('routes with interfaces and addresses', () => {
       routes
         .filter(({ table }) => table === 255)
         .map(
-          (route) => `${route.type} ${route.prefix} ${route.nextHops[0]!.dev} ${route.scope} ${route.metric}`,
+          (route) =>
+            `${route.type} ${route.prefix} ${route.nextHops[0]!.dev} ${route.scope} ${route.metric} ${route.prefsrc}`,
         )
         .sort();
     expect(local(derived)).toEqual(local(whole));
