@@ -15,8 +15,8 @@ export interface StorageWorker {
    * @param port storage's end of the channel; transferred
    */
   addInlet(port: MessagePort): void;
-  /** The database is open. Rejects with the reason when it cannot be. */
-  ready: Promise<void>;
+  /** The database is open; the number of this run in it. Rejects with the reason when it cannot be. */
+  ready: Promise<number>;
   /** Everything is committed and the database closed. Rejects when storage failed for good. */
   closed: Promise<{ flows: number; records: number }>;
 }
@@ -38,14 +38,14 @@ export function startStorage(
     workerData,
     transferList: [port],
   });
-  const ready = Promise.withResolvers<void>();
+  const ready = Promise.withResolvers<number>();
   const closed = Promise.withResolvers<{ flows: number; records: number }>();
   const fail = (error: Error): void => {
     ready.reject(error);
     closed.reject(error);
   };
   worker.on('message', (reply: StorageReply) => {
-    if (reply.type === 'ready') ready.resolve();
+    if (reply.type === 'ready') ready.resolve(reply.runId);
     else if (reply.type === 'closed') closed.resolve({ flows: reply.flows, records: reply.records });
     else if (reply.type === 'error' && reply.fatal) {
       fail(

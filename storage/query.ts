@@ -199,7 +199,24 @@ type Tail = [
  * @throws StorageError on the first step or a later one; RangeError for a sort that is not in FLOW_SORTS
  */
 export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterator<FlowRow> {
-  const { sql, params } = flowSql(db, query);
+  yield* readFlows(db, flowSql(db, query));
+}
+
+/**
+ * The flows of one run, in an order that depends on nothing but what was captured: two runs over the same packets give theirs
+ * in the same order, whatever was decided on them.
+ * @throws StorageError on the first step or a later one
+ */
+export function* runFlows(db: FlowDatabase, runId: number): IterableIterator<FlowRow> {
+  const sql = `SELECT ${COLUMNS} FROM flows f
+    WHERE f.capture_id IN (SELECT capture_id FROM captures WHERE run_id = ?)
+    ORDER BY f.capture_id, f.start_ns, f.end_ns, f.src, f.dst, f.src_port, f.dst_port, f.proto, f.vlan_outer, f.vlan_inner,
+             f.tunnel_type, f.tunnel_id, f.flow_id`;
+  yield* readFlows(db, { sql, params: [runId] });
+}
+
+/** The rows of a statement over COLUMNS. */
+function* readFlows(db: FlowDatabase, { sql, params }: SqlCondition): IterableIterator<FlowRow> {
   const captures = lookup<{ netns: string | null; interface: string | null }>(
     db,
     'SELECT netns, interface FROM captures WHERE capture_id = ?',

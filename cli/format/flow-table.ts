@@ -18,7 +18,7 @@ export const FLOW_COLUMNS: readonly Column<FlowRow>[] = [
     title: 'FLOW',
     align: 'left',
     dropOrder: 0,
-    text: (row) => `${endpoint(row, 'src')} -> ${endpoint(row, 'dst')}`,
+    text: flowText,
   },
   { title: 'STATE', align: 'left', dropOrder: 4, text: (row) => row.connState ?? '-' },
   {
@@ -47,6 +47,11 @@ function routeCell(row: FlowRow): string {
   return row.routeChanges === null ? text : `${text} (changed)`;
 }
 
+/** "10.0.0.1:1024 -> 10.0.0.2:80" */
+export function flowText(row: FlowRow): string {
+  return `${endpoint(row, 'src')} -> ${endpoint(row, 'dst')}`;
+}
+
 function endpoint(row: FlowRow, end: 'src' | 'dst'): string {
   const address = formatAddress(row[end], 0, row.ipVersion);
   const port = end === 'src' ? row.srcPort : row.dstPort;
@@ -62,7 +67,7 @@ function place(row: FlowRow): string {
 }
 
 /** The decision as `ip route` would print the route: what is not said is unicast, in table main. */
-function routeText(route: RouteDecision | null): string {
+export function routeText(route: RouteDecision | null): string {
   if (route === null) return '-';
   const parts: string[] = route.type === 'unicast' ? [] : [route.type];
   if (route.prefix !== null) parts.push(shortPrefix(route.prefix));

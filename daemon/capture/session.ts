@@ -24,6 +24,8 @@ export interface MeterOptions {
   tunnels: TunnelMode;
   /** Decisions a second and namespace that are asked of the kernel too; 0 for none (replay). */
   auditRate: number;
+  /** Of the flow table's hash; left out, a random one, so that nobody can choose addresses that collide. */
+  seed?: number;
 }
 
 /** What a live source knows of losses; a file has none. */
@@ -51,8 +53,7 @@ export class CaptureSession {
     this.#tagger = new RouteTagger(options.auditRate);
     this.#feed = new RouteFeed(this.#tagger);
     this.queue = new RecordQueue(pool, port, this.#tagger, wait);
-    const { tunnels } = options;
-    const seed = randomInt(2 ** 31);
+    const { tunnels, seed = randomInt(2 ** 31) } = options;
     this.table = new FlowTable({ ...options, seed, tunnels: tunnels !== 'outer' }, this.queue, this.#tagger);
     this.meter = tunnels === 'outer' ? new Meter(this.table) : new TunnelMeter(this.table, tunnels);
   }

@@ -205,7 +205,10 @@ export class RouteEngine {
     for (const route of snapshot.routes) add(route);
     if (this.#routing.isText)
       for (const route of inferLocalRoutes(snapshot.routes)) add({ ...route, isInferred: true });
-    if (snapshot.addresses.length === 0) addOwnAddresses(this.#routing, this.#tables, this.#compiled);
+    // Text may have no addresses, or those of one family (`ip -4 addr`).
+    const families = ([4, 6] as const).filter((f) => !snapshot.addresses.some(({ family }) => family === f));
+    if (families.length === 2 || this.#routing.isText)
+      addOwnAddresses(this.#routing, this.#tables, this.#compiled, families);
   }
 
   /** The routes changed: what follows from all of them. */

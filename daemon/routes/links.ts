@@ -17,8 +17,8 @@ export class LinkTable {
   /** True when an interface that is not here does not exist. */
   readonly isComplete: boolean;
 
-  constructor(snapshot: Pick<RouteContext, 'links' | 'sysctls'>) {
-    this.isComplete = snapshot.links.length > 0;
+  constructor(snapshot: Pick<RouteContext, 'links' | 'sysctls' | 'linksIncomplete'>) {
+    this.isComplete = snapshot.links.length > 0 && snapshot.linksIncomplete !== true;
     for (const link of snapshot.links) {
       this.#byIndex.set(link.ifIndex, link);
       this.#indexes.set(link.name, link.ifIndex);

@@ -175,14 +175,15 @@ function members4(context: RouteContext): Map<number, Set<number>> | null {
   return groups;
 }
 
-/** Text has no addresses; each has a local route of its own. */
+/** Each own address has a local route of its own: adds those of families whose addresses are not known. */
 export function addOwnAddresses(
   routing: Routing,
   tables: RouteTables,
   shapes: readonly CompiledRoute[],
+  families: readonly (4 | 6)[],
 ): void {
   const words = new Int32Array(4);
-  for (const family of [4, 6] as const) {
+  for (const family of families) {
     const own = family === 4 ? routing.v4 : routing.v6;
     const table = own.tables.get(RT_TABLE_LOCAL);
     if (table === undefined) continue;
