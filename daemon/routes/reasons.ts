@@ -4,7 +4,10 @@ import type { Routing } from './routing.ts';
 import { Doubt } from './rules.ts';
 import type { SnapshotRoute } from './snapshot.ts';
 
-/** The sentence for a dropped packet, or null when it is not dropped. */
+/**
+ * The sentence for a dropped packet, or null when it is not dropped. It names what the kernel's documentation can be
+ * searched for: the setting of Documentation/networking/ip-sysctl.rst, or the error of ip-route(8).
+ */
 export function dropSentence(a: Answer, routing: Routing): string | null {
   const device =
     a.ifIndex === 0 ? 'the interface' : (routing.links.nameOf(a.ifIndex) ?? `interface ${a.ifIndex}`);
@@ -17,27 +20,27 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
     case Reason.RouteRejects:
       return `the matching route is ${rejectName(routing.routes[a.route]!.route)}`;
     case Reason.RuleRejects:
-      return `rule ${rule?.priority} has the action ${rule?.action}`;
+      return `rule ${rule?.priority} has the action ${rule?.action}${errnoOf(RULE_ERRORS, rule?.action)}`;
     case Reason.ForwardingOff:
-      return `not for this host, and forwarding is off on ${device}`;
+      return `not for this host, and forwarding is off on ${device} (${forwardingName(a, routing)})`;
     case Reason.LoopbackSource:
-      return `loopback source address on ${device}, where no loopback address belongs`;
+      return `loopback source address on ${device}, where no loopback address belongs (route_localnet is off)`;
     case Reason.GroupSource:
-      return 'the source is a multicast or broadcast address';
+      return 'martian source: a multicast or broadcast address';
     case Reason.ZeroSource:
-      return 'the source is 0.0.0.0, which only limited broadcasts may have';
+      return 'martian source: 0.0.0.0, which only limited broadcasts may have';
     case Reason.OwnSource:
-      return 'the source is an address of this host, and the packet came from outside';
+      return 'the source is an address of this host, and the packet came from outside (accept_local is off)';
     case Reason.ReversePathStrict:
-      return `reverse path filter of ${device} (strict): the way back to the source is another interface, or none`;
+      return `reverse path filter of ${device} (rp_filter 1, strict): the way back to the source is another interface, or none`;
     case Reason.ReversePathLoose:
-      return `reverse path filter of ${device} (loose): there is no way back to the source`;
+      return `reverse path filter of ${device} (rp_filter 2, loose): there is no way back to the source`;
     case Reason.ReversePathType:
-      return `the source is no unicast address by the tables (source check on ${device})`;
+      return `martian source: no unicast address by the tables (source check on ${device})`;
     case Reason.LoopbackDestination:
-      return `loopback destination address on ${device}, where no loopback address belongs`;
+      return `loopback destination address on ${device}, where no loopback address belongs (route_localnet is off)`;
     case Reason.ZeroDestination:
-      return 'the destination is 0.0.0.0';
+      return 'martian destination: 0.0.0.0';
     case Reason.UnroutableType:
       return 'the matching route is neither local nor unicast';
     case Reason.SourceNotLocal:
@@ -47,9 +50,31 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
   }
 }
 
+/** The setting that would have to be on, as ip-sysctl.rst of the kernel's documentation has it. */
+function forwardingName(a: Answer, routing: Routing): string {
+  const route = routing.routes[a.route]?.route;
+  if (route?.family === 6) return 'net.ipv6.conf.all.forwarding = 0';
+  const name = routing.links.nameOf(a.ifIndex);
+  return name === null ? 'ip_forward = 0' : `net.ipv4.conf.${name}.forwarding = 0; ip_forward sets it`;
+}
+
+/** What a local sender gets, by route type: fib_props of net/ipv4/fib_semantics.c, ip6_rt_init_dst_reject of net/ipv6/route.c */
+const ROUTE_ERRORS: Readonly<Record<string, string>> = {
+  blackhole: 'EINVAL',
+  unreachable: 'EHOSTUNREACH',
+  prohibit: 'EACCES',
+};
+/** By rule action: fib4_rule_action, __fib6_rule_action. */
+const RULE_ERRORS: Readonly<Record<string, string>> = { ...ROUTE_ERRORS, unreachable: 'ENETUNREACH' };
+
+function errnoOf(errors: Readonly<Record<string, string>>, name: string | undefined): string {
+  const errno = name === undefined ? undefined : errors[name];
+  return errno === undefined ? '' : ` (${errno})`;
+}
+
 function rejectName(route: SnapshotRoute): string {
   if (route.nhBlackhole === true) return `a blackhole by its next hop object ${route.nhid}`;
-  return `of type ${route.type}`;
+  return `of type ${route.type}${errnoOf(ROUTE_ERRORS, route.type)}`;
 }
 
 /** The sentence for an assumption, or null when the answer is exact. */

@@ -228,7 +228,8 @@ describe('stages', () => {
     expect(decide(off, packet)).toMatchObject({
       type: 'unicast',
       verdict: 'drop',
-      reason: 'not for this host, and forwarding is off on eth1',
+      reason:
+        'not for this host, and forwarding is off on eth1 (net.ipv4.conf.eth1.forwarding = 0; ip_forward sets it)',
     });
     // The setting is the interface's: the other one still forwards.
     expect(decide(off, { ...packet, src: '192.0.2.9', dst: '10.0.0.7', dev: 'eth0' })).toMatchObject({
