@@ -45,6 +45,7 @@ export const Reason = {
   UnroutableType: 14,
   SourceNotLocal: 15,
   SourceScope: 16,
+  GroupFrame: 17,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 
@@ -64,4 +65,19 @@ export class Answer {
   hop = -1;
   /** The interface that the reason speaks of, or that a packet without a route goes to; 0 for none. */
   ifIndex = 0;
+
+  /** Back to "no answer". */
+  clear(): void {
+    this.kind = Kind.NoRoute;
+    this.stage = Stage.None;
+    this.verdict = Verdict.None;
+    this.observed = Observed.NotApplicable;
+    this.reason = Reason.None;
+    this.doubt = Doubt.None;
+    this.rule = -1;
+    this.doubtRule = -1;
+    this.route = -1;
+    this.hop = -1;
+    this.ifIndex = 0;
+  }
 }

@@ -40,17 +40,7 @@ export class Decider {
   /** Decides one packet into `answer`. @param steps gets one entry a rule tried, or null */
   decide(q: RouteQuery, steps: RouteStep[] | null): void {
     const a = this.answer;
-    a.kind = Kind.NoRoute;
-    a.stage = Stage.None;
-    a.verdict = Verdict.None;
-    a.observed = Observed.NotApplicable;
-    a.reason = Reason.None;
-    a.doubt = Doubt.None;
-    a.rule = -1;
-    a.doubtRule = -1;
-    a.route = -1;
-    a.hop = -1;
-    a.ifIndex = 0;
+    a.clear();
     const { links } = this.#routing;
     if (q.pktType === PacketType.OtherHost || (q.ifIndex !== 0 && links.isBridgePort(q.ifIndex))) {
       a.kind = Kind.NotRouted;
@@ -194,6 +184,8 @@ export class Decider {
     f.l3Master = iif === 0 ? 0 : links.l3Master(iif);
     if (q.version === 4) this.#input4(iif, steps);
     else this.#input6(q, iif, steps);
+    // ip_forward and ip6_forward take only what was sent to this host's own hardware address.
+    if (q.isGroupFrame && a.verdict === Verdict.Forward) this.#drop(Reason.GroupFrame, 0);
   }
 
   #input4(iif: number, steps: RouteStep[] | null): void {

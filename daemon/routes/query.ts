@@ -25,4 +25,9 @@ export class RouteQuery {
    * the answer is the kernel's to the same question, with no packet that was seen to compare it with.
    */
   asked = false;
+
+  /** True when the packet came in a frame to a broadcast or multicast hardware address. */
+  get isGroupFrame(): boolean {
+    return this.pktType === PacketType.Broadcast || this.pktType === PacketType.Multicast;
+  }
 }

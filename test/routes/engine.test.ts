@@ -237,6 +237,22 @@ describe('stages', () => {
     });
   });
 
+  test('what comes in a broadcast or multicast frame is delivered, but not forwarded', () => {
+    for (const type of ['Broadcast', 'Multicast'] as const) {
+      expect(decide(engine, { src: '10.0.0.9', dst: '192.0.2.1', type, dev: 'eth1' })).toMatchObject({
+        verdict: 'deliver',
+      });
+      for (const [src, dst] of [
+        ['10.0.0.9', '8.8.8.8'],
+        ['fd00:1::9', 'fd00:9::9'],
+      ] as const)
+        expect(decide(engine, { src, dst, type, dev: 'eth1' })).toMatchObject({
+          verdict: 'drop',
+          reason: expect.stringContaining('broadcast or multicast frame'),
+        });
+    }
+  });
+
   test('other hosts’ packets and bridge ports are not routed', () => {
     expect(
       decide(engine, { src: '10.0.0.9', dst: '10.0.0.8', type: 'OtherHost', dev: 'eth1' }),
