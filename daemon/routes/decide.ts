@@ -48,6 +48,8 @@ export class Decider {
     }
     this.#fillFlow(q);
     const local = ownerOf(this.#routing, q.version, this.#flow.src) !== -1;
+    // What this host sends is looked up before it is cut.
+    if (q.isFragment && !local) this.#flow.hidePorts();
     if (q.pktType === PacketType.Outgoing || (q.pktType === PacketType.Unknown && local)) {
       const seen = q.pktType === PacketType.Outgoing && !q.asked ? q.ifIndex : 0;
       // Without a source the packet is this host's own (DHCP, duplicate address detection).
@@ -72,6 +74,7 @@ export class Decider {
     f.sport = q.sport;
     f.dport = q.dport;
     f.l4Known = q.l4Known;
+    f.isFragment = false;
     f.mark = q.mark;
     f.markKnown = q.markKnown;
     f.oif = 0;

@@ -121,6 +121,8 @@ export function doubtSentence(a: Answer, routing: Routing): string | null {
       );
     case Doubt.SourceUnknown:
       return 'the source is no address in the tables given: taken as forwarded, from an interface that is not known';
+    case Doubt.Fragment:
+      return `${rule} selects by port, and a fragment shows the kernel none, unless connection tracking reassembled it`;
     case Doubt.MulticastDevice:
       return 'the sender chooses the device of a multicast or broadcast';
   }

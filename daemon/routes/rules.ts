@@ -24,6 +24,7 @@ export const Doubt = {
   NexthopUnknown: 15,
   SourceUnknown: 16,
   MulticastDevice: 17,
+  Fragment: 18,
 } as const;
 export type Doubt = (typeof Doubt)[keyof typeof Doubt];
 
@@ -48,10 +49,26 @@ export class Flow {
   sport = 0;
   dport = 0;
   l4Known = true;
+  /** The packet is a fragment whose ports are taken as 0, see `hidePorts`; these are in it, 0 and 0 behind the first. */
+  isFragment = false;
+  hiddenSport = 0;
+  hiddenDport = 0;
   mark = 0;
   markKnown = true;
   /** The kernel takes uid 0 for what it receives; a sender's is not known. */
   uidKnown = true;
+
+  /**
+   * Takes the ports away, as of a fragment that comes in: fib4_rules_early_flow_dissect stops at a fragment header, even of
+   * the first fragment (FLOW_DISSECTOR_F_PARSE_1ST_FRAG is not set).
+   */
+  hidePorts(): void {
+    this.isFragment = true;
+    this.hiddenSport = this.sport;
+    this.hiddenDport = this.dport;
+    this.sport = 0;
+    this.dport = 0;
+  }
 }
 
 /** A rule ready to be matched. */
@@ -153,10 +170,11 @@ export class RuleMatcher {
         if (!flow.uidKnown) doubt ||= Doubt.Uid;
         if (rule.uidRange[0] > 0) failed ??= 'uidrange';
       }
-      const l4 = this.#l4(rule, flow);
+      const l4 = this.#l4(rule, flow.proto, flow.sport, flow.dport);
       if (l4 !== null) failed ??= l4;
       if (!flow.l4Known && (rule.ipProto !== null || rule.sport !== null || rule.dport !== null))
         doubt ||= Doubt.PortsUnknown;
+      if (flow.isFragment && this.#mayMatchWhole(rule, flow)) doubt ||= Doubt.Fragment;
       if (rule.unsupported !== undefined) {
         doubt ||= Doubt.Selector;
         failed ??= rule.unsupported[0]!;
@@ -186,10 +204,18 @@ export class RuleMatcher {
     return null;
   }
 
-  #l4(rule: SnapshotRule, flow: Flow): string | null {
-    if (rule.ipProto !== null && rule.ipProto !== flow.proto) return 'ipproto';
-    if (rule.sport !== null && (flow.sport < rule.sport[0] || flow.sport > rule.sport[1])) return 'sport';
-    if (rule.dport !== null && (flow.dport < rule.dport[0] || flow.dport > rule.dport[1])) return 'dport';
+  #l4(rule: SnapshotRule, proto: number, sport: number, dport: number): string | null {
+    if (rule.ipProto !== null && rule.ipProto !== proto) return 'ipproto';
+    if (rule.sport !== null && (sport < rule.sport[0] || sport > rule.sport[1])) return 'sport';
+    if (rule.dport !== null && (dport < rule.dport[0] || dport > rule.dport[1])) return 'dport';
     return null;
+  }
+
+  /** Whether a rule by port could match the datagram that a fragment is of, had it been put together before. */
+  #mayMatchWhole(rule: SnapshotRule, flow: Flow): boolean {
+    if (rule.sport === null && rule.dport === null) return false;
+    const { proto, hiddenSport, hiddenDport } = flow;
+    if (hiddenSport === 0 && hiddenDport === 0) return rule.ipProto === null || rule.ipProto === proto;
+    return this.#l4(rule, proto, hiddenSport, hiddenDport) === null;
   }
 }

@@ -561,6 +561,19 @@ describe('policy rules', () => {
     expect(from('10.2.0.1', '10.51.1.1', { proto: 17, dport: 443 })).toMatchObject({ rule: 190 });
   });
 
+  test('a fragment that comes in shows the kernel no port; where its datagram’s port would decide, that is assumed', () => {
+    const fragment = (more: object) => from('10.2.0.1', '10.51.1.1', { proto: 6, isFragment: true, ...more });
+    const assumed = {
+      rule: 190,
+      confidence: 'assumed',
+      reason: expect.stringMatching(/^rule 140: .* a fragment/),
+    };
+    expect(fragment({ dport: 443 })).toMatchObject(assumed);
+    expect(fragment({})).toMatchObject(assumed);
+    expect(fragment({ dport: 80 }).reason ?? '').not.toContain('fragment');
+    expect(fragment({ proto: 17 }).reason ?? '').not.toContain('fragment');
+  });
+
   test('the sender’s uid is not known of what this host sends, and 0 for what it receives', () => {
     expect(decide(engine, { src: '192.0.2.10', dst: '10.52.1.1' })).toMatchObject({
       table: 'main',
