@@ -46,6 +46,7 @@ export const Reason = {
   SourceNotLocal: 15,
   SourceScope: 16,
   GroupFrame: 17,
+  Loopback6: 18,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 

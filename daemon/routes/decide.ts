@@ -270,12 +270,8 @@ export class Decider {
         this.#martian(Reason.GroupSource, iif);
         return;
       }
-      if (isLoopback6(f.src)) {
-        this.#martian(Reason.LoopbackSource, iif);
-        return;
-      }
-      if (isLoopback6(f.dst)) {
-        this.#martian(Reason.LoopbackDestination, iif);
+      if (isLoopback6(f.src) || isLoopback6(f.dst)) {
+        this.#martian(Reason.Loopback6, iif);
         return;
       }
     }

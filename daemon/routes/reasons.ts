@@ -47,6 +47,8 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
       return 'the source is no address of this host, which cannot send from it (a packet passing through needs its ingress interface)';
     case Reason.SourceScope:
       return 'the source address must not leave its link';
+    case Reason.Loopback6:
+      return `the loopback address ::1 in a packet from outside, on ${device}`;
     case Reason.GroupFrame:
       return 'it came in a broadcast or multicast frame, of which the kernel forwards none';
   }

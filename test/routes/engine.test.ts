@@ -389,11 +389,15 @@ describe('broadcast, multicast and addresses that no packet should have', () => 
   });
 
   test.each([
-    ['::1', 'fd00:1::1'],
-    ['ff02::5', 'fd00:1::1'],
-    ['fd00:9::9', '::1'],
-  ])('IPv6 from %s to %s is martian', (src, dst) => {
-    expect(input(src, dst, 'eth1')).toMatchObject({ type: 'martian', verdict: 'drop' });
+    ['::1', 'fd00:1::1', 'loopback address ::1'],
+    ['ff02::5', 'fd00:1::1', 'a multicast'],
+    ['fd00:9::9', '::1', 'loopback address ::1'],
+  ])('IPv6 from %s to %s is martian: %s', (src, dst, reason) => {
+    expect(input(src, dst, 'eth1')).toMatchObject({
+      type: 'martian',
+      verdict: 'drop',
+      reason: expect.stringContaining(reason),
+    });
   });
 });
 
