@@ -175,12 +175,13 @@ export class Tcpdump {
     return dump;
   }
 
-  /** Stops it after what it has got was written. */
-  async stop(): Promise<void> {
+  /** Stops it after what it has got was written. @returns the packets it captured */
+  async stop(): Promise<number> {
     await sleep(200);
     this.#child.kill('SIGINT');
     await until('tcpdump exits', () => this.#exited);
     if (!/^0 packets dropped by kernel/m.test(this.#stderr))
       throw new Error(`tcpdump dropped: ${this.#stderr}`);
+    return Number(/^(\d+) packets? captured/m.exec(this.#stderr)?.[1]);
   }
 }
