@@ -36,10 +36,12 @@ interface IpRoute {
  * @throws Error with the kernel's error where it drops such a packet
  */
 export function kernelRoute(netns: string, words: string, dev?: string): KernelRoute {
-  const family = words.includes(':') ? '-6' : '-4';
+  const family = words.split(' ')[0]!.includes(':') ? '-6' : '-4';
   const get = [family, '-n', netns, 'route', 'get', 'fibmatch', ...words.split(' ')];
   const [found] = JSON.parse(ip(['-d', '-j', ...get])) as IpRoute[];
-  const route = ofIp(found!, oneLine(ip(get)), dev);
+  // The answer for IPv6 repeats the interface of the question.
+  const text = oneLine(ip(get)).replace(/ iif \S+/, '');
+  const route = ofIp(family, found!, text, dev);
   // Until the first rule is added, the kernel keeps the IPv4 table local within main, and calls it main.
   const isLocal = route.type === 'local' || route.type === 'broadcast';
   return route.table === 'main' && isLocal ? tableRoute(netns, 'local', route.prefix) : route;
@@ -59,21 +61,21 @@ export function kernelRefusal(netns: string, words: string): string {
 
 /** The one route of a table that has this prefix, in the words of `ip route show`. @throws Error unless there is one */
 export function tableRoute(netns: string, table: string, prefix: string, dev?: string): KernelRoute {
-  const show = [prefix.includes(':') ? '-6' : '-4', '-n', netns, 'route', 'show', 'table', 'all'];
+  const family = prefix.includes(':') ? '-6' : '-4';
+  const show = [family, '-n', netns, 'route', 'show', 'table', 'all'];
   const routes = JSON.parse(ip(['-d', '-j', ...show])) as IpRoute[];
   // Next hops of a multipath route are on lines of their own.
   const lines = ip(show).trim().replaceAll(/\n\t/g, ' ').split('\n');
   const found = routes
-    .map((route, i) => ofIp(route, oneLine(lines[i]!), dev))
+    .map((route, i) => ofIp(family, route, oneLine(lines[i]!), dev))
     .filter((route) => route.table === table && route.prefix === prefix && (!dev || route.dev === dev));
   if (found.length !== 1) throw new Error(`${found.length} routes ${prefix} in table ${table} of ${netns}`);
   return found[0]!;
 }
 
-function ofIp(route: IpRoute, text: string, dev?: string): KernelRoute {
-  const isV6 = text.includes(':');
+function ofIp(family: '-4' | '-6', route: IpRoute, text: string, dev?: string): KernelRoute {
   const hop = route.nexthops?.find((each) => dev === undefined || each.dev === dev) ?? route;
-  const dst = route.dst === 'default' ? (isV6 ? '::/0' : '0.0.0.0/0') : route.dst;
+  const dst = route.dst === 'default' ? (family === '-6' ? '::/0' : '0.0.0.0/0') : route.dst;
   return {
     type: route.type,
     table: route.table,

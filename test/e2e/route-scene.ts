@@ -163,7 +163,7 @@ export class RouteScene {
   }
 
   /** The one flow with these values. */
-  flow(want: Partial<CliFlow> & Pick<CliFlow, 'netns' | 'interface'>): CliFlow {
+  flow(want: Partial<CliFlow>): CliFlow {
     const found = this.find(want);
     expect(found, JSON.stringify(want)).toHaveLength(1);
     return found[0]!;

@@ -25,6 +25,7 @@ const MSG_DONTWAIT = 0x40;
 const SOL_SOCKET = 1;
 const SO_BROADCAST = 6;
 const SO_BINDTODEVICE = 25;
+const SO_MARK = 36;
 const IPPROTO_IP = 0;
 const IP_ADD_MEMBERSHIP = 35;
 const IPPROTO_IPV6 = 41;
@@ -46,6 +47,8 @@ export interface UdpBinding {
   port?: number;
   /** Interface, by SO_BINDTODEVICE. */
   device?: string;
+  /** fwmark, by SO_MARK. */
+  mark?: number;
 }
 
 /** A UDP socket inside a namespace, held by this process; it may send broadcasts. */
@@ -64,6 +67,7 @@ export class UdpSocket implements Disposable {
       this.#set(SOL_SOCKET, SO_BROADCAST, Int32Array.of(1));
       if (binding.device !== undefined)
         this.#set(SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(binding.device));
+      if (binding.mark !== undefined) this.#set(SOL_SOCKET, SO_MARK, Int32Array.of(binding.mark));
       const { address = version === 4 ? '0.0.0.0' : '::', port = 0 } = binding;
       const to = sockaddr(address, port, 0);
       if (binding.address !== undefined || port !== 0) ok(bind(this.#fd, to, to.length), 'bind');
