@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../kernel/lab.ts';
+import { sendFrames } from '../kernel/traffic.ts';
+import { frame } from '../support/frames.ts';
 import { kernelRefusal, kernelRoute, tableRoute } from './kernel-route.ts';
 import { type Judgement, RouteScene, type SceneCase, decision, sceneMissing } from './route-scene.ts';
 
@@ -35,12 +38,8 @@ describe.skipIf(missing !== null)(`IPv6${missing === null ? '' : ` (skipped: ${m
       [router, 'cl', 'fd01::1'],
       [router, 'sv', 'fd02::1'],
       [server, 's0', 'fd02::2'],
-    ] as const) {
-      // Addresses are there at once, and nobody asks for routers.
-      for (const setting of ['accept_dad=0', 'router_solicitations=0', 'disable_ipv6=0'])
-        lab.sysctl(netns, `net.ipv6.conf.${dev}.${setting}`);
-      lab.ip(netns, `addr add ${address}/64 dev ${dev} nodad`);
-    }
+    ] as const)
+      scene.addIpv6(netns, dev, address);
     lab.ip(server, 'addr add 172.20.0.1/32 dev lo');
     lab.ip(client, 'route add default via 10.1.0.1');
     lab.ip(client, '-6 route add default via fd01::1');
@@ -184,11 +183,16 @@ describe.skipIf(missing !== null)(`IPv6${missing === null ? '' : ` (skipped: ${m
     },
     {
       name: 'the anycast address of a subnet is delivered by its router',
-      send: () => send('fd01::', 4716),
+      send: async () => {
+        const udp = scene.socket(router, 6, { port: 4740 });
+        send('fd01::', 4740);
+        // Who has an anycast address waits a little before he says so. RFC 4861 §7.2.7
+        await until('it arrives', () => udp.receive());
+      },
       check: () => {
         const route = kernelRoute(router, 'fd01:: from fd01::2 iif cl');
         expect(route.type).toBe('anycast');
-        expect(seen(router, 'cl', 4716)).toEqual(decision(route, { ...DELIVERED, type: 'anycast' }));
+        expect(seen(router, 'cl', 4740)).toEqual(decision(route, { ...DELIVERED, type: 'anycast' }));
       },
     },
     {
@@ -210,6 +214,33 @@ describe.skipIf(missing !== null)(`IPv6${missing === null ? '' : ` (skipped: ${m
         expect(scene.find({ netns: router, interface: 'sv', dst_port: 4717 })).toEqual([]);
       },
     },
+    ...(
+      [
+        ['::1', 'fd02::2', 4750, /^the loopback address ::1 in a packet from outside, on cl$/],
+        ['fd01::2', '::1', 4751, /^the loopback address ::1 in a packet from outside, on cl$/],
+        ['ff02::7', 'fd02::2', 4752, /^martian source: a multicast/],
+      ] as const
+    ).map(
+      ([src, dst, dport, reason]): SceneCase => ({
+        name: `from ${src} to ${dst}, from outside: dropped before any route is asked for`,
+        send: () => {
+          const packet = frame({ src, dst, dport, proto: 'udp', payload: 8 });
+          packet.set(scene.mac(router, 'cl'));
+          sendFrames(lab, client, 'c0', [packet]);
+        },
+        check: () => {
+          expect(seen(router, 'cl', dport)).toEqual(
+            decision(null, {
+              type: 'martian',
+              verdict: 'drop',
+              stage: 'input',
+              reason: expect.stringMatching(reason),
+            }),
+          );
+          expect(scene.find({ netns: router, interface: 'sv', dst_port: dport })).toEqual([]);
+        },
+      }),
+    ),
     {
       name: 'an IPv4 route by an IPv6 gateway',
       send: () => {

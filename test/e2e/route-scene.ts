@@ -82,6 +82,13 @@ export class RouteScene {
     return name;
   }
 
+  /** Gives an interface an IPv6 address that is there at once; it asks for no router. */
+  addIpv6(netns: string, dev: string, address: string): void {
+    for (const setting of ['accept_dad=0', 'router_solicitations=0', 'disable_ipv6=0'])
+      this.lab.sysctl(netns, `net.ipv6.conf.${dev}.${setting}`);
+    this.lab.ip(netns, `addr add ${address}/64 dev ${dev} nodad`);
+  }
+
   /** A socket that is closed at the end. */
   socket(netns: string, version: 4 | 6, binding: ConstructorParameters<typeof UdpSocket>[3] = {}): UdpSocket {
     const made = new UdpSocket(this.lab, netns, version, binding);
@@ -102,24 +109,32 @@ export class RouteScene {
     sendFrames(this.lab, netns, dev, [frame]);
   }
 
-  /** Starts the daemon on every interface of these namespaces, and waits until it captures them. */
-  async capture(netns: string[], options: Partial<DaemonOptions> = {}): Promise<TestDaemon> {
+  /**
+   * Starts the daemon in these namespaces, and waits until it captures.
+   * @param interfaces how many there are to be; every one by default
+   */
+  async capture(
+    netns: string[],
+    options: Partial<DaemonOptions> = {},
+    interfaces?: number,
+  ): Promise<TestDaemon> {
     this.#dir = mkdtempSync(join(tmpdir(), 'nsd-scene-'));
     chownSync(this.#dir, NOBODY, NOBODY);
-    const links = netns.flatMap((name) => JSON.parse(this.lab.ip(name, '-j link show')) as object[]);
+    const count =
+      interfaces ?? netns.flatMap((name) => JSON.parse(this.lab.ip(name, '-j link show')) as object[]).length;
     const daemon = new TestDaemon(this.db, { netns, ...options }, 'real');
     this.#daemon = daemon;
     await daemon.until(
       'all is captured',
-      () => daemon.events('capture-opened').length === links.length && daemon.events('ready').length === 1,
+      () => daemon.events('capture-opened').length === count && daemon.events('ready').length === 1,
     );
     return daemon;
   }
 
-  /** Lets tcpdump count the IP packets of an interface too, to compare with at the end. */
+  /** Lets tcpdump count the TCP and UDP packets of an interface too; the kernel sends others by itself, at any time. */
   async countWithTcpdump(netns: string, dev: string): Promise<void> {
     const file = join(this.#dir!, 'tcpdump.pcap');
-    this.#tcpdump = { netns, dev, dump: await Tcpdump.start(this.lab, netns, dev, file, 'ip or ip6') };
+    this.#tcpdump = { netns, dev, dump: await Tcpdump.start(this.lab, netns, dev, file, 'tcp or udp') };
   }
 
   /** Ends the daemon, checks that no packet is unaccounted for, and reads the flows. */
@@ -152,12 +167,10 @@ export class RouteScene {
       const where = `${netns} ${dev}`;
       expect(rest, where).toEqual({ ended: 1, drops: 0, lost: 0, unaccounted: 0 });
       const here = this.flows.filter((flow) => flow.netns === netns && flow.interface === dev);
-      expect(
-        here.reduce((n, flow) => n + flow.packets_fwd + flow.packets_rev, 0),
-        where,
-      ).toBe(ip);
-      if (this.#tcpdump?.netns === netns && this.#tcpdump.dev === dev)
-        expect(ip, `${where}: tcpdump`).toBe(counted);
+      expect(packetsOf(here), where).toBe(ip);
+      if (this.#tcpdump?.netns !== netns || this.#tcpdump.dev !== dev) continue;
+      const transport = here.filter(({ protocol }) => protocol === 'tcp' || protocol === 'udp');
+      expect(packetsOf(transport), `${where}: tcpdump`).toBe(counted);
     }
     if (this.#tcpdump !== null) expect(counted).toBeGreaterThan(0);
   }
@@ -183,6 +196,10 @@ export class RouteScene {
     this.lab.close();
     if (this.#dir !== null) rmSync(this.#dir, { recursive: true, force: true });
   }
+}
+
+function packetsOf(flows: readonly CliFlow[]): number {
+  return flows.reduce((n, flow) => n + flow.packets_fwd + flow.packets_rev, 0);
 }
 
 /**
