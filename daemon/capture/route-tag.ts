@@ -1,4 +1,4 @@
-import type { PacketFields } from '../../decoders/packet-fields.ts';
+import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { PacketTagger } from '../flow/table-options.ts';
 import { type RouteEngine, RouteQuery } from '../routes/engine.ts';
@@ -138,9 +138,12 @@ export class RouteTagger implements PacketTagger {
     q.pktType = f.pktType;
     q.ifIndex = capture.ifIndex;
     q.proto = f.ipProto;
-    q.sport = f.hasPorts ? f.srcPort : 0;
-    q.dport = f.hasPorts ? f.dstPort : 0;
-    q.l4Known = f.hasPorts;
+    // ICMP's type and code, which stand in the same fields, are no ports to a rule.
+    const hasPorts = f.hasPorts && f.ipProto !== IpProto.ICMP && f.ipProto !== IpProto.ICMPV6;
+    q.sport = hasPorts ? f.srcPort : 0;
+    q.dport = hasPorts ? f.dstPort : 0;
+    q.l4Known = f.hasPorts || f.isFragment;
+    q.isFragment = f.isFragment;
     q.tos = f.tos;
     const id = entry.engine.lookup(q);
     // As an int32: a double would be boxed for the call.

@@ -71,10 +71,10 @@ export class AnswerCache {
     }
   }
 
-  /** Type of the packet, TOS, whether the ports are known, and the protocol. */
+  /** Type of the packet, TOS, whether the ports are known and it is a fragment, and the protocol. */
   #how(q: RouteQuery): number {
-    const how = (q.pktType & 7) | (q.tos << 3) | (q.l4Known ? 1 << 11 : 0);
-    return this.#usesPorts ? how | (q.proto << 12) : how;
+    const how = (q.pktType & 7) | (q.tos << 3) | (q.l4Known ? 1 << 11 : 0) | (q.isFragment ? 1 << 12 : 0);
+    return this.#usesPorts ? how | (q.proto << 13) : how;
   }
 
   #ports(q: RouteQuery): number {

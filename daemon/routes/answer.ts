@@ -51,6 +51,8 @@ export const Reason = {
   /** A multicast group that this host is not in. */
   NotMember: 17,
   DeviceDown: 18,
+  GroupFrame: 19,
+  Loopback6: 20,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 

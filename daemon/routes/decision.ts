@@ -37,6 +37,7 @@ export class Decision {
     f.sport = q.sport;
     f.dport = q.dport;
     f.l4Known = q.l4Known;
+    f.isFragment = false;
     f.mark = q.mark;
     f.markKnown = q.markKnown;
     f.oif = 0;

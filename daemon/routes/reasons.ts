@@ -4,7 +4,10 @@ import type { Routing } from './routing.ts';
 import { Doubt } from './rules.ts';
 import type { RouteShape } from './shapes.ts';
 
-/** The sentence for a dropped packet, or null when it is not dropped. */
+/**
+ * The sentence for a dropped packet, or null when it is not dropped. It names what the kernel's documentation can be
+ * searched for: the setting of Documentation/networking/ip-sysctl.rst, or the error of ip-route(8).
+ */
 export function dropSentence(a: Answer, routing: Routing): string | null {
   const device =
     a.ifIndex === 0 ? 'the interface' : (routing.links.nameOf(a.ifIndex) ?? `interface ${a.ifIndex}`);
@@ -17,15 +20,15 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
     case Reason.RouteRejects:
       return `the matching route is ${rejectName(a.shape!.route)}`;
     case Reason.RuleRejects:
-      return `rule ${rule?.priority} has the action ${rule?.action}`;
+      return `rule ${rule?.priority} has the action ${rule?.action}${errnoOf(RULE_ERRORS, rule?.action)}`;
     case Reason.ForwardingOff:
       return `not for this host, and forwarding is off on ${device} (${forwardingName(a, routing)})`;
     case Reason.LoopbackSource:
       return `loopback source address on ${device}, where no loopback address belongs (route_localnet is off)`;
     case Reason.GroupSource:
-      return 'the source is a multicast or broadcast address';
+      return 'martian source: a multicast or broadcast address';
     case Reason.ZeroSource:
-      return 'the source is 0.0.0.0, which only limited broadcasts may have';
+      return 'martian source: 0.0.0.0, which only limited broadcasts may have';
     case Reason.OwnSource:
       return 'the source is an address of this host, and the packet came from outside (accept_local is off)';
     case Reason.ReversePathStrict:
@@ -33,11 +36,11 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
     case Reason.ReversePathLoose:
       return `reverse path filter of ${device} (rp_filter 2, loose): there is no way back to the source`;
     case Reason.ReversePathType:
-      return `the source is no unicast address by the tables (source check on ${device})`;
+      return `martian source: no unicast address by the tables (source check on ${device})`;
     case Reason.LoopbackDestination:
       return `loopback destination address on ${device}, where no loopback address belongs (route_localnet is off)`;
     case Reason.ZeroDestination:
-      return 'the destination is 0.0.0.0';
+      return 'martian destination: 0.0.0.0';
     case Reason.UnroutableType:
       return 'the matching route is neither local nor unicast';
     case Reason.SourceNotLocal:
@@ -48,6 +51,10 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
       return `this host is not in that multicast group on ${device}`;
     case Reason.DeviceDown:
       return `${device} is down, and the socket is bound to it (ENETUNREACH)`;
+    case Reason.Loopback6:
+      return `the loopback address ::1 in a packet from outside, on ${device}`;
+    case Reason.GroupFrame:
+      return 'it came in a broadcast or multicast frame, of which the kernel forwards none';
   }
 }
 
@@ -58,9 +65,23 @@ function forwardingName(a: Answer, routing: Routing): string {
   return name === null ? 'ip_forward = 0' : `net.ipv4.conf.${name}.forwarding = 0; ip_forward sets it`;
 }
 
+/** What a local sender gets, by route type: fib_props of net/ipv4/fib_semantics.c, ip6_rt_init_dst_reject of net/ipv6/route.c */
+const ROUTE_ERRORS: Readonly<Record<string, string>> = {
+  blackhole: 'EINVAL',
+  unreachable: 'EHOSTUNREACH',
+  prohibit: 'EACCES',
+};
+/** By rule action: fib4_rule_action, __fib6_rule_action. */
+const RULE_ERRORS: Readonly<Record<string, string>> = { ...ROUTE_ERRORS, unreachable: 'ENETUNREACH' };
+
+function errnoOf(errors: Readonly<Record<string, string>>, name: string | undefined): string {
+  const errno = name === undefined ? undefined : errors[name];
+  return errno === undefined ? '' : ` (${errno})`;
+}
+
 function rejectName(route: RouteShape): string {
   if (route.nhBlackhole === true) return `a blackhole by its next hop object ${route.nhid}`;
-  return `of type ${route.type}`;
+  return `of type ${route.type}${errnoOf(ROUTE_ERRORS, route.type)}`;
 }
 
 /** The sentence for an assumption, or null when the answer is exact. */
@@ -106,6 +127,8 @@ export function doubtSentence(a: Answer, routing: Routing): string | null {
       return "how strictly the source is looked at depends on the next hop, which the kernel's hash chooses among several";
     case Doubt.Gateways:
       return 'there are several such default routes, and the kernel prefers one whose gateway answers';
+    case Doubt.Fragment:
+      return `${rule} selects by port, and a fragment shows the kernel none, unless connection tracking reassembled it`;
     case Doubt.MulticastDevice:
       return 'the sender chooses the device of a multicast or broadcast';
   }
