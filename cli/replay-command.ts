@@ -51,7 +51,7 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
     scratch?.close();
   });
   const { signal } = interruption;
-  // The same flows in both replays, also where the table is full and some have to end early.
+  // The same flows in both replays, also where fragments of many datagrams push each other out of their table.
   const seed = other === null ? {} : { seed: randomInt(2 ** 31) };
   const run = (to: string, routes: RouteSnapshot | null): Promise<ReplayTotals> =>
     replay({

@@ -24,7 +24,7 @@ export interface ReplayOptions {
   snapshot: RouteSnapshot | null;
   maxFlows: number;
   tunnels: TunnelMode;
-  /** Two replays of the same files with the same seed make the same flows, also where the flow table is full. Left out: any. */
+  /** Two replays of the same files with the same seed make the same flows: it keys the tables. Left out: any. */
   seed?: number;
   /** For the run's row. */
   commandLine: string;

@@ -182,6 +182,26 @@ describe('replay --compare', () => {
     }
   });
 
+  test('compares the same flows when fragments push each other out of their table', () => {
+    const datagrams = Array.from({ length: 1500 }, (_, i) => ({
+      src: '10.1.0.2',
+      dst: '10.66.0.1',
+      proto: 'udp' as const,
+      sport: 2000 + i,
+      ipId: i,
+      payload: 64,
+    }));
+    const fragments = pcap('fragments.pcap', [
+      ...datagrams.map((spec) => ({ ...spec, moreFragments: true })),
+      ...datagrams.map((spec) => ({ ...spec, fragOff: 72 })),
+    ]);
+    for (let i = 0; i < 3; i++) {
+      const { compare: result, ...totals } = compared('--routes', before, '--compare', after, fragments);
+      expect(totals).toMatchObject({ packets: 3000, fragments: 3000 });
+      expect(result).toMatchObject({ flows: totals.flows, differ: totals.flows, packets: 3000 });
+    }
+  });
+
   test('a damaged file: what is good is compared, and the status is 1', () => {
     const damaged = file(
       'damaged.pcap',
