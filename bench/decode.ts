@@ -71,7 +71,8 @@ export function newTable(tunnels = false): FlowTable {
   return new FlowTable(options, sink, {
     generation: 1,
     round: 0,
-    holds: () => true,
+    isWaiting: false,
+    heldUntil: () => 1,
     tag: () => 0,
     tagInner: () => 0,
   });

@@ -48,6 +48,9 @@ interface Engine {
   /** Our decision number + 1 by the engine's; 0: not known. */
   numbers: Int32Array;
   changes: RouteChanges;
+  /** Time from which the last change holds: whole seconds and nanoseconds. */
+  sinceSec: number;
+  sinceNsec: number;
 }
 
 /**
@@ -56,6 +59,7 @@ interface Engine {
  */
 export class RouteTagger implements PacketTagger {
   generation = 1;
+  isWaiting = false;
   /** Goes up when generations started over: what was tagged before must be forgotten. */
   round = 0;
   readonly sampler: RouteSampler;
@@ -67,6 +71,11 @@ export class RouteTagger implements PacketTagger {
   readonly #numbers = new DecisionNumbers();
   readonly #constants = new Map<RouteDecision, number>();
   #fresh: RouteDecision[] = [];
+  /** Called by a packet of a time from which changes wait to be put in force. */
+  onDue: ((atMs: number) => void) | null = null;
+  /** That time: whole seconds and nanoseconds; Infinity for none. */
+  #dueSec = Infinity;
+  #dueNsec = 0;
 
   /** @param auditRate see RouteSampler */
   constructor(auditRate = 0) {
@@ -82,7 +91,9 @@ export class RouteTagger implements PacketTagger {
   setRoutes(netnsId: string, engine: RouteEngine): void {
     let entry = this.#known.get(engine);
     if (entry === undefined) {
-      entry = { engine, epoch: engine.epoch, numbers: new Int32Array(64), changes: new RouteChanges() };
+      const { epoch } = engine;
+      const numbers = new Int32Array(64);
+      entry = { engine, epoch, numbers, changes: new RouteChanges(), sinceSec: 0, sinceNsec: 0 };
       this.#known.set(engine, entry);
     }
     this.#engines.set(netnsId, entry);
@@ -95,6 +106,14 @@ export class RouteTagger implements PacketTagger {
     if (entry === undefined) return;
     this.#next();
     entry.changes.changeAll(this.generation);
+  }
+
+  /** Says from when on the next changes of a namespace hold. @param atMs milliseconds since the epoch */
+  changesSince(netnsId: string, atMs: number): void {
+    const entry = this.#engines.get(netnsId);
+    if (entry === undefined) return;
+    entry.sinceSec = Math.floor(atMs / 1000);
+    entry.sinceNsec = Math.floor((atMs % 1000) * 1_000_000);
   }
 
   /** Operations of RouteOps, in words [from, to), were carried out in a namespace's engine. */
@@ -111,20 +130,36 @@ export class RouteTagger implements PacketTagger {
     this.sampler.remove(netnsId);
   }
 
-  holds(view: DataView, f: PacketFields, generation: number): boolean {
+  /**
+   * Says that changes wait, which hold for packets from a time on: `onDue` is called by the first one.
+   * @param atMs milliseconds since the epoch; Infinity: none wait
+   */
+  expect(atMs: number): void {
+    this.isWaiting = atMs !== Infinity;
+    this.#dueSec = atMs === Infinity ? Infinity : Math.floor(atMs / 1000);
+    this.#dueNsec = atMs === Infinity ? 0 : Math.floor((atMs % 1000) * 1_000_000);
+  }
+
+  heldUntil(view: DataView, f: PacketFields, generation: number): number {
+    if (this.#isDue(f)) this.onDue?.(f.tsSec * 1000 + f.tsNsec / 1e6);
     const capture = this.#captures[f.captureIndex];
     const entry = capture === undefined ? undefined : this.#engines.get(capture.netnsId);
     // Without tables the answer is that there are none, until there are.
-    if (entry === undefined) return generation !== 0;
+    if (entry === undefined) return generation === 0 ? -1 : this.generation;
+    // Of before the last change, from a ring that is read after another: what was decided then stays.
+    // Not so after a clock that was set back: it would stay for that long.
+    const behindSec = entry.sinceSec - f.tsSec;
+    if (behindSec === 1 || (behindSec === 0 && f.tsNsec < entry.sinceNsec)) return generation;
     const family = f.ipVersion === 6 ? 6 : 4;
     const { changes } = entry;
-    return (
+    const holds =
       changes.holds(family, view.getInt32(f.dstOff), generation) &&
-      changes.holds(family, view.getInt32(f.srcOff), generation)
-    );
+      changes.holds(family, view.getInt32(f.srcOff), generation);
+    return holds ? this.generation : -1;
   }
 
   tag(view: DataView, f: PacketFields): number {
+    if (this.#isDue(f)) this.onDue?.(f.tsSec * 1000 + f.tsNsec / 1e6);
     const capture = this.#captures[f.captureIndex];
     const entry = capture === undefined ? undefined : this.#engines.get(capture.netnsId);
     if (capture === undefined || entry === undefined) return this.#constant(UNKNOWN);
@@ -191,6 +226,10 @@ export class RouteTagger implements PacketTagger {
     const number = this.#numbers.numberOf(decision);
     if (this.#numbers.count !== before) this.#fresh.push(decision);
     return number;
+  }
+
+  #isDue(f: PacketFields): boolean {
+    return f.tsSec > this.#dueSec || (f.tsSec === this.#dueSec && f.tsNsec >= this.#dueNsec);
   }
 
   #next(): void {

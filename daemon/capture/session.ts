@@ -80,7 +80,7 @@ export class CaptureSession {
 
   /** Puts a piece of the changes in force that wait. @returns true when there is more to do */
   workRoutes(): boolean {
-    return this.#feed.work();
+    return this.#feed.work(Date.now());
   }
 
   /** True while the first tables of a namespace are taken in: packets seen now would be tagged as unknown. */

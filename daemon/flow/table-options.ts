@@ -14,10 +14,15 @@ export interface RecordSink {
 export interface PacketTagger {
   /** 1 to 65535; goes up whenever a decision given before may no longer hold. */
   readonly generation: number;
+  /** A change waits for packets of its time: every packet has to ask `heldUntil`. */
+  readonly isWaiting: boolean;
   /** Goes up when generations start over: those that were noted before mean nothing any more. */
   readonly round: number;
-  /** True when what was decided at a generation, 0 for never, still holds for this packet. */
-  holds(view: DataView, f: PacketFields, generation: number): boolean;
+  /**
+   * Whether what was decided at a generation, 0 for never, holds for this packet.
+   * @returns the generation up to which it is known to hold; -1: it has to be decided anew
+   */
+  heldUntil(view: DataView, f: PacketFields, generation: number): number;
   /** Number of the decision for this packet. */
   tag(view: DataView, f: PacketFields): number;
   /** Number of the decision for every packet inside a tunnel: none was made where the outer packet was seen. */

@@ -285,17 +285,19 @@ export class FlowTable implements Slab {
       }
     }
 
-    const generation = this.#tagger.generation;
+    const { generation, isWaiting } = this.#tagger;
     const gens = words[base + W.routeGen]!;
-    if (((gens >>> shift) & 0xffff) !== generation) {
+    if (((gens >>> shift) & 0xffff) !== generation || isWaiting) {
       const isFirst = doubles[dbase + D.packets0 + side] === 1;
-      if (isFirst || !this.#tagger.holds(view, f, (gens >>> shift) & 0xffff)) {
+      let stamp = isFirst ? -1 : this.#tagger.heldUntil(view, f, (gens >>> shift) & 0xffff);
+      if (stamp < 0) {
         const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
         const decision = isInner ? this.#tagger.tagInner() : this.#tagger.tag(view, f);
         if (!isFirst && decision !== words[base + W.route0 + side]) this.#routeChanged(slot, side, decision);
         words[base + W.route0 + side] = decision;
+        stamp = this.#tagger.generation;
       }
-      words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (generation << shift);
+      words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (stamp << shift);
     }
     words[base + W.bits]! |= BIT.dirty;
   }

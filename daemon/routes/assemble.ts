@@ -71,18 +71,9 @@ function assembleSysctls(links: readonly LinkMessage[], netconf: readonly Netcon
       ignoreLinkdown6: null,
       ...link.sysctls,
       bcForwarding: null,
-      forceForwarding6: null,
     });
   }
-  for (const {
-    family,
-    ifIndex,
-    forwarding,
-    rpFilter,
-    ignoreLinkdown,
-    bcForwarding,
-    forceForwarding,
-  } of netconf) {
+  for (const { family, ifIndex, forwarding, rpFilter, ignoreLinkdown, bcForwarding } of netconf) {
     if (ifIndex === NETCONFA_IFINDEX_ALL) {
       if (family === 4) {
         all.forwarding4 = forwarding;
@@ -105,7 +96,6 @@ function assembleSysctls(links: readonly LinkMessage[], netconf: readonly Netcon
     } else {
       entry.forwarding6 = forwarding;
       entry.ignoreLinkdown6 = ignoreLinkdown;
-      entry.forceForwarding6 = forceForwarding;
     }
   }
   all.interfaces = [...interfaces.values()];

@@ -2,7 +2,7 @@ import { close } from '../kernel/libc.ts';
 import { openNetlinkFd } from '../kernel/netlink-socket.ts';
 import type { NetnsHandle } from '../kernel/netns.ts';
 import { openAllSettings } from './all-settings.ts';
-import { ROUTE_GROUPS } from './mirror.ts';
+import { OPTIONAL_ROUTE_GROUPS, ROUTE_GROUPS } from './mirror.ts';
 
 /**
  * Opens in a namespace what a mirror of its routing needs, for this process or another without privileges.
@@ -12,7 +12,10 @@ import { ROUTE_GROUPS } from './mirror.ts';
 export function openMirrorFds(netns: NetnsHandle): number[] {
   const settings = openAllSettings(netns);
   try {
-    return [openNetlinkFd(netns, { groups: ROUTE_GROUPS }), ...settings];
+    return [
+      openNetlinkFd(netns, { groups: ROUTE_GROUPS, optionalGroups: OPTIONAL_ROUTE_GROUPS }),
+      ...settings,
+    ];
   } catch (error) {
     for (const fd of settings) close(fd);
     throw error;

@@ -2,7 +2,6 @@ import { close } from '../kernel/libc.ts';
 import * as k from '../kernel/netlink-constants.ts';
 import type { NetlinkSocket } from '../kernel/netlink-socket.ts';
 import { NetlinkClient } from '../netlink/dump.ts';
-import { type LinkMessage, parseAddressMessage, parseLink } from '../netlink/link.ts';
 import type { KernelRouteQuery } from '../netlink/get-route.ts';
 import { dumpGroups4 } from '../netlink/multicast.ts';
 import { probeMemory } from '../netlink/probe.ts';
@@ -18,11 +17,13 @@ import {
 import { readAllSettings } from './all-settings.ts';
 import { assembleContext, expandNexthop, takenNow } from './assemble.ts';
 import { Applied, MirrorTables } from './mirror-tables.ts';
+import { Effect, effectOf } from './notification.ts';
 import { RawShapes } from './raw-shapes.ts';
 import type { RouteTables } from './route-tables.ts';
 import type { RouteSnapshot, SnapshotGroup } from './snapshot.ts';
 import type { RouteContext, RouteUpdate } from './update.ts';
 import { askKernel, type KernelAnswer } from './verify.ts';
+import { wallClockMs } from './wall-clock.ts';
 
 /** Multicast groups that the socket of a mirror must be in (`openNetlinkFd`). */
 export const ROUTE_GROUPS: readonly number[] = [
@@ -38,10 +39,11 @@ export const ROUTE_GROUPS: readonly number[] = [
   k.RTNLGRP_NEXTHOP,
 ];
 
+/** The same, which kernels before Linux 6.15 do not have: of multicast groups that interfaces are in. */
+export const OPTIONAL_ROUTE_GROUPS: readonly number[] = [k.RTNLGRP_IPV4_MCADDR];
+
 /** Rounds of dumps within one load, while notifications keep saying that something changed meanwhile. */
 const LOAD_ROUNDS = 4;
-/** Flags of an interface with which its routes come and go. */
-const LINK_STATE = k.IFF_UP | k.IFF_LOWER_UP | k.IFF_RUNNING;
 
 const UNKNOWN_MEMORY: RoutingMemory = { mergedTables4: null, customLocalRoutes4: null };
 
@@ -84,6 +86,8 @@ export class RouteMirror {
   #routesStale = true;
   #contextStale = true;
   #changed = false;
+  /** When the first change was told that was not taken yet, in milliseconds since the epoch; 0: none was. */
+  #toldAtMs = 0;
   /** The context is being read: nobody can say whether it holds a change that is told meanwhile. */
   #readsContext = false;
   /** Routes told while the routes are read: they are applied behind the dump, which may hold them or not. */
@@ -165,9 +169,7 @@ export class RouteMirror {
   drain(): boolean {
     if (!this.#client.drain()) {
       this.resyncs++;
-      this.#routesStale = true;
-      this.#contextStale = true;
-      this.#changed = true;
+      this.suspect();
     }
     return this.#changed;
   }
@@ -185,7 +187,7 @@ export class RouteMirror {
   suspect(): void {
     this.#routesStale = true;
     this.#contextStale = true;
-    this.#changed = true;
+    this.#mark();
   }
 
   /**
@@ -195,6 +197,9 @@ export class RouteMirror {
    */
   take(): RouteUpdate | null {
     this.#refresh();
+    // A setting that changed without a word did so some time before.
+    const atMs = this.#toldAtMs === 0 ? wallClockMs() : this.#toldAtMs;
+    this.#toldAtMs = 0;
     const context = this.#makeContext();
     const text = JSON.stringify({ ...context, takenAt: null });
     const isFull = this.#told === '';
@@ -203,13 +208,13 @@ export class RouteMirror {
     const { shapes, ops } = this.#tables.take();
     if (this.#tables.releaseUnused()) this.#raw.clear();
     if (!isNew && ops.length === 0) return null;
-    return { isFull, atMs: Date.now(), context: isNew ? context : null, shapes, ops };
+    return { isFull, atMs, context: isNew ? context : null, shapes, ops };
   }
 
   /** Everything, for somebody who knows nothing yet; `take` is not affected. @throws as `take` */
   full(): RouteUpdate {
     this.#refresh();
-    return { isFull: true, atMs: Date.now(), context: this.#makeContext(), ...this.#tables.full() };
+    return { isFull: true, atMs: wallClockMs(), context: this.#makeContext(), ...this.#tables.full() };
   }
 
   /**
@@ -327,46 +332,26 @@ export class RouteMirror {
   }
 
   #notified(type: number, view: DataView, off: number, end: number, flags: number): void {
-    switch (type) {
-      case k.RTM_NEWROUTE:
-      case k.RTM_DELROUTE:
-        if (this.#queue !== null) {
-          const bytes = new Uint8Array(view.buffer, view.byteOffset + off, end - off).slice();
-          this.#queue.push({ type, flags, view: new DataView(bytes.buffer) });
-        } else if (!this.#routesStale) this.#applyRoute(type, view, off, end, flags, this.#readsContext);
-        this.#changed = true;
-        return;
-      case k.RTM_NEWLINK:
-        if (
-          !this.#readsContext &&
-          this.#context !== null &&
-          !changesRoutes(this.#context.links, parseLink(view, off, end))
-        )
-          break;
-        this.#routesStale = true;
-        break;
-      case k.RTM_NEWADDR:
-        // Told again whenever a lifetime is renewed.
-        if (!this.#readsContext && this.#isKnownAddress(view, off, end)) return;
-        this.#routesStale = true;
-        break;
-      case k.RTM_NEWRULE:
-      case k.RTM_DELRULE:
-        this.#rulesTold = true;
-        break;
-      case k.RTM_NEWNETCONF:
-      case k.RTM_DELNETCONF:
-        break;
-      default:
-        this.#routesStale = true;
+    // While the context is read nobody can say whether it holds a change already.
+    const effect = effectOf(type, view, off, end, this.#readsContext ? null : this.#context);
+    if (effect === Effect.None) return;
+    this.#mark();
+    if (effect === Effect.Route) {
+      if (this.#queue !== null) {
+        const bytes = new Uint8Array(view.buffer, view.byteOffset + off, end - off).slice();
+        this.#queue.push({ type, flags, view: new DataView(bytes.buffer) });
+      } else if (!this.#routesStale) this.#applyRoute(type, view, off, end, flags, this.#readsContext);
+      return;
     }
     this.#contextStale = true;
-    this.#changed = true;
+    if (effect === Effect.Rules) this.#rulesTold = true;
+    if (effect === Effect.Routes) this.#routesStale = true;
   }
 
-  #isKnownAddress(view: DataView, off: number, end: number): boolean {
-    const address = JSON.stringify(parseAddressMessage(view, off, end));
-    return this.#context?.addresses.some((known) => JSON.stringify(known) === address) ?? false;
+  /** The kernel told that something is other than what was taken last. */
+  #mark(): void {
+    if (this.#toldAtMs === 0) this.#toldAtMs = wallClockMs();
+    this.#changed = true;
   }
 
   #applyRoute(
@@ -392,17 +377,6 @@ export class RouteMirror {
     if (applied === Applied.Yes) this.applied++;
     else if (applied === Applied.Unclear) this.#routesStale = true;
   }
-}
-
-/** True when a link's state is other than before, so that routes may have come or gone; a new link has none yet. */
-function changesRoutes(links: readonly LinkMessage[], link: LinkMessage): boolean {
-  const known = links.find(({ ifIndex }) => ifIndex === link.ifIndex);
-  if (known === undefined) return (link.flags & k.IFF_UP) !== 0;
-  return (
-    ((known.flags ^ link.flags) & LINK_STATE) !== 0 ||
-    known.master !== link.master ||
-    known.operState !== link.operState
-  );
 }
 
 function namesOf({ links }: ContextDump): string {

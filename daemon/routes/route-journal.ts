@@ -43,7 +43,7 @@ export class RouteJournal {
       const againMs = update.atMs + Math.max(FULL_MS, data.length * FULL_MS_PER_OCTET);
       this.#sizes.set(netnsId, { full: data.length, changes: 0, againMs });
     }
-    const atNs = BigInt(Math.round(update.atMs)) * 1_000_000n;
+    const atNs = BigInt(Math.round(update.atMs * 1000)) * 1000n;
     const request: RouteRequest = { type: 'routeUpdate', netns, netnsId, atNs, isFull, data };
     this.#port.postMessage(request);
     return data.length;

@@ -13,7 +13,7 @@ const ROUTES = 'default via 10.0.0.1 dev eth0\ndefault via 10.9.0.1 dev eth1 tab
 function tag(rule: string, spec: FrameSpec): RouteDecision {
   const tagger = new RouteTagger();
   tagger.setCapture(0, 'n', 0);
-  const rules = `0: from all lookup local\n10: from all ${rule} lookup 100\n32766: from all lookup main`;
+  const rules = `0: from all lookup local\n10: from all ${rule} lookup 100\n32766: from all lookup main\n32767: from all lookup default`;
   const snapshot = { ...snapshotOfRoutes(ROUTES, 'routes'), rules: parseRules(rules, 'rules') };
   tagger.setRoutes('n', new RouteEngine(snapshot));
   const bytes = frame({ src: '10.5.0.1', dst: '10.6.0.1', ...spec });

@@ -9,12 +9,13 @@ import { frame } from '../support/frames.ts';
 class TestTagger implements PacketTagger {
   generation = 1;
   readonly round = 0;
+  readonly isWaiting = false;
   #decision = 0;
   tag(): number {
     return this.#decision;
   }
-  holds(): boolean {
-    return false;
+  heldUntil(): number {
+    return -1;
   }
   tagInner(): number {
     return 99;

@@ -295,7 +295,8 @@ describe('flow table', () => {
     const tagger = {
       generation: 1,
       round: 0,
-      holds: () => false,
+      isWaiting: false,
+      heldUntil: () => -1,
       tag: () => tagger.generation * 10,
       tagInner: () => 0,
     };

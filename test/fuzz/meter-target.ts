@@ -61,7 +61,8 @@ export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
         return 1 + (packets >>> 4);
       },
       round: 0,
-      holds: () => false,
+      isWaiting: false,
+      heldUntil: () => -1,
       tag: () => (packets >>> 4) % 3,
       tagInner: () => 0,
     };

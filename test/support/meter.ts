@@ -53,7 +53,14 @@ export class TestMeter {
 
   constructor(
     options: Partial<FlowTableOptions> = {},
-    tagger: PacketTagger = { generation: 1, round: 0, holds: () => true, tag: () => 0, tagInner: () => 1 },
+    tagger: PacketTagger = {
+      generation: 1,
+      round: 0,
+      isWaiting: false,
+      heldUntil: () => 1,
+      tag: () => 0,
+      tagInner: () => 1,
+    },
     tunnels: TunnelMode = 'outer',
   ) {
     const withRoom = (hasRoom: (batch: FlowBatch) => boolean): FlowBatch | null => {
