@@ -28,7 +28,11 @@ export function probeMemory(
   const mergedTables4 = probeMerge(client, own, object) ?? before?.mergedTables4 ?? null;
   // Rules of its own make the check strict, too: then nothing tells the two apart, and nothing depends on it.
   const found = mergedTables4 === true ? probeLocalRoutes(client, dump, own, object) : null;
-  return { mergedTables4, customLocalRoutes4: found ?? (before?.customLocalRoutes4 === true ? true : null) };
+  return {
+    mergedTables4,
+    customLocalRoutes4: found ?? (before?.customLocalRoutes4 === true ? true : null),
+    customRules6: probeRules6(client, dump, object),
+  };
 }
 
 /** A route of the IPv4 table local for one address. */
@@ -42,6 +46,27 @@ function probeMerge(client: NetlinkClient, own: readonly SnapshotRoute[], object
     const query = { version: 4, dst: octets(prefix), fibMatch: true } as const;
     const answer = ask(() => getRoute(client, query, () => null, object));
     if (answer !== null && typeof answer !== 'number') return answer.table !== k.RT_TABLE_LOCAL;
+  }
+  return null;
+}
+
+/**
+ * Where a standard IPv6 rule is missing, and no other is there: whether that has an effect. The answer comes from the table of
+ * the missing rule as long as nobody ever added one.
+ */
+function probeRules6(client: NetlinkClient, dump: RoutingDump, object: string): boolean | null {
+  const rules = dump.rules.filter(({ family }) => family === 6);
+  const missing = [k.RT_TABLE_LOCAL, k.RT_TABLE_MAIN].find((id) => !rules.some(({ table }) => table === id));
+  if (missing === undefined || rules.length > 1) return null;
+  const routes = dump.routes.filter(
+    ({ family, table, type, prefix }) =>
+      family === 6 && table === missing && type !== 'multicast' && !/^f[ef]|^::/.test(prefix),
+  );
+  for (const { prefix } of routes.slice(0, ATTEMPTS)) {
+    const query = { version: 6, dst: octets(prefix), fibMatch: true } as const;
+    const answer = ask(() => getRoute(client, query, () => null, object));
+    if (answer !== null && typeof answer !== 'number' && answer.table === missing) return false;
+    if (answer === k.ENETUNREACH) return true;
   }
   return null;
 }

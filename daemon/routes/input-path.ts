@@ -87,6 +87,7 @@ export class InputPath {
         a.verdict = Verdict.Deliver;
         // Which next hop a local route names makes no difference to what is delivered.
         if (a.doubt === Doubt.Multipath) a.doubt = Doubt.None;
+        this.#d.legs = 0;
       }
       return;
     }
@@ -198,7 +199,7 @@ export class InputPath {
   #isForwardValid(iif: number, dst: number): boolean {
     const { answer: a, flow, resolver } = this.#d;
     const reason = this.#sourceCheck.check(flow, iif, dst, this.#d.device());
-    if (a.doubt !== Doubt.Multipath) {
+    if (this.#d.legs === 0) {
       if (reason === Reason.None) return true;
       this.#d.martian(reason, iif);
       return false;
@@ -213,6 +214,7 @@ export class InputPath {
         isOpen = true;
     if (reason !== Reason.None) this.#d.martian(reason, iif);
     if (isOpen) a.doubt = Doubt.MultipathSource;
+    else if (reason !== Reason.None) this.#d.legs = 0;
     return reason === Reason.None;
   }
 }

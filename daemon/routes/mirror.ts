@@ -177,7 +177,12 @@ export class RouteMirror {
     if (route === null) return;
     // The kernel remembers this when the route is gone (fib_has_custom_local_routes).
     if (route.family === 4 && route.type === 'local' && route.protocol !== 'kernel')
-      this.#dump.memory = { mergedTables4: null, ...this.#dump.memory, customLocalRoutes4: true };
+      this.#dump.memory = {
+        mergedTables4: null,
+        customRules6: null,
+        ...this.#dump.memory,
+        customLocalRoutes4: true,
+      };
     const key = keyOf(route);
     const equals = this.#byKey.get(key);
     if (type === k.RTM_NEWROUTE && equals === undefined) this.#byKey.set(key, [route]);

@@ -4,6 +4,7 @@ import { LinkTable } from './links.ts';
 import { LpmTable } from './lpm.ts';
 import { type CompiledRule, compileRules } from './rules.ts';
 import type { RouteSnapshot, SnapshotRoute, SnapshotRule } from './snapshot.ts';
+import { doubtfulSubtrees } from './subtrees.ts';
 import { type CompiledRoute, compileRoute, FibTable } from './tables.ts';
 import { snapshotPrefix } from './words.ts';
 
@@ -33,6 +34,8 @@ export interface Routing {
   isText: boolean;
   /** Whether the IPv4 tables local and main are one is known, not concluded from the rules. */
   isMergeKnown: boolean;
+  /** IPv6 routes with a source that the kernel may pass over. */
+  doubtfulSubtrees: ReadonlySet<SnapshotRoute>;
   /** Members of multicast groups: of the family's groups to a list of interfaces; null when not known. */
   groups4: ReadonlyMap<number, ReadonlySet<number>> | null;
   rpFilter(ifIndex: number): number;
@@ -140,7 +143,10 @@ export function compileRouting(snapshot: RouteSnapshot): Routing {
 
   const rulesOf = (family: 4 | 6): SnapshotRule[] => {
     const given = snapshot.rules.filter((rule) => rule.family === family);
-    return given.length > 0 ? given : defaultRules(family);
+    // Rules of IPv6 count from the first that is added; to delete one of the first changes nothing before
+    // (fib6_has_custom_rules of net/ipv6/fib6_rules.c).
+    const isUnused = family === 6 && sysctls.customRules6 !== true && isSubset(given, defaultRules(6));
+    return given.length > 0 && !isUnused ? given : defaultRules(family);
   };
   v4.rules = compileRules(rulesOf(4), 0, links, v4.tables);
   // A rule that was there once has the same effect for good (fib_unmerge, fib_has_custom_rules).
@@ -162,6 +168,7 @@ export function compileRouting(snapshot: RouteSnapshot): Routing {
     hasAddress4,
     isText,
     isMergeKnown: typeof sysctls.mergedTables4 === 'boolean',
+    doubtfulSubtrees: doubtfulSubtrees(snapshot.routes),
     groups4: members4(snapshot),
     rpFilter: (ifIndex) => Math.max(sysctls.rpFilterAll ?? 0, links.sysctls(ifIndex)?.rpFilter ?? 0),
     acceptLocal: (ifIndex) => sysctls.acceptLocalAll === true || links.sysctls(ifIndex)?.acceptLocal === true,
@@ -202,6 +209,12 @@ function emptyFamily(family: 4 | 6): FamilyRouting {
     addresses: new LpmTable(family === 4 ? 1 : 4),
     hasCustomRules: false,
   };
+}
+
+/** True when all of the rules are among the others. */
+function isSubset(rules: readonly SnapshotRule[], others: readonly SnapshotRule[]): boolean {
+  const texts = new Set(others.map((rule) => JSON.stringify(rule)));
+  return rules.every((rule) => texts.has(JSON.stringify(rule)));
 }
 
 function isDefault(rules: readonly CompiledRule[], family: 4 | 6): boolean {

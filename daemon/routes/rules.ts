@@ -28,6 +28,10 @@ export const Doubt = {
   MultipathSource: 18,
   /** Several default routes: the kernel prefers one whose gateway answers. */
   Gateways: 19,
+  /** The next hop decides whether a rule takes the route. */
+  MultipathRule: 20,
+  /** The order in which routes were added decides whether a source-specific one is found. */
+  Subtree: 21,
 } as const;
 export type Doubt = (typeof Doubt)[keyof typeof Doubt];
 

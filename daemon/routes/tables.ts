@@ -101,6 +101,8 @@ export class FibTable {
   readonly family: 4 | 6;
   /** Which next hop of the route that was found; -1 when the route has none (reject routes). */
   hop = -1;
+  /** Length of the prefix at which the last find4 left the leaf, or -1. */
+  missed4 = -1;
   /** Routes in the table. */
   size = 0;
   readonly #lpm: LpmTable;
@@ -144,13 +146,13 @@ export class FibTable {
    * @returns the route, with `hop` set; null for none. A route that throws is returned too.
    */
   find4(dst: Int32Array, tos: number, oif: number, maxLen: number): CompiledRoute | null {
-    let missed = -1;
+    this.missed4 = -1;
     for (
       let leaf = this.#lpm.find(dst, maxLen);
       leaf >= 0;
       leaf = this.#lpm.find(dst, this.#lpm.matchedLen - 1)
     ) {
-      if (missed !== -1 && isSameLeaf4(dst[0]!, missed, this.#lpm.matchedLen)) continue;
+      if (this.missed4 !== -1 && isSameLeaf4(dst[0]!, this.missed4, this.#lpm.matchedLen)) continue;
       const routes = this.#routesOf(leaf);
       for (let i = 0; i < routes.length; i++) {
         const route = routes[i]!;
@@ -158,7 +160,7 @@ export class FibTable {
         if (route.route.nhid === null || !tosMatches(route, tos)) continue;
         // No next hop of a nexthop object will do: the kernel leaves the leaf, which holds all prefixes that begin with the
         // same address ("goto miss"), and does not look at what else is in it.
-        missed = this.#lpm.matchedLen;
+        this.missed4 = this.#lpm.matchedLen;
         break;
       }
     }
@@ -218,8 +220,9 @@ export class FibTable {
       const routes = this.#routesOf(leaf);
       // Source-specific routes stand in front, longest source first; each source prefix is a node of its own. Where none
       // of them has the source, the kernel goes on with a shorter destination, and passes over this one's routes without
-      // a source (fib6_node_lookup_1: "if (!sfn) goto backtrack"); not so when it is on its way back up (fib6_backtrack).
-      let isEntered = isBacktracking || routes[0]!.fromLen === 0;
+      // a source (fib6_node_lookup_1: "if (!sfn) goto backtrack"); not so when it is on its way back up (fib6_backtrack), nor
+      // at the root, which is where it looks when it found nothing (fib6_node_lookup).
+      let isEntered = isBacktracking || routes[0]!.fromLen === 0 || this.#lpm.matchedLen === 0;
       for (let start = 0; start < routes.length; ) {
         const source = routes[start]!;
         let end = start + 1;
@@ -246,7 +249,7 @@ function tosMatches(route: CompiledRoute, tos: number): boolean {
 }
 
 /** True when the prefixes of both lengths that hold `word` begin with the same address. */
-function isSameLeaf4(word: number, longer: number, shorter: number): boolean {
+export function isSameLeaf4(word: number, longer: number, shorter: number): boolean {
   return (word & (maskWord(longer, 0) ^ maskWord(shorter, 0))) === 0;
 }
 

@@ -3,8 +3,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Lab, labMissing } from '../kernel/lab.ts';
-import { Differential, randomQuestion } from './differential.ts';
-import { random, randomRound } from './random-tables.ts';
+import { Differential } from './differential.ts';
+import { EXCEPTIONS, type Exception } from './exceptions.ts';
+import { randomQuestion } from './random-questions.ts';
+import { randomRound } from './random-round.ts';
+import { random } from './random-tables.ts';
 
 /** Disagreements that are printed of one namespace. */
 const SHOWN_MAX = 3;
@@ -33,6 +36,7 @@ if (missing !== null) {
 
 const lab = new Lab('rd');
 const types = new Map<string, number>();
+const exceptions = new Map<Exception, number>();
 const start = performance.now();
 let compared = 0;
 let different = 0;
@@ -49,8 +53,9 @@ try {
     const disagreements: string[] = [];
     const questions = Math.min(each, decisions - compared);
     for (let i = 0; i < questions; i++) {
-      const question = randomQuestion(next);
-      const { decision, disagreement } = both.compare(question);
+      const question = randomQuestion(next, both.pool);
+      const { decision, exception, disagreement } = both.compare(question);
+      if (exception !== null) exceptions.set(exception, (exceptions.get(exception) ?? 0) + 1);
       const key = `${question.iif === null ? 'output' : 'input'} ${decision.type} ${decision.verdict}`;
       types.set(key, (types.get(key) ?? 0) + 1);
       if (disagreement !== null) disagreements.push(disagreement);
@@ -71,6 +76,8 @@ try {
 }
 for (const [key, count] of [...types].sort(([, a], [, b]) => b - a))
   process.stdout.write(`${String(count).padStart(8)} ${key}\n`);
+for (const [name, count] of exceptions)
+  process.stdout.write(`${String(count).padStart(8)} not compared: ${EXCEPTIONS[name]}\n`);
 const seconds = ((performance.now() - start) / 1000).toFixed(0);
 process.stdout.write(`${compared} decisions compared with the kernel in ${seconds} s, ${different} differ\n`);
 process.exitCode = different === 0 && stopped === null ? 0 : 1;
