@@ -9,7 +9,7 @@ import { parseAddress } from '../../decoders/address.ts';
 import { PacketType } from '../../decoders/packet-fields.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { Lab } from '../kernel/lab.ts';
-import { type Exception, exceptionFor, exceptionOf, withoutSubtree } from './exceptions.ts';
+import { type Exception, exceptionFor, exceptionOf, isHidden, withoutSubtree } from './exceptions.ts';
 import { type Question, type QuestionPool, questionPool } from './random-questions.ts';
 import type { RandomRound } from './random-round.ts';
 import { buildNamespace } from './random-namespace.ts';
@@ -96,6 +96,8 @@ export function compareAnswers(
       else other = withoutSubtree(other, answer);
     }
   }
+  if (exception === null && question.version === 6 && isHidden(snapshot, kernel, question.dst))
+    exception = 'hidden';
   const text = `${JSON.stringify(question)}\n  kernel ${JSON.stringify(kernel)}\n  nstap  ${JSON.stringify(decision)}`;
   return { decision, exception, disagreement: exception === null ? text : null };
 }

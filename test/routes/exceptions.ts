@@ -1,6 +1,9 @@
 import type { NetlinkError } from '../../daemon/netlink/errors.ts';
 import { tableNames } from '../../daemon/netlink/names.ts';
 import type { RouteSnapshot } from '../../daemon/routes/snapshot.ts';
+import type { KernelAnswer } from '../../daemon/routes/verify.ts';
+import { prefixWords } from '../../daemon/routes/words.ts';
+import { samePrefix } from '../../daemon/routes/tables.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { Question } from './random-questions.ts';
 
@@ -28,6 +31,13 @@ export const EXCEPTIONS = {
    * was deleted since is in no dump. Accepted only where the kernel answers as if the prefix had no such routes.
    */
   subtree: 'source-specific routes of a former fork are passed over: fib6_add, net/ipv6/ip6_fib.c',
+  /**
+   * fib6_dump_node of net/ipv6/ip6_fib.c jumps from the first to the last next hop of an IPv6 multipath route, each of which is
+   * a route of its own in the list, and leaves out whatever was appended in between with the same metric. Accepted only where
+   * the kernel answers with a route that no dump has, or rejects within the prefix of a multipath route.
+   */
+  hidden:
+    'routes between the next hops of an IPv6 multipath route are in no dump: fib6_dump_node, net/ipv6/ip6_fib.c',
   /** The mirror of a running daemon does not follow who joins a group: its decisions say that they assume it. */
   membership: 'membership in a group is assumed: ip_check_mc_rcu, net/ipv4/igmp.c',
 } as const;
@@ -58,4 +68,25 @@ export function withoutSubtree(snapshot: RouteSnapshot, decision: RouteDecision)
 
 function tableOf({ table }: RouteDecision): number {
   return tableNames.number(table!)!;
+}
+
+/** True when the kernel's answer may come from a route that it leaves out of its dumps. */
+export function isHidden(snapshot: RouteSnapshot, kernel: KernelAnswer, dst: string): boolean {
+  const words = prefixWords(dst)!.words;
+  const multipaths = snapshot.routes.filter(
+    (route) => route.family === 6 && route.nextHops.length > 1 && route.nhid === null,
+  );
+  const covers = (prefix: string): boolean => {
+    const own = prefixWords(prefix)!;
+    return samePrefix(words, own.words, own.len);
+  };
+  if (kernel.error !== null) return multipaths.some(({ prefix }) => covers(prefix));
+  const isThere = snapshot.routes.some(
+    (route) =>
+      route.prefix === kernel.prefix &&
+      route.type === kernel.type &&
+      tableNames.name(route.table) === kernel.table &&
+      route.nextHops.some(({ dev, gateway }) => dev === kernel.dev && gateway === kernel.gateway),
+  );
+  return !isThere && multipaths.some(({ prefix }) => prefix === kernel.prefix);
 }

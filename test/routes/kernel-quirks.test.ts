@@ -233,6 +233,15 @@ describe('input', () => {
     });
   });
 
+  test('of 224.0.0.1 is for each interface that is up', () => {
+    const engine = (flags: number): RouteEngine =>
+      kernelEngine('', (snapshot) => {
+        snapshot.links[1]!.flags = flags;
+      });
+    expect(input(engine(0x11043), '224.0.0.1')).toMatchObject({ verdict: 'deliver', confidence: 'exact' });
+    expect(input(engine(0x1002), '224.0.0.1')).toMatchObject({ verdict: 'drop' });
+  });
+
   test('of a directed broadcast is forwarded where bc_forwarding says so', () => {
     const engine = (own: boolean): RouteEngine =>
       kernelEngine('', (snapshot) => {
