@@ -31,6 +31,7 @@ export interface RoutingDump extends ContextDump {
 export interface RoutingMemory {
   mergedTables4: boolean | null;
   customLocalRoutes4: boolean | null;
+  customRules6: boolean | null;
 }
 
 /** A kernel built without the family or the feature, or with IPv6 switched off at boot, has no objects of it. */

@@ -12,6 +12,7 @@ import { type CompiledRoute, IPTOS_RT_MASK } from './shapes.ts';
  * @param seen interface that the packet was seen leaving by; 0 when it was not
  * @param leg  the next hop to take where it can be used; -1 for any
  * @param only interface that next hops must be on; 0 for any
+ * @returns true when the hash decides
  */
 export function chooseHop(
   route: CompiledRoute,
@@ -20,7 +21,7 @@ export function chooseHop(
   only: number,
   links: LinkTable,
   a: Answer,
-): void {
+): boolean {
   let hasOthers = false;
   let first = -1;
   let seenHops = 0;
@@ -30,7 +31,7 @@ export function chooseHop(
     if (!hop.usable || (only !== 0 && hop.ifIndex !== only)) continue;
     if (i === leg) {
       a.hop = i;
-      return;
+      return false;
     }
     if (first === -1) first = i;
     else if (!isSameHop(route, first, i)) hasOthers = true;
@@ -38,7 +39,9 @@ export function chooseHop(
     if (seenHops++ === 0) seenHop = i;
   }
   if (seenHop !== -1) a.hop = seenHop;
-  if (hasOthers && seenHops !== 1 && a.doubt === Doubt.None) a.doubt = Doubt.Multipath;
+  const isOpen = hasOthers && seenHops !== 1;
+  if (isOpen && a.doubt === Doubt.None) a.doubt = Doubt.Multipath;
+  return isOpen;
 }
 
 function isSameHop(route: CompiledRoute, a: number, b: number): boolean {

@@ -28,9 +28,7 @@ export class Decider {
 
   /** How many next hops the last answer's route has, when the kernel's hash decides which it takes; else 0. */
   get openLegs(): number {
-    const { doubt } = this.answer;
-    const isOpen = doubt === Doubt.Multipath || doubt === Doubt.MultipathSource;
-    return isOpen ? this.#decision.legs : 0;
+    return this.#decision.legs;
   }
 
   /** Decides one packet into `answer`. @param steps gets one entry a rule tried, or null */

@@ -13,7 +13,7 @@ export class Decision {
   readonly resolver: Resolver;
   /** Next hop that is to be taken of a multipath route, whatever the hash says; -1 for any. */
   leg = -1;
-  /** Next hops that the answer might have had instead; 0 when it has none or one. */
+  /** Next hops of the route among which the kernel's hash decides; 0 when it does not. */
   legs = 0;
 
   constructor(routing: Routing) {
@@ -25,6 +25,7 @@ export class Decision {
   begin(q: RouteQuery): void {
     this.answer.clear(q.version);
     this.leg = q.leg;
+    this.resolver.leg = q.leg;
     this.legs = 0;
     const f = this.flow;
     for (let i = 0; i < 4; i++) {
@@ -58,6 +59,7 @@ export class Decision {
   take(seen: number, isSettled: boolean, only: number): void {
     const a = this.answer;
     const s = this.resolver;
+    this.legs = s.legs;
     a.doubt = s.doubt;
     a.doubtRule = s.doubtRule?.index ?? -1;
     a.rule = s.rule?.index ?? -1;
@@ -86,8 +88,8 @@ export class Decision {
     if (route.isInferred && a.doubt === Doubt.None) a.doubt = Doubt.InferredLocal;
     if (route.hopCount > 1) {
       if (isSettled) return;
-      this.legs = route.hopCount;
-      chooseHop(route, seen, this.leg, only, this.routing.links, a);
+      const isOpen = chooseHop(route, seen, this.leg, only, this.routing.links, a);
+      if (isOpen) this.legs = Math.max(this.legs, route.hopCount);
     } else if (route.hopCount === 0 && a.doubt === Doubt.None) a.doubt = Doubt.NexthopUnknown;
   }
 

@@ -214,6 +214,7 @@ export class RouteEngine {
   /** The routes changed: what follows from all of them. */
   #settle(): void {
     this.#cache.clear();
+    this.#routing.subtrees.clear();
     const { uses } = this.#tables;
     // Once is for good: fib_has_custom_local_routes.
     this.#routing.hasCustomLocalRoutes ||= this.#shapes.some(

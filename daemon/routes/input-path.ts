@@ -1,3 +1,4 @@
+import { IFF_UP } from '../kernel/netlink-constants.ts';
 import {
   LBCAST,
   isLinkLocal6,
@@ -18,7 +19,7 @@ import { SourceCheck } from './source-check.ts';
 
 /** IPPROTO_IGMP: its reports may come without a source. */
 const IGMP = 2;
-/** Every host is in 224.0.0.1. */
+/** Every host is in 224.0.0.1, by each interface that is up (ip_mc_up). */
 const ALL_HOSTS = 0xe0000001 | 0;
 /** INVALID_UID: what `ip route get` asks IPv6 input for when it was given no uid; packets have uid 0. inet6_rtm_getroute */
 const INVALID_UID = 0xffffffff;
@@ -89,6 +90,7 @@ export class InputPath {
         a.verdict = Verdict.Deliver;
         // Which next hop a local route names makes no difference to what is delivered.
         if (a.doubt === Doubt.Multipath) a.doubt = Doubt.None;
+        this.#d.legs = 0;
       }
       return;
     }
@@ -121,7 +123,8 @@ export class InputPath {
     const src = f.src[0]!;
     const dst = f.dst[0]!;
     const members = r.groups4?.get(dst);
-    const isMember = r.groups4 === null || iif === 0 || members?.has(iif) === true;
+    const isMember =
+      r.groups4 === null ? dst !== ALL_HOSTS || this.#isUp(iif) : iif === 0 || members?.has(iif) === true;
     if (!isMember) {
       a.kind = Kind.Multicast;
       this.#d.drop(Reason.NotMember, iif);
@@ -138,6 +141,11 @@ export class InputPath {
       a.ifIndex = iif;
       if (dst !== ALL_HOSTS && (r.groups4 === null || iif === 0)) a.doubt = Doubt.Membership;
     }
+  }
+
+  #isUp(ifIndex: number): boolean {
+    const link = this.#d.routing.links.link(ifIndex);
+    return link === undefined || (link.flags & IFF_UP) !== 0;
   }
 
   #decide6(q: RouteQuery, iif: number, steps: RouteStep[] | null): void {
@@ -196,7 +204,7 @@ export class InputPath {
   #isForwardValid(iif: number, dst: number): boolean {
     const { answer: a, flow, resolver } = this.#d;
     const reason = this.#sourceCheck.check(flow, iif, dst, this.#d.device());
-    if (a.doubt !== Doubt.Multipath) {
+    if (this.#d.legs === 0) {
       if (reason === Reason.None) return true;
       this.#d.martian(reason, iif);
       return false;
@@ -211,6 +219,7 @@ export class InputPath {
         isOpen = true;
     if (reason !== Reason.None) this.#d.martian(reason, iif);
     if (isOpen) a.doubt = Doubt.MultipathSource;
+    else if (reason !== Reason.None) this.#d.legs = 0;
     return reason === Reason.None;
   }
 }

@@ -4,7 +4,7 @@ import { type NetlinkSocket, openNetlinkSocket } from '../kernel/netlink-socket.
 import { type NetnsHandle, openNetns } from '../kernel/netns.ts';
 import { NetlinkClient } from '../netlink/dump.ts';
 import { dumpGroups4 } from '../netlink/multicast.ts';
-import { isOwn4, probeMemory } from '../netlink/probe.ts';
+import { probedRoutes, probeMemory } from '../netlink/probe.ts';
 import { dumpRouting, getNetnsId } from '../netlink/rtnetlink.ts';
 import { openAllSettings, readAllSettings } from './all-settings.ts';
 import { assembleSnapshot, takenNow } from './assemble.ts';
@@ -43,7 +43,7 @@ export class LiveRoutes {
   read(): RouteSnapshot {
     const { name } = this.#handle;
     const dump = dumpRouting(this.client, name);
-    dump.memory = probeMemory(this.client, dump, dump.routes.filter(isOwn4), name);
+    dump.memory = probeMemory(this.client, dump, probedRoutes(dump.routes), name);
     const snapshot = assembleSnapshot(dump, name, takenNow());
     const fds = openAllSettings(this.#handle);
     try {

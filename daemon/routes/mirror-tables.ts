@@ -1,5 +1,5 @@
 import { RT_TABLE_LOCAL } from '../kernel/netlink-constants.ts';
-import type { OwnRoute } from '../netlink/probe.ts';
+import type { ProbedRoute, ProbedRoutes } from '../netlink/probe.ts';
 import { type RouteOrder, type RouteShape, sameSource } from './shapes.ts';
 import { RouteOps, RouteTables } from './route-tables.ts';
 import { ShapeIndex } from './shape-index.ts';
@@ -30,7 +30,7 @@ export interface RouteChange {
 }
 
 /** The routes of a mirrored namespace, and what of them was not told to those who follow. */
-export class MirrorTables {
+export class MirrorTables implements ProbedRoutes {
   readonly index = new ShapeIndex();
   #tables = new RouteTables([], false);
   readonly #ops = new RouteOps();
@@ -168,14 +168,22 @@ export class MirrorTables {
   }
 
   /** The routes of the IPv4 table local for one address. */
-  own4(): OwnRoute[] {
-    const own: OwnRoute[] = [];
-    const store = this.#tables.v4;
-    this.#tables.tables4.get(RT_TABLE_LOCAL)?.each((id) => {
-      const { type } = this.index.shapes[store.shape(id)]!;
-      if (store.prefixLen(id) === 32) own.push({ type, prefix: store.prefixText(id) });
+  own4(): ProbedRoute[] {
+    return this.#routesOf(4, RT_TABLE_LOCAL).filter(({ prefix }) => prefix.endsWith('/32'));
+  }
+
+  routes6(table: number): ProbedRoute[] {
+    return this.#routesOf(6, table);
+  }
+
+  #routesOf(family: 4 | 6, tableId: number): ProbedRoute[] {
+    const routes: ProbedRoute[] = [];
+    const store = this.#tables.store(family);
+    const table = (family === 4 ? this.#tables.tables4 : this.#tables.tables6).get(tableId);
+    table?.each((id) => {
+      routes.push({ type: this.index.shapes[store.shape(id)]!.type, prefix: store.prefixText(id) });
     });
-    return own;
+    return routes;
   }
 
   #each(callback: (table: FibTable, prefix: Int32Array, len: number) => void): void {

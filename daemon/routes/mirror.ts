@@ -45,7 +45,7 @@ export const OPTIONAL_ROUTE_GROUPS: readonly number[] = [k.RTNLGRP_IPV4_MCADDR];
 /** Rounds of dumps within one load, while notifications keep saying that something changed meanwhile. */
 const LOAD_ROUNDS = 4;
 
-const UNKNOWN_MEMORY: RoutingMemory = { mergedTables4: null, customLocalRoutes4: null };
+const UNKNOWN_MEMORY: RoutingMemory = { mergedTables4: null, customLocalRoutes4: null, customRules6: null };
 
 /** A notification of a route that came while the routes were read. */
 interface Queued {
@@ -263,8 +263,7 @@ export class RouteMirror {
       context.memory = this.#context?.memory ?? UNKNOWN_MEMORY;
       this.#context = context;
       this.#groups = dumpGroups4(this.#client, this.netns);
-      // Rules that were there once are: no need to ask again.
-      if (this.#rulesTold && context.memory.mergedTables4 !== false && this.#tables.size > 0) this.#probe();
+      if (this.#rulesTold && this.#tables.size > 0) this.#probe();
     } catch (error) {
       this.#contextStale = true;
       throw error;
@@ -302,7 +301,7 @@ export class RouteMirror {
 
   #probe(): void {
     const context = this.#context!;
-    context.memory = probeMemory(this.#client, context, this.#tables.own4(), this.netns, context.memory);
+    context.memory = probeMemory(this.#client, context, this.#tables, this.netns, context.memory);
     this.#rulesTold = false;
   }
 

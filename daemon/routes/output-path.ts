@@ -128,11 +128,12 @@ export class OutputPath {
     const { answer: a, resolver } = this.#d;
     const device = this.#d.device();
     if (!this.#refusesLoopback(device)) return false;
-    const isOpen = a.doubt === Doubt.Multipath;
+    const isOpen = this.#d.legs > 0;
     const { hops } = resolver.route!;
     this.#d.martian(Reason.LoopbackSource, device);
     if (isOpen && hops.some((hop) => hop.usable && !this.#refusesLoopback(hop.ifIndex)))
       a.doubt = Doubt.MultipathSource;
+    else this.#d.legs = 0;
     return true;
   }
 }

@@ -125,6 +125,10 @@ export function doubtSentence(a: Answer, routing: Routing): string | null {
       return 'the source is no address in the tables given: taken as forwarded, from an interface that is not known';
     case Doubt.MultipathSource:
       return "how strictly the source is looked at depends on the next hop, which the kernel's hash chooses among several";
+    case Doubt.MultipathRule:
+      return `${rule} looks at the interface group of the next hop, which the kernel's hash chooses among several`;
+    case Doubt.Subtree:
+      return 'the kernel passes over source-specific routes of a prefix at which longer ones forked before, and no dump tells the order in which routes were added';
     case Doubt.Gateways:
       return 'there are several such default routes, and the kernel prefers one whose gateway answers';
     case Doubt.Fragment:

@@ -5,7 +5,7 @@ import { LOOPBACK_IFINDEX } from './links.ts';
 import type { FamilyRouting, Routing } from './routing.ts';
 import { type CompiledRule, Doubt, type Flow, RuleMatcher } from './rules.ts';
 import type { CompiledRoute } from './shapes.ts';
-import type { FibTable } from './tables.ts';
+import { type FibTable, isSameLeaf4 } from './tables.ts';
 
 /** One rule that was tried, for an explanation. */
 export interface RouteStep {
@@ -51,6 +51,10 @@ export class Resolver {
   doubt: Doubt = Doubt.None;
   /** The rule that the doubt is about, or null. */
   doubtRule: CompiledRule | null = null;
+  /** Next hop that the kernel's hash is taken to choose of every multipath route; -1 for the first that will do. */
+  leg = -1;
+  /** Next hops of a route among which the hash chose on the way to the answer, when that made a difference; else 0. */
+  legs = 0;
   readonly #routing: Routing;
   readonly #matcher = new RuleMatcher();
 
@@ -126,7 +130,9 @@ export class Resolver {
       if (steps !== null) this.#step(steps, entry, true, `rule rejects: ${rule.action}`, null);
       return true;
     }
-    const id = rule.l3mdev ? (this.#routing.links.link(flow.l3Master)?.vrfTable ?? 0) : rule.table;
+    // `not … l3mdev` matches where there is no VRF, and looks into the table 0, which is main (fib_get_table).
+    const vrf = rule.l3mdev ? this.#routing.links.link(flow.l3Master) : undefined;
+    const id = rule.l3mdev ? (vrf?.vrfTable ?? RT_TABLE_MAIN) : rule.table;
     const table = rule.l3mdev ? own.tables.get(id) : entry.into;
     if (table === undefined || table.size === 0) {
       const isStandard = id === RT_TABLE_DEFAULT || id === RT_TABLE_LOCAL || id === RT_TABLE_MAIN;
@@ -144,6 +150,8 @@ export class Resolver {
       if (steps !== null) this.#step(steps, entry, true, `${suppressed}: next rule`, id, table);
       return false;
     }
+    if (route.fromLen !== 0 && this.#routing.subtrees.isDoubtful(table, table.routeId))
+      this.#note(Doubt.Subtree, null);
     this.#hold(table, route);
     if (steps !== null) this.#step(steps, entry, true, 'route found', id, table);
     return true;
@@ -173,12 +181,22 @@ export class Resolver {
     if (suppressIfGroup === null) return null;
     // IPv4 looks at the first next hop, whichever it takes; IPv6 at the loopback device for what is local.
     const isLocal6 = route.route.family === 6 && (route.type === 'local' || route.type === 'anycast');
-    const device = isLocal6
-      ? LOOPBACK_IFINDEX
-      : route.route.family === 4
-        ? route.ifIndex
-        : (route.hops[table.hop]?.ifIndex ?? 0);
-    const group = this.#routing.links.link(device)?.group;
+    const { links } = this.#routing;
+    if (route.route.family === 6 && !isLocal6 && route.hopCount > 1) {
+      const chosen = route.hops[this.leg]?.usable === true ? this.leg : table.hop;
+      const is = links.link(route.hops[chosen]!.ifIndex)?.group === suppressIfGroup;
+      if (
+        this.leg === -1 &&
+        route.hops.some(
+          ({ ifIndex, usable }) => usable && (links.link(ifIndex)?.group === suppressIfGroup) !== is,
+        )
+      ) {
+        this.#note(Doubt.MultipathRule, entry);
+        this.legs = Math.max(this.legs, route.hopCount);
+      }
+      return is ? 'suppress_ifgroup' : null;
+    }
+    const group = links.link(isLocal6 ? LOOPBACK_IFINDEX : route.ifIndex)?.group;
     if (group === undefined) this.#note(Doubt.Group, entry);
     return group === suppressIfGroup ? 'suppress_ifgroup' : null;
   }
@@ -191,13 +209,28 @@ export class Resolver {
   #mergeTables(own: FamilyRouting, flow: Flow): void {
     const found = this.route;
     if (found === null || found.table !== RT_TABLE_LOCAL || this.prefixLen === 32) return;
-    const other = longerInMain(own, flow.dst, flow.tos, flow.oif, this.prefixLen);
+    let other = longerInMain(own, flow.dst, flow.tos, flow.oif, this.prefixLen);
+    const main = own.tables.get(RT_TABLE_MAIN);
+    if (other === null && main !== undefined && main.missed4 > this.prefixLen) {
+      // The leaf that main's nexthop object made the kernel leave holds the local route, too. See FibTable.find4.
+      if (!isSameLeaf4(flow.dst[0]!, main.missed4, this.prefixLen)) return;
+      other = main.find4(flow.dst, flow.tos, flow.oif, 32);
+      if (other === null) {
+        this.#lookInDefault(own, flow);
+        return;
+      }
+    }
     if (other === null) return;
     if (!this.#routing.isMergeKnown) this.#note(Doubt.MergedTables, null);
     if (!other.throws) {
       this.#replace(own, RT_TABLE_MAIN, other);
       return;
     }
+    this.#lookInDefault(own, flow);
+  }
+
+  /** What is left where neither local nor main have an answer. */
+  #lookInDefault(own: FamilyRouting, flow: Flow): void {
     const last = own.tables.get(RT_TABLE_DEFAULT)?.find4(flow.dst, flow.tos, flow.oif, 32) ?? null;
     if (last === null || last.throws) this.#forget();
     else this.#replace(own, RT_TABLE_DEFAULT, last);
@@ -227,6 +260,7 @@ export class Resolver {
 
   #reset(): void {
     this.#forget();
+    this.legs = 0;
     this.doubt = Doubt.None;
     this.doubtRule = null;
   }

@@ -6,6 +6,7 @@ import type { RouteTables } from './route-tables.ts';
 import type { SnapshotRule } from './snapshot.ts';
 import type { CompiledRoute } from './shapes.ts';
 import type { FibTable } from './tables.ts';
+import { Subtrees } from './subtrees.ts';
 import type { RouteContext } from './update.ts';
 import { snapshotPrefix } from './words.ts';
 
@@ -36,6 +37,8 @@ export interface Routing {
   isText: boolean;
   /** Whether the IPv4 tables local and main are one is known, not concluded from the rules. */
   isMergeKnown: boolean;
+  /** IPv6 routes with a source that the kernel may pass over. */
+  subtrees: Subtrees;
   /** Members of IPv4 multicast groups: by group, the interfaces; null when not known. */
   groups4: ReadonlyMap<number, ReadonlySet<number>> | null;
   /** net.ipv{4,6}.conf.{all,IF}.ignore_routes_with_linkdown */
@@ -116,7 +119,10 @@ export function compileRouting(context: RouteContext, tables: RouteTables): Rout
 
   const rulesOf = (family: 4 | 6): SnapshotRule[] => {
     const given = context.rules.filter((rule) => rule.family === family);
-    return given.length > 0 ? given : defaultRules(family);
+    // Rules of IPv6 count from the first that is added; to delete one of the first changes nothing before
+    // (fib6_has_custom_rules of net/ipv6/fib6_rules.c).
+    const isUnused = family === 6 && sysctls.customRules6 !== true && isSubset(given, defaultRules(6));
+    return given.length > 0 && !isUnused ? given : defaultRules(family);
   };
   v4.rules = compileRules(rulesOf(4), 0, links, tables);
   // A rule that was there once has the same effect for good (fib_unmerge, fib_has_custom_rules).
@@ -136,6 +142,7 @@ export function compileRouting(context: RouteContext, tables: RouteTables): Rout
     ),
     isText,
     isMergeKnown: typeof sysctls.mergedTables4 === 'boolean',
+    subtrees: new Subtrees(tables),
     groups4: members4(context),
     ignoresLinkdown: (family, ifIndex) => {
       const settings = links.sysctls(ifIndex);
@@ -206,6 +213,12 @@ function emptyFamily(family: 4 | 6, tables: RouteTables): FamilyRouting {
     addresses: new LpmTable(family === 4 ? 1 : 4),
     hasCustomRules: false,
   };
+}
+
+/** True when all of the rules are among the others. */
+function isSubset(rules: readonly SnapshotRule[], others: readonly SnapshotRule[]): boolean {
+  const texts = new Set(others.map((rule) => JSON.stringify(rule)));
+  return rules.every((rule) => texts.has(JSON.stringify(rule)));
 }
 
 function isDefault(rules: readonly CompiledRule[], family: 4 | 6): boolean {

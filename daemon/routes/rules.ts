@@ -33,6 +33,10 @@ export const Doubt = {
   Gateways: 19,
   /** A rule by port, and a fragment, which shows the kernel none. */
   Fragment: 20,
+  /** The next hop decides whether a rule takes the route. */
+  MultipathRule: 21,
+  /** The order in which routes were added decides whether a source-specific one is found. */
+  Subtree: 22,
 } as const;
 export type Doubt = (typeof Doubt)[keyof typeof Doubt];
 

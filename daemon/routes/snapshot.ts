@@ -166,6 +166,9 @@ export interface SnapshotSysctls {
   /** Somebody once added an IPv4 route of type local (net->ipv4.fib_has_custom_local_routes), which makes the check of sources
    *  stricter for good; absent or null when not known. */
   customLocalRoutes4?: boolean | null;
+  /** Somebody once added an IPv6 rule (net->ipv6.fib6_has_custom_rules): before that, rules that are deleted still count.
+   *  Absent or null when not known, or when it makes no difference. */
+  customRules6?: boolean | null;
 }
 
 export interface SnapshotInterfaceSysctls {

@@ -13,6 +13,8 @@ export class FibTable {
   hop = -1;
   routeId = -1;
   prefixLen = -1;
+  /** Length of the prefix at which the last find4 left the leaf, or -1. */
+  missed4 = -1;
   readonly #lpm: LpmTable;
   readonly #store: RouteStore;
   readonly #shapes: readonly CompiledRoute[];
@@ -100,9 +102,9 @@ export class FibTable {
    */
   find4(dst: Int32Array, tos: number, oif: number, maxLen: number): CompiledRoute | null {
     const lpm = this.#lpm;
-    let missed = -1;
+    this.missed4 = -1;
     for (let id = lpm.find(dst, maxLen); id >= 0; id = lpm.find(dst, lpm.matchedLen - 1)) {
-      if (missed !== -1 && isSameLeaf4(dst[0]!, missed, lpm.matchedLen)) continue;
+      if (this.missed4 !== -1 && isSameLeaf4(dst[0]!, this.missed4, lpm.matchedLen)) continue;
       const { words } = this.#store;
       for (let at = id; at >= 0; at = words[(at << 3) + R.next]! - 1) {
         const route = this.#shapes[words[(at << 3) + R.shape]!]!;
@@ -114,7 +116,7 @@ export class FibTable {
         if (route.route.nhid === null || !tosMatches(route, tos)) continue;
         // No next hop of a nexthop object will do: the kernel leaves the leaf, which holds all prefixes that begin with the
         // same address ("goto miss"), and does not look at what else is in it.
-        missed = lpm.matchedLen;
+        this.missed4 = lpm.matchedLen;
         break;
       }
     }
@@ -166,8 +168,9 @@ export class FibTable {
       }
       // Source-specific routes stand in front, longest source first; each source prefix is a node of its own. Where none
       // of them has the source, the kernel goes on with a shorter destination, and passes over this one's routes without
-      // a source (fib6_node_lookup_1: "if (!sfn) goto backtrack"); not so when it is on its way back up (fib6_backtrack).
-      let isEntered = isBacktracking || first.fromLen === 0;
+      // a source (fib6_node_lookup_1: "if (!sfn) goto backtrack"); not so when it is on its way back up (fib6_backtrack), nor
+      // at the root, which is where it looks when it found nothing (fib6_node_lookup).
+      let isEntered = isBacktracking || first.fromLen === 0 || lpm.matchedLen === 0;
       for (let start = id; start >= 0; ) {
         const source = this.#shapes[words[(start << 4) + R.shape]!]!;
         const end = this.#endOfSource(start, source);
@@ -201,6 +204,6 @@ function tosMatches(route: CompiledRoute, tos: number): boolean {
 }
 
 /** True when the prefixes of both lengths that hold `word` begin with the same address. */
-function isSameLeaf4(word: number, longer: number, shorter: number): boolean {
+export function isSameLeaf4(word: number, longer: number, shorter: number): boolean {
   return (word & (maskWord(longer, 0) ^ maskWord(shorter, 0))) === 0;
 }

@@ -112,10 +112,10 @@ function isSame(decision: RouteDecision, kernel: KernelAnswer, compared: Compare
     return decision.verdict === 'drop' && errorsOf(decision, compared).includes(kernel.error);
   // What IPv6 drops for want of forwarding, it drops behind the lookup; the route is the answer to compare.
   if (decision.verdict === 'drop' && (decision.prefix === null || compared.version === 4)) return false;
-  if (decision.type !== kernel.type) return isCachedType(decision, kernel);
+  if (decision.type !== kernel.type) return isCachedType(decision, kernel, compared.isMerged);
   if (kernel.prefix === null)
     return decision.prefix === null && (decision.verdict !== 'send' || decision.dev === kernel.dev);
-  return isSameRoute(decision, kernel, compared.isMerged);
+  return isSameRoute(decision, kernel, compared.isMerged) || isSharedNexthop(decision, kernel, compared);
 }
 
 function isSameRoute(decision: RouteDecision, kernel: KernelAnswer, isMerged: boolean): boolean {
@@ -129,17 +129,30 @@ function isSameRoute(decision: RouteDecision, kernel: KernelAnswer, isMerged: bo
 }
 
 /**
- * Routes with the same attributes share one fib_info, whose next hop caches the answer: to a group address the kernel may
- * say the type of what it was asked before. rt_cache_route, __mkroute_output of net/ipv4/route.c
+ * IPv4 routes with the same attributes share one fib_info, whose next hop caches the answer: the kernel may say the type of
+ * what it was asked before. rt_cache_route, __mkroute_output of net/ipv4/route.c
  */
-function isCachedType(decision: RouteDecision, kernel: KernelAnswer): boolean {
-  return (
-    decision.type === 'multicast' &&
-    decision.stage === 'output' &&
-    kernel.type === 'unicast' &&
-    kernel.prefix !== null &&
-    isSameRoute(decision, kernel, false)
-  );
+function isCachedType(decision: RouteDecision, kernel: KernelAnswer, isMerged: boolean): boolean {
+  const isSent = decision.stage === 'output' && decision.verdict === 'send';
+  if (!isSent || kernel.prefix === null || kernel.prefix.includes(':')) return false;
+  return SENT_TYPES.has(kernel.type ?? '') && isSameRoute(decision, kernel, isMerged);
+}
+
+/** Types that a next hop may be cached with. */
+const SENT_TYPES: ReadonlySet<string> = new Set(['unicast', 'multicast', 'anycast', 'broadcast']);
+
+/**
+ * IPv6 routes by the same nexthop object share its cache, and with it the route that the cached answer is said to be of: the
+ * kernel may name any of them, the way is the same. rt6_get_pcpu_route, rt6_make_pcpu_route of net/ipv6/route.c
+ */
+function isSharedNexthop(decision: RouteDecision, kernel: KernelAnswer, { version }: Compared): boolean {
+  if (version !== 6 || !hasNexthopObject(decision.text) || !hasNexthopObject(kernel.text)) return false;
+  const isGroup = kernel.dev === null && kernel.gateway === null;
+  return isGroup || (decision.dev === kernel.dev && decision.gateway === kernel.gateway);
+}
+
+function hasNexthopObject(text: string | null): boolean {
+  return text !== null && / nhid \d/.test(text);
 }
 
 /** Names of the errno with which the kernel drops what is dropped for that reason. */
@@ -149,7 +162,7 @@ function errorsOf(decision: RouteDecision, { version, isInput }: Compared): stri
       // Until Linux 6.13 the reverse path filter said EXDEV.
       return ['EINVAL', 'EXDEV'];
     case 'multicast':
-      return ['EINVAL'];
+      return decision.prefix === null ? ['EINVAL'] : ['EHOSTUNREACH'];
     default: {
       const errors = rejectErrors(decision);
       // fib_lookup's error is replaced where the interface does not forward. ip_route_input_slow

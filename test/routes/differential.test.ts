@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RouteQuery } from '../../daemon/routes/engine.ts';
 import { Lab, labMissing } from '../kernel/lab.ts';
-import { Differential, randomQuestion } from './differential.ts';
-import { type RandomRound, random } from './random-tables.ts';
+import { Differential } from './differential.ts';
+import { randomQuestion } from './random-questions.ts';
+import { type RandomRound, randomRound } from './random-round.ts';
+import { random } from './random-tables.ts';
 
 const missing = labMissing();
 const QUERIES = 1500;
@@ -80,6 +82,8 @@ const ROUNDS: RandomRound[] = [
     tables: MANY,
     sysctls: ['net.ipv4.ip_forward=1'],
   },
+  // Interfaces, routes, rules and settings of every kind.
+  ...[11, 12, 13, 14, 15, 16].map((seed) => randomRound(seed)),
 ];
 
 describe.skipIf(missing !== null)(
@@ -103,7 +107,7 @@ describe.skipIf(missing !== null)(
         const reached: Record<string, number> = {};
         const disagreements: string[] = [];
         for (let i = 0; i < QUERIES; i++) {
-          const question = randomQuestion(next);
+          const question = randomQuestion(next, both.pool);
           const { decision, disagreement } = both.compare(question);
           const key =
             question.iif === null ? `out ${decision.type}` : `in ${decision.type} ${decision.verdict}`;
@@ -121,7 +125,7 @@ describe.skipIf(missing !== null)(
         const q = new RouteQuery();
         const ids = new Set<number>();
         for (let i = 0; i < 500; i++) {
-          both.fill(q, randomQuestion(next));
+          both.fill(q, randomQuestion(next, both.pool));
           const id = both.engine.lookup(q);
           ids.add(id);
           expect(both.engine.decision(id)).toEqual(both.engine.explain(q).decision);

@@ -12,7 +12,8 @@ import type { RouteSnapshot, SnapshotRoute, SnapshotRule } from '../../daemon/ro
 import { readSnapshot, writeSnapshot } from '../../daemon/routes/snapshot-file.ts';
 import { Lab, labMissing } from '../kernel/lab.ts';
 import { ipBatch } from './ip-batch.ts';
-import { DEVICES, random, routeCommands, ruleCommands } from './random-tables.ts';
+import { DEVICES, random, routeCommands } from './random-tables.ts';
+import { ruleCommands } from './random-rules.ts';
 
 const missing = labMissing();
 const route = (line: string): SnapshotRoute => parseRouteText(line, 'test')[0]!;

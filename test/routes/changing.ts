@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openNetlinkSocket } from '../../daemon/kernel/netlink-socket.ts';
+import { openNetns } from '../../daemon/kernel/netns.ts';
+import { RouteEngine } from '../../daemon/routes/engine.ts';
+import { LiveRoutes } from '../../daemon/routes/live-snapshot.ts';
+import { ROUTE_GROUPS, RouteMirror } from '../../daemon/routes/mirror.ts';
+import type { Lab } from '../kernel/lab.ts';
+import { type Comparison, compareAnswers } from './differential.ts';
+import { changeCommands } from './random-changes.ts';
+import { buildNamespace, settle } from './random-namespace.ts';
+import { questionPool, randomQuestion } from './random-questions.ts';
+import type { RandomRound } from './random-round.ts';
+import { random } from './random-tables.ts';
+
+/** Settings of "all" that no message tells: a mirror does not know them. */
+const UNTOLD = /conf\.all\.(accept_local|route_localnet|src_valid_mark|send_redirects)=/;
+
+/** What a round of changes came to. */
+export interface ChangedRound {
+  /** Commands that were run, each family's by a process of its own. */
+  changes: number;
+  /** Of the mirror: single changes applied, and times that it read everything anew. */
+  applied: number;
+  reloads: number;
+  comparisons: Comparison[];
+}
+
+/**
+ * Makes a namespace, has a mirror follow it while other processes change it at random, waits until it rests, and compares the
+ * mirror's decisions with the kernel's. A seed makes the same changes; how they fall together with the mirror's reads is chance.
+ */
+export async function compareAfterChanges(
+  lab: Lab,
+  label: string,
+  round: RandomRound,
+  changes: number,
+  questions: number,
+): Promise<ChangedRound> {
+  const sysctls = round.sysctls.filter((setting) => !UNTOLD.test(setting));
+  const name = buildNamespace(lab, label, { ...round, sysctls });
+  const handle = openNetns(name);
+  const mirror = new RouteMirror(openNetlinkSocket(handle, { groups: ROUTE_GROUPS }), name);
+  handle.close();
+  const live = new LiveRoutes(name);
+  try {
+    mirror.load();
+    const lines = changeCommands(changes, random(round.seed * 31 + 7), round.tables);
+    await follow(mirror, name, lines);
+    settle(name);
+    // What settled late is told late.
+    await sleep(20);
+    mirror.drain();
+    const snapshot = mirror.snapshot();
+    const engine = new RouteEngine(snapshot);
+    const pool = questionPool(snapshot);
+    const next = random(round.seed * 17 + 3);
+    const comparisons: Comparison[] = [];
+    for (let i = 0; i < questions; i++)
+      comparisons.push(compareAnswers(engine, snapshot, live.client, randomQuestion(next, pool)));
+    return { changes: lines.length, applied: mirror.applied, reloads: mirror.reloads, comparisons };
+  } finally {
+    live.close();
+    mirror.close();
+  }
+}
+
+/** Runs the commands, and drains the mirror meanwhile; now and then it is asked for a snapshot in the middle of it. */
+async function follow(mirror: RouteMirror, name: string, lines: readonly string[]): Promise<void> {
+  const children = [
+    { family: '-4', own: lines.filter((line) => !line.startsWith('-6 ')) },
+    { family: '-6', own: lines.filter((line) => line.startsWith('-6 ')).map((line) => line.slice(3)) },
+  ].map(({ family, own }) => {
+    const child = spawn('ip', ['-n', name, family, '-force', '-batch', '-'], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    child.stdin.end(`${own.join('\n')}\n`);
+    return new Promise<void>((resolve, reject) => {
+      child.on('exit', () => resolve());
+      child.on('error', reject);
+    });
+  });
+  let isDone = false;
+  const done = Promise.all(children).then(() => {
+    isDone = true;
+  });
+  for (let turn = 0; !isDone; turn++) {
+    mirror.drain();
+    if (turn % 2 === 1) mirror.snapshot();
+    await sleep(2);
+  }
+  await done;
+}
