@@ -8,7 +8,7 @@ import { close } from './kernel/libc.ts';
 import { setCapabilities } from './kernel/privileges.ts';
 import { ScmSocket } from './kernel/scm.ts';
 import { createLogger, type Logger } from './logger.ts';
-import type { MirrorReply, MirrorRequest, MirrorThreadData } from './routes/mirror-messages.ts';
+import type { MirrorReply, MirrorRequest, MirrorThreadData } from './mirror/messages.ts';
 import { sibling } from './sibling.ts';
 
 type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
@@ -249,7 +249,7 @@ function closeRequest({ open }: AddRequest): void {
  */
 export function runEngine(
   startPipeline: StartPipeline,
-  mirrorThread: URL = sibling('./routes/mirror-thread', import.meta.url),
+  mirrorThread: URL = sibling('./mirror/thread', import.meta.url),
 ): void {
   const engine = new Engine(startPipeline, mirrorThread);
   process.on('uncaughtException', (error) => engine.fail(error));

@@ -11,7 +11,7 @@ import { matchesGlob } from './netns/glob.ts';
 import { LinkWatcher } from './netns/link-watcher.ts';
 import { NetnsWatcher } from './netns/watcher.ts';
 import { CaptureOpener } from './open-capture.ts';
-import { openMirrorFds } from './routes/mirror-fds.ts';
+import { openMirrorFds } from './mirror/fds.ts';
 
 /** Looks anyway this often for what has to be opened: retries, and notifications that were lost. */
 const RECONCILE_MS = 500;

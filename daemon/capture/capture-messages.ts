@@ -1,6 +1,6 @@
 import type { CaptureInfo } from '../../storage/messages.ts';
 import type { RingGeometry } from '../kernel/packet-socket.ts';
-import type { RoutesMessage } from '../routes/mirror-messages.ts';
+import type { RoutesMessage } from '../mirror/messages.ts';
 
 /**
  * How a capture is opened in the capture thread. Descriptors are numbers: they are valid in every thread of the process,

@@ -1,7 +1,7 @@
 import { IpProto, PacketType } from '../../decoders/packet-fields.ts';
 import { isMulticast6 } from '../routes/address-class.ts';
 import { type RouteEngine, RouteQuery } from '../routes/engine.ts';
-import type { RouteSample } from '../routes/mirror-messages.ts';
+import type { RouteSample } from '../mirror/messages.ts';
 
 /**
  * Takes some of the questions that packets raise, to be put to the kernel as well: at most `rate` a second (of packet time) and

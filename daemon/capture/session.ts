@@ -6,7 +6,7 @@ import type { TunnelMode } from '../config.ts';
 import { FlowTable, MAX_CAPTURES } from '../flow/table.ts';
 import type { FlowTimeouts } from '../flow/timeouts.ts';
 import { RouteEngine } from '../routes/engine.ts';
-import type { RouteSample } from '../routes/mirror-messages.ts';
+import type { RouteSample } from '../mirror/messages.ts';
 import type { RouteSnapshot } from '../routes/snapshot.ts';
 import type { RouteUpdate } from '../routes/update.ts';
 import { Meter } from './meter.ts';

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { signalEvent } from '../../daemon/kernel/eventfd.ts';
-import type { MirrorRequest, MirrorThreadData } from '../../daemon/routes/mirror-messages.ts';
+import type { MirrorRequest, MirrorThreadData } from '../../daemon/mirror/messages.ts';
 
 const data = workerData as MirrorThreadData;
 const open = new Map<string, number[]>();

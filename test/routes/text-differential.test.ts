@@ -65,7 +65,8 @@ function ask(
  */
 function isKnownException(question: Question, how: number, own: ReadonlySet<string>): boolean {
   const { from, iif } = question;
-  return how === 0 && iif === null && from !== null && !own.has(from) && !from.startsWith('127.');
+  const isLoopback = from?.startsWith('127.') === true && from !== '127.255.255.255';
+  return how === 0 && iif === null && from !== null && !own.has(from) && !isLoopback;
 }
 
 describe.skipIf(missing !== null)(
@@ -90,6 +91,8 @@ describe.skipIf(missing !== null)(
         lab.ip(name, 'addr add 10.9.0.77/24 dev d0');
         lab.ip(name, 'link set p2 down');
         const snapshot = differential.read();
+        // Text does not list the groups of interfaces.
+        delete snapshot.groups;
         const own = new Set(snapshot.addresses.map(({ address }) => address));
         const live = new RouteEngine(snapshot);
         const forms = ['', '-d ', '-N ', '-j ', '-d -j '].map((flags) => ({

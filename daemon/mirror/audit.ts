@@ -1,9 +1,9 @@
 import { formatAddress } from '../../decoders/address.ts';
 import type { RouteAuditCounts } from '../../storage/messages.ts';
 import { NetlinkError } from '../netlink/errors.ts';
-import type { RouteMirror } from './mirror.ts';
-import type { RouteSample } from './mirror-messages.ts';
-import { agreesWithKernel, type KernelAnswer } from './verify.ts';
+import type { RouteMirror } from '../routes/mirror.ts';
+import type { RouteSample } from './messages.ts';
+import { agreesWithKernel, type KernelAnswer } from '../routes/verify.ts';
 
 /** The decision was made by tables that may be this much behind, and the kernel is asked now: no comparison while they change. */
 const SETTLED_MS = 1000;

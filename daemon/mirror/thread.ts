@@ -6,18 +6,12 @@ import { close } from '../kernel/libc.ts';
 import { NetlinkSocket } from '../kernel/netlink-socket.ts';
 import { PollSet } from '../kernel/poll.ts';
 import { RouteAudit } from './audit.ts';
-import { RouteMirror } from './mirror.ts';
-import type {
-  MirrorReply,
-  MirrorRequest,
-  MirrorThreadData,
-  RouteSample,
-  RoutesMessage,
-} from './mirror-messages.ts';
+import { RouteMirror } from '../routes/mirror.ts';
+import type { MirrorReply, MirrorRequest, MirrorThreadData, RouteSample, RoutesMessage } from './messages.ts';
 import { Mirrored } from './mirrored.ts';
-import { RouteCounts } from './route-counts.ts';
-import { RouteJournal } from './route-journal.ts';
-import type { RouteUpdate } from './update.ts';
+import { RouteCounts } from './counts.ts';
+import { RouteJournal } from './journal.ts';
+import type { RouteUpdate } from '../routes/update.ts';
 
 /** Samples of the capture thread wake nobody: they are fetched this often. */
 const SAMPLES_MS = 250;
@@ -134,6 +128,6 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
   parent.close();
 }
 
-if (parentPort === null) throw new Error('mirror-thread.ts runs as a worker thread only');
+if (parentPort === null) throw new Error('mirror/thread.ts runs as a worker thread only');
 const parent = parentPort;
 withResource(new PollSet(), (poll) => main(workerData as MirrorThreadData, parent, poll));

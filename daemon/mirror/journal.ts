@@ -1,8 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { RouteRequest } from '../../storage/messages.ts';
-import type { RouteMirror } from './mirror.ts';
-import type { RouteUpdate } from './update.ts';
-import { encodeUpdate } from './update-codec.ts';
+import type { RouteMirror } from '../routes/mirror.ts';
+import type { RouteUpdate } from '../routes/update.ts';
+import { encodeUpdate } from '../routes/update-codec.ts';
 
 /** A table is written whole again when the changes since take more octets than it did, and this many … */
 const CHANGES_MIN = 1 << 20;

@@ -1,8 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { Disagreement } from './audit.ts';
-import type { RouteUpdate } from './update.ts';
-import type { Compared } from './verify.ts';
+import type { RouteUpdate } from '../routes/update.ts';
+import type { Compared } from '../routes/verify.ts';
 
 /** workerData of the mirror thread. */
 export interface MirrorThreadData {

@@ -4,13 +4,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openEvent, signalEvent, takeEvent } from '../../daemon/kernel/eventfd.ts';
 import { close } from '../../daemon/kernel/libc.ts';
 import { openNetns } from '../../daemon/kernel/netns.ts';
-import { openMirrorFds } from '../../daemon/routes/mirror-fds.ts';
+import { openMirrorFds } from '../../daemon/mirror/fds.ts';
 import type {
   MirrorReply,
   MirrorRequest,
   MirrorThreadData,
   RoutesMessage,
-} from '../../daemon/routes/mirror-messages.ts';
+} from '../../daemon/mirror/messages.ts';
 import { RouteTables } from '../../daemon/routes/route-tables.ts';
 import type { CompiledRoute } from '../../daemon/routes/shapes.ts';
 import { Lab, labMissing, until } from '../kernel/lab.ts';
@@ -36,7 +36,7 @@ class Harness {
       storage: null,
       history: false,
     };
-    this.worker = new Worker(new URL('../../daemon/routes/mirror-thread.ts', import.meta.url), {
+    this.worker = new Worker(new URL('../../daemon/mirror/thread.ts', import.meta.url), {
       workerData,
       transferList: [port2],
     });

@@ -1,5 +1,5 @@
-import type { RouteMirror } from './mirror.ts';
-import type { RouteUpdate } from './update.ts';
+import type { RouteMirror } from '../routes/mirror.ts';
+import type { RouteUpdate } from '../routes/update.ts';
 
 /**
  * Changes are gathered this long before they are told: `ip route replace` in a loop, or a routing daemon that starts, makes
