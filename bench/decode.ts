@@ -83,22 +83,27 @@ export function newTable(tunnels = false, tagger = NO_ROUTES): FlowTable {
   return new FlowTable(options, sink, tagger);
 }
 
-/** Nanoseconds of CPU that `packet` takes, over packets of `flows` flows in no order. */
+/**
+ * Nanoseconds of CPU that `packet` takes, over packets of `flows` flows in no order.
+ * @param seed of the order
+ */
 export function perPacket(
   f: PacketFields,
   flows: number,
   packet: (off: number) => unknown,
   length: number,
+  count = PACKETS,
+  seed = 1,
 ): number {
   f.linkType = 1;
   f.wireLen = length;
   const before = process.cpuUsage();
-  let state = 1;
-  for (let i = 0; i < PACKETS; i++) {
+  let state = seed;
+  for (let i = 0; i < count; i++) {
     state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
     f.tsSec = 1_790_000_000 + ((i / 1e6) | 0);
     packet((state % flows) * STRIDE);
   }
   const { user, system } = process.cpuUsage(before);
-  return ((user + system) * 1000) / PACKETS;
+  return ((user + system) * 1000) / count;
 }

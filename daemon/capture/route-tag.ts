@@ -39,6 +39,8 @@ const MAX_GENERATION = 0xffff;
 interface TaggedCapture {
   netnsId: string;
   ifIndex: number;
+  /** Of its namespace, so that no packet has to look for it; undefined: its tables are not known. */
+  entry: Engine | undefined;
 }
 
 interface Engine {
@@ -84,7 +86,7 @@ export class RouteTagger implements PacketTagger {
 
   /** Says which namespace and interface a capture point is on. @param ifIndex 0 when unknown */
   setCapture(captureIndex: number, netnsId: string, ifIndex: number): void {
-    this.#captures[captureIndex] = { netnsId, ifIndex };
+    this.#captures[captureIndex] = { netnsId, ifIndex, entry: this.#engines.get(netnsId) };
   }
 
   /** Puts a namespace's tables in force for the packets from now on. */
@@ -97,6 +99,7 @@ export class RouteTagger implements PacketTagger {
       this.#known.set(engine, entry);
     }
     this.#engines.set(netnsId, entry);
+    this.#point(netnsId);
     this.changeAll(netnsId);
   }
 
@@ -127,6 +130,7 @@ export class RouteTagger implements PacketTagger {
   /** The namespace is gone. */
   removeRoutes(netnsId: string): void {
     this.#engines.delete(netnsId);
+    this.#point(netnsId);
     this.sampler.remove(netnsId);
   }
 
@@ -142,8 +146,7 @@ export class RouteTagger implements PacketTagger {
 
   heldUntil(view: DataView, f: PacketFields, generation: number): number {
     if (this.#isDue(f)) this.onDue?.(f.tsSec * 1000 + f.tsNsec / 1e6);
-    const capture = this.#captures[f.captureIndex];
-    const entry = capture === undefined ? undefined : this.#engines.get(capture.netnsId);
+    const entry = this.#captures[f.captureIndex]?.entry;
     // Without tables the answer is that there are none, until there are.
     if (entry === undefined) return generation === 0 ? -1 : this.generation;
     // Of before the last change, from a ring that is read after another: what was decided then stays.
@@ -161,7 +164,7 @@ export class RouteTagger implements PacketTagger {
   tag(view: DataView, f: PacketFields): number {
     if (this.#isDue(f)) this.onDue?.(f.tsSec * 1000 + f.tsNsec / 1e6);
     const capture = this.#captures[f.captureIndex];
-    const entry = capture === undefined ? undefined : this.#engines.get(capture.netnsId);
+    const entry = capture?.entry;
     if (capture === undefined || entry === undefined) return this.#constant(UNKNOWN);
     const q = this.#query;
     const words = f.ipVersion === 6 ? 4 : 1;
@@ -226,6 +229,11 @@ export class RouteTagger implements PacketTagger {
     const number = this.#numbers.numberOf(decision);
     if (this.#numbers.count !== before) this.#fresh.push(decision);
     return number;
+  }
+
+  #point(netnsId: string): void {
+    const entry = this.#engines.get(netnsId);
+    for (const capture of this.#captures) if (capture?.netnsId === netnsId) capture.entry = entry;
   }
 
   #isDue(f: PacketFields): boolean {

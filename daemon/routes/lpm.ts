@@ -4,6 +4,8 @@ import { maskWord, type PrefixHash, PrefixHash4, PrefixHash6 } from './prefix-ha
 
 /** IPv4 tables from this size on have a trie beside the hashes: below, all hashes fit the processor's caches. */
 const TRIE_FROM = 4096;
+/** Shorter prefixes are not in the trie: a default route that comes and goes would be painted over all of it each time. */
+const TRIE_LEN_MIN = 8;
 
 /**
  * Longest prefix match over typed arrays: one open-addressing hash for each prefix length that is present, asked longest
@@ -60,7 +62,7 @@ export class LpmTable {
         this.#filter.add(prefix[0]!, len, this.#lengths);
       return;
     }
-    if (this.#withoutTrie) return;
+    if (this.#withoutTrie || len < TRIE_LEN_MIN) return;
     if (this.#trie !== null)
       this.#keepTrie(this.#fill(this.#trie, prefix[0]! & maskWord(len, 0), len, value));
     else if (this.#size >= TRIE_FROM) this.#buildTrie();
@@ -75,13 +77,10 @@ export class LpmTable {
       this.#byLength[len] = null;
     }
     this.#size--;
-    if (this.#trie !== null) {
+    if (this.#trie !== null && len >= TRIE_LEN_MIN) {
       const cover = this.find(prefix, len - 1);
-      this.#trie.remove(
-        prefix[0]! & maskWord(len, 0),
-        len,
-        cover === -1 ? 0 : entryOf(this.matchedLen, cover),
-      );
+      const entry = this.matchedLen < TRIE_LEN_MIN ? 0 : entryOf(this.matchedLen, cover);
+      this.#trie.remove(prefix[0]! & maskWord(len, 0), len, entry);
     }
     return true;
   }
@@ -104,8 +103,9 @@ export class LpmTable {
     if (this.#words === 4) return this.#find6(address, maxLen);
     if (this.#trie !== null && maxLen >= 32) {
       const entry = this.#trie.find(address[0]!);
+      if (entry === 0) return this.#findByLength(address, TRIE_LEN_MIN - 1);
       this.matchedLen = (entry >>> 24) - 1;
-      return entry === 0 ? -1 : entry & (TRIE_VALUES - 1);
+      return entry & (TRIE_VALUES - 1);
     }
     return this.#findByLength(address, maxLen);
   }
@@ -160,6 +160,7 @@ export class LpmTable {
     // Shortest first: then no prefix has to look for longer ones under it.
     for (let i = this.#lengths.length - 1; i >= 0; i--) {
       const hash = this.#lengths[i]!;
+      if (hash.len < TRIE_LEN_MIN) continue;
       hash.each((prefix, value) => {
         fits &&= this.#fill(trie, prefix, hash.len, value);
       });
