@@ -3,6 +3,7 @@ import type { Lab } from '../kernel/lab.ts';
 import { ipBatch } from './ip-batch.ts';
 import { addressCommands, deviceCommands } from './random-devices.ts';
 import { nexthopCommands } from './random-nexthops.ts';
+import { addRawRules } from './raw-rules.ts';
 import type { RandomRound } from './random-round.ts';
 import { ruleCommands } from './random-rules.ts';
 import { DEVICES, picker, random, routeCommands } from './random-tables.ts';
@@ -34,6 +35,7 @@ export function buildNamespace(lab: Lab, label: string, round: RandomRound): str
   const devices = round.wide === true ? undefined : DEVICES;
   ipBatch(name, routeCommands(round.routes, next, round.tables, devices), true);
   ipBatch(name, ruleCommands(round.rules, next, round.tables, devices), true);
+  if (round.wide === true && round.rules > 0) addRawRules(name, 4, next, round.tables);
   if (round.sysctls.length > 0) lab.exec(name, 'sysctl', '-qw', ...round.sysctls);
   if (round.wide === true) ipBatch(name, lateChanges(next), true);
   settle(name);
