@@ -65,9 +65,17 @@ export function newTable(tunnels = false): FlowTable {
       if (batch.count === batch.capacity) batch.count = 0;
       return batch;
     },
+    changes: (): null => null,
   };
   const options = { maxFlows: 1 << 17, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 1, tunnels };
-  return new FlowTable(options, sink, { generation: 1, tag: () => 0, tagInner: () => 0 });
+  return new FlowTable(options, sink, {
+    generation: 1,
+    round: 0,
+    isWaiting: false,
+    heldUntil: () => 1,
+    tag: () => 0,
+    tagInner: () => 0,
+  });
 }
 
 /** Nanoseconds of CPU that `packet` takes, over packets of `flows` flows in no order. */

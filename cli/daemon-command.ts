@@ -25,6 +25,8 @@ export interface DaemonCommandFlags {
   activeTimeout?: number;
   maxFlows?: number;
   tunnels: TunnelMode;
+  auditRate?: number;
+  routeHistory: boolean;
   logLevel: LogLevel;
 }
 
@@ -47,6 +49,8 @@ export function daemonOptions(flags: DaemonCommandFlags, memoryBytes: number): D
     activeTimeoutSec: flags.activeTimeout ?? defaults.activeTimeoutSec,
     maxFlows: flags.maxFlows ?? defaults.maxFlows,
     tunnels: flags.tunnels,
+    auditRate: flags.auditRate ?? defaults.auditRate,
+    routeHistory: flags.routeHistory,
     logLevel: flags.logLevel,
   };
 }

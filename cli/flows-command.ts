@@ -1,4 +1,5 @@
 import { openForReading } from '../storage/database.ts';
+import type { FilterNode } from '../storage/filter-ast.ts';
 import { FLOW_SORTS, type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
 import { GROUP_FIELDS, GROUP_SORTS, type GroupRow, queryBy } from '../storage/query-by.ts';
 import { DECISION_KEYS } from '../storage/route-decision.ts';
@@ -7,7 +8,7 @@ import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
 import { parseFilter } from './filter/parse.ts';
 import { FLOW_KEYS, flowJson, TUNNEL_KEYS } from './format/flow-json.ts';
-import { FLOW_COLUMNS } from './format/flow-table.ts';
+import { FLOW_COLUMNS, routeChangeLines } from './format/flow-table.ts';
 import { GROUP_TOTAL_KEYS, type GroupJson, groupJson } from './format/group-json.ts';
 import { groupColumns } from './format/group-table.ts';
 import { type RowFormat, type RowView, printRows } from './output.ts';
@@ -20,6 +21,7 @@ export interface FlowsFlags {
   until?: string;
   sort?: string;
   limit?: number;
+  routeChanged?: boolean;
   by?: string;
   format: RowFormat;
 }
@@ -42,7 +44,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 export async function flowsCommand(expression: string, flags: FlowsFlags): Promise<void> {
   const now = nowNs();
   const selection: FlowSelection = {
-    filter: parseFilter(expression),
+    filter: flags.routeChanged ? routeChanged(parseFilter(expression)) : parseFilter(expression),
     since: flags.since === undefined ? null : parseTime(flags.since, now),
     until: flags.until === undefined ? null : parseTime(flags.until, now),
   };
@@ -55,7 +57,7 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   const db = openForReading(flags.db ?? defaultDb());
   try {
     if (by === null) {
-      await printRows(queryFlows(db, { ...selection, ...order, ...page }), flowView(), flags.format);
+      await printRows(queryFlows(db, { ...selection, ...order, ...page }), flowView(flags), flags.format);
     } else {
       const groups = queryBy(db, { ...selection, ...order, ...page, by });
       await printRows(groupsJson(by, groups), groupView(by), flags.format);
@@ -63,6 +65,12 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   } finally {
     db.close();
   }
+}
+
+/** Of the flows of a filter those whose route decision changed. */
+function routeChanged(filter: FilterNode | null): FilterNode {
+  const changed: FilterNode = { kind: 'routeChanged' };
+  return filter === null ? changed : { kind: 'and', nodes: [changed, filter] };
 }
 
 /** CSV has no nesting: the keys of these objects become columns of their own. */
@@ -79,13 +87,27 @@ const FLOW_CSV_KEYS = FLOW_KEYS.flatMap(
 function flowCsvValues(row: FlowRow): unknown[] {
   const json: Record<string, unknown> = flowJson(row);
   return FLOW_KEYS.flatMap((key): unknown[] => {
+    if (key === 'route_changes') return [changeCount(row)];
     const value = json[key];
     return NESTED[key]?.map((part) => (value as Record<string, unknown> | null)?.[part] ?? null) ?? [value];
   });
 }
 
-function flowView(): RowView<FlowRow> {
-  return { columns: FLOW_COLUMNS, json: flowJson, csvKeys: FLOW_CSV_KEYS, csvValues: flowCsvValues };
+/** How often the decision changed, as far as it is kept: what a direction began with is no change. */
+function changeCount({ routeChanges }: FlowRow): number | null {
+  if (routeChanges === null) return null;
+  return routeChanges.length - new Set(routeChanges.map(({ direction }) => direction)).size;
+}
+
+/** Asked for flows that changed, the table shows how: a flow takes several lines then. */
+function flowView(flags: FlowsFlags): RowView<FlowRow> {
+  return {
+    columns: FLOW_COLUMNS,
+    ...(flags.routeChanged && { below: routeChangeLines }),
+    json: flowJson,
+    csvKeys: FLOW_CSV_KEYS,
+    csvValues: flowCsvValues,
+  };
 }
 
 function* groupsJson(by: readonly string[], rows: Iterable<GroupRow>): Iterable<GroupJson> {

@@ -13,14 +13,19 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export class Interruption {
   readonly #controller = new AbortController();
   readonly #restore: () => void;
+  readonly #loss: string;
   #signalStatus = 0;
   #isEnding = false;
   #isStopped = false;
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param restore gives the terminal back; called before the process ends at once */
-  constructor(restore: () => void) {
+  /**
+   * @param restore gives the terminal back and removes temporary files; called before the process ends at once
+   * @param loss    what is lost then, for the message
+   */
+  constructor(restore: () => void, loss = 'flows that had not ended are not stored') {
     this.#restore = restore;
+    this.#loss = loss;
     for (const signal of SIGNALS) process.on(signal, this.#signalled);
   }
 
@@ -61,7 +66,7 @@ export class Interruption {
 
   #giveUp(): never {
     this.#restore();
-    writeSync(2, 'nstap: interrupted: flows that had not ended are not stored\n');
+    writeSync(2, `nstap: interrupted: ${this.#loss}\n`);
     exitNow(this.#signalStatus);
   }
 }

@@ -7,6 +7,7 @@ import { registerNetns } from './commands/netns.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerRoute } from './commands/route.ts';
 import { registerRoutes } from './commands/routes.ts';
+import { registerSnapshot } from './commands/snapshot.ts';
 import { ExitStatus, UsageError } from './errors.ts';
 
 /** Every command, in the order of `--help`. A command's file loads nothing heavy before its action runs. */
@@ -16,6 +17,7 @@ const COMMANDS = [
   registerFlows,
   registerRoutes,
   registerRoute,
+  registerSnapshot,
   registerNetns,
   registerDemo,
 ];

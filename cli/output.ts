@@ -51,6 +51,8 @@ export type RowFormat = (typeof ROW_FORMATS)[number];
 /** How rows of one kind are shown in each format. */
 export interface RowView<T> {
   columns: readonly Column<T>[];
+  /** More lines below a row of the table. */
+  below?(row: T): readonly string[];
   json(row: T): unknown;
   csvKeys: readonly string[];
   /** In the order of csvKeys. */
@@ -65,7 +67,7 @@ export async function printRows<T>(rows: Iterable<T>, view: RowView<T>, format: 
 function* formatted<T>(rows: Iterable<T>, view: RowView<T>, format: RowFormat): Iterable<string> {
   switch (format) {
     case 'table':
-      yield formatColumns(view.columns, [...rows], terminalWidth(), stdoutColors().bold);
+      yield formatColumns(view.columns, [...rows], terminalWidth(), stdoutColors().bold, view.below);
       return;
     case 'ndjson':
       for (const row of rows) yield `${JSON.stringify(view.json(row))}\n`;

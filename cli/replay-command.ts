@@ -1,20 +1,27 @@
+import { randomInt } from 'node:crypto';
 import { SingleBar } from 'cli-progress';
 import type { TunnelMode } from '../daemon/config.ts';
 import { compileFilter } from '../daemon/kernel/libpcap.ts';
 import { type ReplayProgress, type ReplayTotals, replay } from '../daemon/replay.ts';
-import { loadSnapshot } from '../daemon/routes/load-snapshot.ts';
+import { loadCompared, loadSnapshot } from '../daemon/routes/load-snapshot.ts';
+import type { RouteSnapshot } from '../daemon/routes/snapshot.ts';
 import { isSupportedLinkType, linkTypeName } from '../decoders/link-types.ts';
 import { clampNs, toNs } from '../storage/time.ts';
 import { ensureDefaultDb } from './default-db.ts';
+import { counted } from './format/count.ts';
 import { formatTime } from './format/time.ts';
 import { Interruption } from './interruption.ts';
+import { writeLines } from './output.ts';
+import { checkComparable, ReplayComparison, ScratchDatabase } from './replay-compare.ts';
 
 /** Flags of `nstap replay` as they were given. */
 export interface ReplayFlags {
   db?: string;
   routes?: string;
   rules?: string;
+  addrs?: string;
   snapshot?: string;
+  compare?: string;
   netns?: string;
   filter?: string;
   maxFlows: number;
@@ -34,31 +41,82 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
   // A wrong expression, or no libpcap, is told before anything is read.
   if (filter !== null) compileFilter(filter, LINKTYPE_ETHERNET, SNAPLEN_MAX);
   const snapshot = loadSnapshot(flags);
+  if (flags.compare !== undefined) checkComparable(files, snapshot);
+  const other = flags.compare === undefined ? null : loadCompared(flags.compare, snapshot!);
   const db = flags.db ?? ensureDefaultDb();
+  const scratch = other === null ? null : new ScratchDatabase();
   const progress = new Progress(files.length);
-  const interruption = new Interruption(() => progress.close());
-  const start = performance.now();
-  let totals: ReplayTotals;
-  try {
-    totals = await replay({
+  const interruption = new Interruption(() => {
+    progress.close();
+    scratch?.close();
+  });
+  const { signal } = interruption;
+  // The same flows in both replays, also where fragments of many datagrams push each other out of their table.
+  const seed = other === null ? {} : { seed: randomInt(2 ** 31) };
+  const run = (to: string, routes: RouteSnapshot | null): Promise<ReplayTotals> =>
+    replay({
       files,
-      db,
+      db: to,
       netns: flags.netns ?? snapshot?.netns ?? null,
       filter,
-      snapshot,
+      snapshot: routes,
       maxFlows: flags.maxFlows,
       tunnels: flags.tunnels,
+      ...seed,
       commandLine: ['nstap replay', ...files].join(' '),
       onProgress: (now) => progress.show(now),
-      signal: interruption.signal,
+      signal,
       onEnding: (stopped) => interruption.ending(stopped),
       onTrouble: (message) => process.stderr.write(`nstap: warning: ${message}; trying again\n`),
     });
-  } finally {
+  let comparison: ReplayComparison | null = null;
+  try {
+    const start = performance.now();
+    const totals = await run(db, snapshot);
+    const seconds = (performance.now() - start) / 1000;
+    const isWhole = interruption.status === null;
+    let trouble: Error | null = null;
+    if (other !== null && scratch !== null && isWhole) {
+      try {
+        const again = await run(scratch.path, other);
+        progress.close();
+        comparison = new ReplayComparison([db, scratch.path], [totals, again]);
+        if (interruption.status === null) await comparison.read(signal);
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        trouble = error;
+      }
+      if (signal.aborted) interruption.ending(true);
+    }
     progress.close();
+    warn(totals);
+    const result = summary(files, totals, seconds);
+    const isCompared = comparison !== null && trouble === null && !signal.aborted;
+    const compared = isCompared ? comparison : null;
+    await writeLines(
+      flags.json
+        ? jsonPieces(result, compared?.json(flags.snapshot ?? flags.routes!, flags.compare!) ?? null)
+        : [text(result, db), ...(compared === null ? [] : ['\n', compared.text()])],
+    );
+    if (interruption.status !== null) {
+      const what = isWhole
+        ? 'the flows are stored, nothing is compared'
+        : 'what was read until then is stored';
+      process.stderr.write(`nstap: interrupted: ${what}\n`);
+      return interruption.status;
+    }
+    if (trouble !== null) process.stderr.write(`nstap: ${flags.compare}: ${trouble.message}\n`);
+    return totals.errors.length > 0 || trouble !== null ? 1 : 0;
+  } finally {
+    comparison?.close();
+    progress.close();
+    scratch?.close();
     interruption.close();
   }
-  const seconds = (performance.now() - start) / 1000;
+}
+
+/** Says on stderr what is amiss with the files. */
+function warn(totals: ReplayTotals): void {
   for (const linkType of totals.linkTypes) {
     if (isSupportedLinkType(linkType)) continue;
     process.stderr.write(
@@ -67,19 +125,22 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
   }
   if (totals.dropped !== null && totals.dropped > 0)
     process.stderr.write(
-      `nstap: warning: ${totals.dropped} packets were lost where this was captured, as its statistics say
-`,
+      `nstap: warning: ${totals.dropped} packets were lost where this was captured, as its statistics say\n`,
     );
-  for (const { file, offset, reason } of totals.errors) {
+  for (const { file, offset, reason } of totals.errors)
     process.stderr.write(`nstap: ${file}: ${reason}${offset === null ? '' : ` (at octet ${offset})`}\n`);
+}
+
+/** The result as one JSON object. @param compare the value of its key `compare`, or null */
+function* jsonPieces(result: object, compare: Iterable<string> | null): Iterable<string> {
+  const json = JSON.stringify(result);
+  if (compare === null) {
+    yield `${json}\n`;
+    return;
   }
-  const result = summary(files, totals, seconds);
-  process.stdout.write(flags.json ? `${JSON.stringify(result)}\n` : text(result, db));
-  if (interruption.status !== null) {
-    process.stderr.write('nstap: interrupted: what was read until then is stored\n');
-    return interruption.status;
-  }
-  return totals.errors.length > 0 ? 1 : 0;
+  yield `${json.slice(0, -1)},"compare":`;
+  yield* compare;
+  yield '}\n';
 }
 
 /** The object of `replay --json`. */
@@ -124,7 +185,6 @@ function summary(files: string[], totals: ReplayTotals, seconds: number) {
 function text(r: ReturnType<typeof summary>, db: string): string {
   const d = r.decoded;
   const count = (n: number): string => n.toLocaleString('en-US');
-  const counted = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
   const lines = [
     `${counted(r.packets, 'packet')}, ${counted(r.bytes, 'byte')}, ${counted(r.flows, 'flow')} in ${r.elapsed_s} s (${count(r.packets_per_s)} packets/s)`,
     `network    ipv4 ${count(d.ipv4)}  ipv6 ${count(d.ipv6)}  arp ${count(d.arp)}  other ${count(d.other)}  undecoded ${count(r.undecoded)}`,

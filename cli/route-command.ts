@@ -32,6 +32,7 @@ export interface RouteGetFlags {
   dport?: number;
   routes?: string;
   rules?: string;
+  addrs?: string;
   snapshot?: string;
   batch?: string;
   verify?: boolean;
@@ -66,7 +67,7 @@ export interface RouteAnswer extends RouteDecision {
 export async function routeGetCommand(dst: string | undefined, flags: RouteGetFlags): Promise<number> {
   if ((dst === undefined) === (flags.batch === undefined))
     throw new UsageError('give either a destination or --batch');
-  const isFile = flags.routes !== undefined || flags.snapshot !== undefined || flags.rules !== undefined;
+  const isFile = [flags.routes, flags.snapshot, flags.rules, flags.addrs].some((file) => file !== undefined);
   if (isFile && flags.verify)
     throw new UsageError('--verify asks the live kernel, which knows nothing of files');
   const asker = new RouteAsker(flags);

@@ -1,5 +1,6 @@
 import { liveSnapshot } from '../daemon/routes/live-snapshot.ts';
 import { loadSnapshot } from '../daemon/routes/load-snapshot.ts';
+import { snapshotLines } from '../daemon/routes/snapshot-file.ts';
 import { formatTables } from './format/tables.ts';
 import { writeLines } from './output.ts';
 
@@ -8,6 +9,7 @@ export interface RoutesFlags {
   netns: string;
   routes?: string;
   rules?: string;
+  addrs?: string;
   snapshot?: string;
   json?: boolean;
 }
@@ -15,6 +17,6 @@ export interface RoutesFlags {
 /** Runs `nstap routes`. @returns exit status @throws SyscallError, NetlinkError, RouteTextError */
 export async function routesCommand(flags: RoutesFlags): Promise<number> {
   const snapshot = loadSnapshot(flags) ?? liveSnapshot(flags.netns);
-  await writeLines([flags.json ? `${JSON.stringify(snapshot)}\n` : formatTables(snapshot)]);
+  await writeLines(flags.json ? snapshotLines(snapshot) : [formatTables(snapshot)]);
   return 0;
 }

@@ -36,6 +36,10 @@ export interface DaemonOptions {
   activeTimeoutSec: number;
   maxFlows: number;
   tunnels: TunnelMode;
+  /** Route decisions a second and namespace that are asked of the kernel too; 0 for none. */
+  auditRate: number;
+  /** Keep how the tables were over time, for `nstap routes --at`. */
+  routeHistory: boolean;
   logLevel: LogLevel;
 }
 
@@ -49,6 +53,9 @@ export const RING_MIB_MAX = 1024;
 export const MAX_FLOWS_DEFAULT = 1_000_000;
 /** Seconds: how old the counters of a living flow are in the database, at most. */
 export const ACTIVE_TIMEOUT_DEFAULT = 10;
+/** Route decisions a second and namespace that are asked of the kernel too. */
+export const AUDIT_RATE_DEFAULT = 10;
+export const AUDIT_RATE_MAX = 1000;
 
 /** A share of the memory that the kernel holds for rings, so that a host with many interfaces still has some. */
 const RING_TOTAL_SHARE = 0.25;
@@ -69,6 +76,8 @@ export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
     activeTimeoutSec: ACTIVE_TIMEOUT_DEFAULT,
     maxFlows: MAX_FLOWS_DEFAULT,
     tunnels: 'outer',
+    auditRate: AUDIT_RATE_DEFAULT,
+    routeHistory: true,
     logLevel: 'info',
   };
 }

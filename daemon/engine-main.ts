@@ -8,7 +8,7 @@ import { close } from './kernel/libc.ts';
 import { setCapabilities } from './kernel/privileges.ts';
 import { ScmSocket } from './kernel/scm.ts';
 import { createLogger, type Logger } from './logger.ts';
-import type { MirrorReply, MirrorRequest, MirrorThreadData } from './routes/mirror-thread.ts';
+import type { MirrorReply, MirrorRequest, MirrorThreadData } from './mirror/messages.ts';
 import { sibling } from './sibling.ts';
 
 type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
@@ -82,14 +82,19 @@ class Engine {
     });
     const { capture } = this.#pipeline;
     capture.on('message', (reply: CaptureReply) => this.#captureReply(reply));
+    const { addInlet } = this.#pipeline;
+    const storage = addInlet === null ? null : new MessageChannel();
+    if (storage !== null) addInlet?.(storage.port1);
     const mirrorData: MirrorThreadData = {
       wakeFd: this.#mirrorWake,
       routes: routes.port2,
       routesWakeFd: this.#captureWake,
+      storage: storage?.port2 ?? null,
+      history: config.routeHistory,
     };
     this.#mirror = new Worker(this.#mirrorThread, {
       workerData: mirrorData,
-      transferList: [routes.port2],
+      transferList: [routes.port2, ...(storage === null ? [] : [storage.port2])],
     });
     this.#mirror.on('message', (reply: MirrorReply) => this.#mirrorReply(reply));
     this.#mirror.on('error', (error) => this.fail(error));
@@ -121,7 +126,7 @@ class Engine {
       case 'netns':
         if (fd === undefined) throw new Error('command netns without its descriptor');
         this.#waiting.set(command.netnsId, []);
-        this.#toMirror({ type: 'add', netns: command.netns, netnsId: command.netnsId, fd });
+        this.#toMirror({ type: 'add', netns: command.netns, netnsId: command.netnsId, fds });
         break;
       case 'ring': {
         if (fd === undefined) throw new Error('command ring without its descriptor');
@@ -198,8 +203,17 @@ class Engine {
   }
 
   #mirrorReply(reply: MirrorReply): void {
-    if (reply.type === 'removed') return;
+    if (reply.type === 'removed') {
+      this.#toCapture({ type: 'remove-routes', netnsId: reply.netnsId });
+      return;
+    }
     const { netnsId } = reply;
+    if (reply.type === 'disagreed') {
+      const { netns, disagreement } = reply;
+      const text = `route audit: the kernel decides otherwise in ${netns}: ${disagreement.command}`;
+      this.#log.warn({ event: 'route-disagreement', netns, netnsId, ...disagreement }, text);
+      return;
+    }
     if (reply.reason !== null)
       this.#log.warn({ event: 'routes-failed', netnsId, reason: reply.reason }, `routes: ${reply.reason}`);
     if (reply.type !== 'loaded') return;
@@ -235,7 +249,7 @@ function closeRequest({ open }: AddRequest): void {
  */
 export function runEngine(
   startPipeline: StartPipeline,
-  mirrorThread: URL = sibling('./routes/mirror-thread', import.meta.url),
+  mirrorThread: URL = sibling('./mirror/thread', import.meta.url),
 ): void {
   const engine = new Engine(startPipeline, mirrorThread);
   process.on('uncaughtException', (error) => engine.fail(error));

@@ -11,6 +11,8 @@ export interface EngineConfig {
   timeouts: FlowTimeouts;
   activeTimeoutSec: number;
   tunnels: TunnelMode;
+  auditRate: number;
+  routeHistory: boolean;
   logLevel: LogLevel;
 }
 
@@ -21,7 +23,7 @@ export interface EngineConfig {
 export type EngineCommand =
   /** First, once. No descriptor. */
   | { type: 'start'; config: EngineConfig }
-  /** One descriptor: a NETLINK_ROUTE socket in the namespace. */
+  /** The descriptors of openMirrorFds. */
   | { type: 'netns'; netns: string; netnsId: string }
   /** One descriptor: a packet socket with that ring. */
   | { type: 'ring'; capture: CaptureInfo; ring: RingGeometry; cooked: boolean; loopback: boolean }

@@ -19,8 +19,10 @@ export interface PipelineStart {
 export interface Pipeline {
   /** Takes CaptureRequest, gives CaptureReply. */
   capture: Worker;
+  /** Adds a port to the storage thread for the mirror thread; null: nothing is stored of routes. */
+  addInlet: ((port: MessagePort) => void) | null;
   /** Settles when packets can be stored: the database is open. Rejects with the reason when it cannot be. */
-  ready: Promise<void>;
+  ready: Promise<unknown>;
   /** Settles with counts for the log when all is written after a `stop`; rejects when a thread failed. */
   closed: Promise<Record<string, number>>;
 }

@@ -22,7 +22,7 @@ export interface EngineProcessHooks {
 
 interface Queued {
   command: EngineCommand;
-  fd: number | null;
+  fds: readonly number[];
   netnsId: string | null;
 }
 
@@ -85,15 +85,15 @@ export class EngineProcess {
 
   /**
    * Sends a command, or queues it when the engine is behind.
-   * @param fd      goes along and is closed here in any case; null for none
-   * @param netnsId of the namespace that the descriptor keeps alive
+   * @param fds     go along and are closed here in any case
+   * @param netnsId of the namespace that the descriptors keep alive
    */
-  send(command: EngineCommand, fd: number | null, netnsId: string | null): void {
+  send(command: EngineCommand, fds: readonly number[], netnsId: string | null): void {
     if (this.#exited) {
-      if (fd !== null) close(fd);
+      for (const fd of fds) close(fd);
       return;
     }
-    this.#queue.push({ command, fd, netnsId });
+    this.#queue.push({ command, fds, netnsId });
     this.#flush();
   }
 
@@ -101,13 +101,13 @@ export class EngineProcess {
   dropNetns(netnsId: string): void {
     for (const item of this.#queue.splice(0)) {
       if (item.netnsId !== netnsId) this.#queue.push(item);
-      else if (item.fd !== null) close(item.fd);
+      else for (const fd of item.fds) close(fd);
     }
   }
 
   /** Asks the engine to write everything and exit; the end of its stdin says the same, should the command be lost. */
   shutdown(): void {
-    this.send({ type: 'shutdown' }, null, null);
+    this.send({ type: 'shutdown' }, [], null);
     this.#child.stdin?.end();
   }
 
@@ -119,7 +119,7 @@ export class EngineProcess {
   #flush(): void {
     if (this.#retry !== null) return;
     for (let item = this.#queue[0]; item !== undefined; item = this.#queue[0]) {
-      const result = this.#scm.send(item.command, item.fd === null ? [] : [item.fd]);
+      const result = this.#scm.send(item.command, item.fds);
       if (result === 'full') {
         this.#retry = setTimeout(() => {
           this.#retry = null;
@@ -128,7 +128,7 @@ export class EngineProcess {
         return;
       }
       this.#queue.shift();
-      if (item.fd !== null) close(item.fd);
+      for (const fd of item.fds) close(fd);
       if (result === 'sent' && this.#child.stdin?.writable) this.#child.stdin.write('.');
     }
   }
@@ -151,7 +151,7 @@ export class EngineProcess {
     if (this.#exited) return;
     this.#exited = true;
     if (this.#retry !== null) clearTimeout(this.#retry);
-    for (const { fd } of this.#queue.splice(0)) if (fd !== null) close(fd);
+    for (const { fds } of this.#queue.splice(0)) for (const fd of fds) close(fd);
     this.#scm.close();
     this.#hooks.exit(code, signal);
   }

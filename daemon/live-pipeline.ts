@@ -23,6 +23,7 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
       timeouts: config.timeouts,
       checkpointSec: config.activeTimeoutSec,
       tunnels: config.tunnels,
+      auditRate: config.auditRate,
     },
     pool,
     storage: port1,
@@ -53,5 +54,10 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
     await stopped;
     return { ...totals };
   };
-  return { capture, ready: storage.ready, closed: Promise.race([written(), failed.promise]) };
+  return {
+    capture,
+    addInlet: storage.addInlet,
+    ready: storage.ready,
+    closed: Promise.race([written(), failed.promise]),
+  };
 }

@@ -24,6 +24,8 @@ export interface ReplayOptions {
   snapshot: RouteSnapshot | null;
   maxFlows: number;
   tunnels: TunnelMode;
+  /** Two replays of the same files with the same seed make the same flows: it keys the tables. Left out: any. */
+  seed?: number;
   /** For the run's row. */
   commandLine: string;
   onProgress?: (progress: ReplayProgress) => void;
@@ -36,7 +38,10 @@ export interface ReplayOptions {
 }
 
 export type ReplayProgress = Extract<ReplayReply, { type: 'progress' }>;
-export type ReplayTotals = Omit<Extract<ReplayReply, { type: 'done' }>, 'type'>;
+export interface ReplayTotals extends Omit<Extract<ReplayReply, { type: 'done' }>, 'type'> {
+  /** Number of the run in the database. */
+  runId: number;
+}
 
 /**
  * Replays savefiles into the database: the capture and storage threads of the daemon, with files as packet source.
@@ -51,15 +56,19 @@ export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
     if (trouble.type === 'error') options.onTrouble?.(trouble.message);
   });
   const stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  options.signal?.addEventListener('abort', () => Atomics.store(stop, 0, 1));
+  const shallStop = (): void => void Atomics.store(stop, 0, 1);
+  if (options.signal?.aborted) shallStop();
+  options.signal?.addEventListener('abort', shallStop);
   // Reading starts only when there is somewhere to write.
-  await storage.ready;
+  const runId = await storage.ready;
   const workerData: ReplayThreadData = {
     options: {
       maxFlows: options.maxFlows,
       timeouts: DEFAULT_TIMEOUTS,
       checkpointSec: 0,
       tunnels: options.tunnels,
+      auditRate: 0,
+      ...(options.seed === undefined ? {} : { seed: options.seed }),
     },
     pool,
     storage: port1,
@@ -77,7 +86,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
     worker.on('message', (reply: ReplayReply) => {
       if (reply.type === 'progress') options.onProgress?.(reply);
       else if (reply.type === 'ending') options.onEnding?.(reply.stopped);
-      else resolve(reply);
+      else resolve({ ...reply, runId });
     });
     worker.on('error', reject);
     worker.on('exit', (code) => reject(new Error(`the replay thread ended with ${code}`)));

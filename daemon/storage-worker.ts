@@ -1,7 +1,7 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import type { BatchPoolShared } from '../storage/batch-pool.ts';
 import type { RunInfo, StorageReply } from '../storage/messages.ts';
-import type { StorageThreadData } from '../storage/storage-thread.ts';
+import type { StorageThreadData, StorageThreadRequest } from '../storage/storage-thread.ts';
 import { sibling } from './sibling.ts';
 
 /** Trouble with the database that may pass (disk full, locked), and its end. */
@@ -9,8 +9,14 @@ export type StorageTrouble = Extract<StorageReply, { type: 'error' | 'recovered'
 
 /** The storage thread, running. */
 export interface StorageWorker {
-  /** The database is open. Rejects with the reason when it cannot be. */
-  ready: Promise<void>;
+  /**
+   * Takes requests from one more thread that has no batches (it follows routes). `closed` waits for its `close`, or its end,
+   * as it does for the capture thread's; so it is to be added before that one closes, and stopped before `closed` is awaited.
+   * @param port storage's end of the channel; transferred
+   */
+  addInlet(port: MessagePort): void;
+  /** The database is open; the number of this run in it. Rejects with the reason when it cannot be. */
+  ready: Promise<number>;
   /** Everything is committed and the database closed. Rejects when storage failed for good. */
   closed: Promise<{ flows: number; records: number }>;
 }
@@ -32,14 +38,14 @@ export function startStorage(
     workerData,
     transferList: [port],
   });
-  const ready = Promise.withResolvers<void>();
+  const ready = Promise.withResolvers<number>();
   const closed = Promise.withResolvers<{ flows: number; records: number }>();
   const fail = (error: Error): void => {
     ready.reject(error);
     closed.reject(error);
   };
   worker.on('message', (reply: StorageReply) => {
-    if (reply.type === 'ready') ready.resolve();
+    if (reply.type === 'ready') ready.resolve(reply.runId);
     else if (reply.type === 'closed') closed.resolve({ flows: reply.flows, records: reply.records });
     else if (reply.type === 'error' && reply.fatal) {
       fail(
@@ -54,5 +60,9 @@ export function startStorage(
   // Whoever waits for one of the two must not be surprised by the other.
   ready.promise.catch(() => {});
   closed.promise.catch(() => {});
-  return { ready: ready.promise, closed: closed.promise };
+  const addInlet = (inlet: MessagePort): void => {
+    const request: StorageThreadRequest = { type: 'inlet', inlet: { port: inlet, pool: null } };
+    worker.postMessage(request, [inlet]);
+  };
+  return { addInlet, ready: ready.promise, closed: closed.promise };
 }

@@ -5,14 +5,13 @@ import { EngineProcess } from './engine-process.ts';
 import type { EngineUser } from './engine-user.ts';
 import { IFF_UP } from './kernel/constants.ts';
 import type { Interface } from './kernel/interfaces.ts';
-import { openNetlinkFd } from './kernel/netlink-socket.ts';
 import type { Logger } from './logger.ts';
 import type { FoundNetns } from './netns/discovery.ts';
 import { matchesGlob } from './netns/glob.ts';
 import { LinkWatcher } from './netns/link-watcher.ts';
 import { NetnsWatcher } from './netns/watcher.ts';
 import { CaptureOpener } from './open-capture.ts';
-import { ROUTE_GROUPS } from './routes/mirror.ts';
+import { openMirrorFds } from './mirror/fds.ts';
 
 /** Looks anyway this often for what has to be opened: retries, and notifications that were lost. */
 const RECONCILE_MS = 500;
@@ -148,7 +147,19 @@ export class Supervisor {
     this.#engineReady = false;
     this.#renewing = false;
     this.#engineStartedMs = performance.now();
-    const { db, backend, maxFlows, timeouts, activeTimeoutSec, tunnels, logLevel } = this.#options;
+    const { db, backend, maxFlows, timeouts, activeTimeoutSec, tunnels, auditRate, routeHistory, logLevel } =
+      this.#options;
+    const config = {
+      db,
+      backend,
+      maxFlows,
+      timeouts,
+      activeTimeoutSec,
+      tunnels,
+      auditRate,
+      routeHistory,
+      logLevel,
+    };
     this.#engine = new EngineProcess(this.#engineEntry, this.#user, backend, {
       report: (report) => this.#report(report),
       misbehaved: (error) =>
@@ -159,11 +170,7 @@ export class Supervisor {
       { event: 'engine-started', enginePid: this.#engine.pid, user: this.#user.name },
       'engine started',
     );
-    this.#engine.send(
-      { type: 'start', config: { db, backend, maxFlows, timeouts, activeTimeoutSec, tunnels, logLevel } },
-      null,
-      null,
-    );
+    this.#engine.send({ type: 'start', config }, [], null);
     for (const links of this.#links.values()) this.#sendNetns(links);
   }
 
@@ -240,7 +247,7 @@ export class Supervisor {
         `namespace ${netns.name} is gone`,
       );
       this.#engine?.dropNetns(netns.id);
-      this.#engine?.send({ type: 'remove-netns', netnsId: netns.id }, null, null);
+      this.#engine?.send({ type: 'remove-netns', netnsId: netns.id }, [], null);
       this.#closeLinks(netns.id);
     }
     for (const netns of added) this.#openLinks(netns);
@@ -274,8 +281,7 @@ export class Supervisor {
     if (this.#engine === null) return;
     const { name, id } = links.netns;
     try {
-      const fd = openNetlinkFd(links.handle, { groups: ROUTE_GROUPS });
-      this.#engine.send({ type: 'netns', netns: name, netnsId: id }, fd, id);
+      this.#engine.send({ type: 'netns', netns: name, netnsId: id }, openMirrorFds(links.handle), id);
     } catch (error) {
       this.#log.error({ event: 'routes-failed', netns: name, err: error }, (error as Error).message);
     }
@@ -327,7 +333,7 @@ export class Supervisor {
       this.#nextIndex++;
       this.#captures.set(info.index, capture);
       this.#byKey.set(key, capture);
-      this.#engine.send(command, fd, info.netnsId);
+      this.#engine.send(command, [fd], info.netnsId);
     } catch (error) {
       const fields = { netns: links.netns.name, interface: link.name };
       this.#later(key, 'capture-failed', fields, (error as Error).message);
@@ -335,7 +341,7 @@ export class Supervisor {
   }
 
   #remove(capture: Capture, reason: string): void {
-    this.#engine?.send({ type: 'remove-capture', captureIndex: capture.info.index, reason }, null, null);
+    this.#engine?.send({ type: 'remove-capture', captureIndex: capture.info.index, reason }, [], null);
     this.#forget(capture);
     this.#log.info(
       { event: 'capture-ended', netns: capture.info.netns, interface: capture.info.interface, reason },

@@ -11,6 +11,7 @@ export interface CaptureRow {
   kernelDrops: number;
   duplicates: number;
   shedRecords: number;
+  shedRouteChanges: number;
   evictedFlows: number;
 }
 
@@ -19,7 +20,7 @@ export function readCaptures(db: FlowDatabase): CaptureRow[] {
   return db
     .prepare<[], CaptureRow>(
       `SELECT netns, interface, file, packets, bytes, undecoded, kernel_drops AS kernelDrops, duplicates,
-              shed_records AS shedRecords, evicted_flows AS evictedFlows
+              shed_records AS shedRecords, shed_route_changes AS shedRouteChanges, evicted_flows AS evictedFlows
        FROM captures ORDER BY capture_id`,
     )
     .all();

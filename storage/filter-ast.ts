@@ -54,4 +54,6 @@ export type FilterNode =
   | { kind: 'quantity'; field: FlowQuantity; comparator: Comparator; value: bigint }
   | { kind: 'route'; field: RouteTextField; values: string[] }
   /** Preference of the rule. */
-  | { kind: 'routeRule'; values: number[] };
+  | { kind: 'routeRule'; values: number[] }
+  /** The decision of either direction changed while the flow lived. */
+  | { kind: 'routeChanged' };

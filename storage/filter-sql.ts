@@ -113,6 +113,8 @@ export function filterToSql(node: FilterNode): SqlCondition {
       return routeCondition(oneOf(ROUTE_COLUMN[node.field], node.values));
     case 'routeRule':
       return routeCondition(oneOf('rule', node.values));
+    case 'routeChanged':
+      return { sql: 'f.route_orig_side IS NOT NULL', params: [] };
   }
 }
 
@@ -126,7 +128,9 @@ export function hasIndex(node: FilterNode): boolean {
     case 'port':
       return node.comparator === '=';
     default:
-      return ['host', 'net', 'netns', 'interface', 'tunnel', 'tunnelOuter'].includes(node.kind);
+      return ['host', 'net', 'netns', 'interface', 'tunnel', 'tunnelOuter', 'routeChanged'].includes(
+        node.kind,
+      );
   }
 }
 

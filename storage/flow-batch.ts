@@ -110,6 +110,8 @@ const COLUMNS = {
   /** 1 when both MAC columns hold an address (of the originator's first packet, or turned from the responder's). */
   hasMac: ['u8', 1],
   historyLen: ['u8', 1],
+  /** Which `side` of the changes is the originator's, when the decision of either side changed; NONE_U8: none did. */
+  routeOrigSide: ['u8', 1],
   /** Network order; IPv4 in the first four octets, the rest zero. */
   src: ['u8', 16],
   dst: ['u8', 16],
@@ -117,8 +119,25 @@ const COLUMNS = {
   dstMac: ['u8', 6],
   /** ASCII letters, `historyLen` of them. */
   history: ['u8', HISTORY_MAX],
-} as const satisfies Record<string, readonly ['f64' | 'u32' | 'i32' | 'u16' | 'u8', number]>;
+} as const satisfies ColumnSpecs;
 
+/** Changes of flows' route decisions that happened while the records of the batch were gathered, in their order. */
+const CHANGE_COLUMNS = {
+  /** As `flowSeq` of the flow's records, of which the first may come in a later batch. */
+  flowSeq: ['f64', 1],
+  /** From when the new decision holds, as the times of records. Of one side of a flow they never go back. */
+  sec: ['f64', 1],
+  nsec: ['u32', 1],
+  /** Indexes into the writer's decision list. */
+  previous: ['i32', 1],
+  decision: ['i32', 1],
+  /** 0: of what the endpoint with the smaller address sent, 1: of the other one. */
+  side: ['u8', 1],
+  /** 1: `previous` is what the side began with; 0: there was a change before (which may have been shed). */
+  isFirst: ['u8', 1],
+} as const satisfies ColumnSpecs;
+
+type ColumnSpecs = Record<string, readonly ['f64' | 'u32' | 'i32' | 'u16' | 'u8', number]>;
 type Columns = typeof COLUMNS;
 export type ColumnName = keyof Columns;
 type ArrayOf<K> = K extends 'f64'
@@ -131,19 +150,22 @@ type ArrayOf<K> = K extends 'f64'
         ? Uint16Array
         : Uint8Array;
 
+type ArraysOf<S extends ColumnSpecs> = { readonly [N in keyof S]: ArrayOf<S[N][0]> };
+
 /** The columns of one batch as typed arrays; a column of width w holds record i at [i*w, (i+1)*w). */
-export type FlowColumns = { readonly [N in ColumnName]: ArrayOf<Columns[N][0]> };
+export type FlowColumns = ArraysOf<Columns>;
+
+/** The columns of a batch's route changes. */
+export type RouteChangeColumns = ArraysOf<typeof CHANGE_COLUMNS>;
 
 const ELEMENT_BYTES = { f64: 8, u32: 4, i32: 4, u16: 2, u8: 1 } as const;
 
-/** Octets of the header: one Int32 with the record count, padded so that the f64 columns stay aligned. */
+/** Octets of the header: an Int32 each with the number of records and of changes. */
 const HEADER_BYTES = 8;
 
-/** Octets of a batch of `capacity` records; capacity must be a multiple of 8 so that every column stays aligned. */
+/** Octets of a batch of `capacity` records and as many changes; a multiple of 8 so that every column stays aligned. */
 export function flowBatchBytes(capacity: number): number {
-  let total = HEADER_BYTES;
-  for (const [kind, width] of Object.values(COLUMNS)) total += ELEMENT_BYTES[kind] * width * capacity;
-  return total;
+  return HEADER_BYTES + columnBytes(COLUMNS, capacity) + columnBytes(CHANGE_COLUMNS, capacity);
 }
 
 /** A batch over its buffer. The same SharedArrayBuffer opened in two threads shows the same records. */
@@ -151,10 +173,11 @@ export class FlowBatch {
   readonly buffer: SharedArrayBuffer;
   readonly capacity: number;
   readonly columns: FlowColumns;
+  readonly changes: RouteChangeColumns;
   readonly #header: Int32Array;
 
   /**
-   * @param capacity records; a multiple of 8
+   * @param capacity records, and changes; a multiple of 8
    * @param buffer   an existing batch's buffer (of `flowBatchBytes(capacity)` octets), or none to allocate one
    */
   constructor(capacity: number, buffer?: SharedArrayBuffer) {
@@ -165,24 +188,10 @@ export class FlowBatch {
     if (this.buffer.byteLength !== bytes)
       throw new RangeError(`flow batch: ${this.buffer.byteLength} octets where ${bytes} are needed`);
     this.capacity = capacity;
-    this.#header = new Int32Array(this.buffer, 0, 1);
-    let off = HEADER_BYTES;
-    const columns: Record<string, unknown> = {};
-    for (const [name, [kind, width]] of Object.entries(COLUMNS)) {
-      const length = width * capacity;
-      columns[name] =
-        kind === 'f64'
-          ? new Float64Array(this.buffer, off, length)
-          : kind === 'u32'
-            ? new Uint32Array(this.buffer, off, length)
-            : kind === 'i32'
-              ? new Int32Array(this.buffer, off, length)
-              : kind === 'u16'
-                ? new Uint16Array(this.buffer, off, length)
-                : new Uint8Array(this.buffer, off, length);
-      off += ELEMENT_BYTES[kind] * length;
-    }
-    this.columns = columns as FlowColumns;
+    this.#header = new Int32Array(this.buffer, 0, 2);
+    this.columns = columnsAt(COLUMNS, this.buffer, HEADER_BYTES, capacity);
+    const changesOff = HEADER_BYTES + columnBytes(COLUMNS, capacity);
+    this.changes = columnsAt(CHANGE_COLUMNS, this.buffer, changesOff, capacity);
   }
 
   /** Records in the batch. */
@@ -192,4 +201,44 @@ export class FlowBatch {
   set count(n: number) {
     this.#header[0] = n;
   }
+
+  /** Route changes in the batch. */
+  get changeCount(): number {
+    return this.#header[1]!;
+  }
+  set changeCount(n: number) {
+    this.#header[1] = n;
+  }
+}
+
+function columnBytes(specs: ColumnSpecs, capacity: number): number {
+  let total = 0;
+  for (const [kind, width] of Object.values(specs)) total += ELEMENT_BYTES[kind] * width * capacity;
+  return total;
+}
+
+/** Lays columns out one after the other from `off`, a multiple of 8: the widest come first, so all are aligned. */
+function columnsAt<S extends ColumnSpecs>(
+  specs: S,
+  buffer: SharedArrayBuffer,
+  off: number,
+  capacity: number,
+): ArraysOf<S> {
+  const columns: Record<string, unknown> = {};
+  let at = off;
+  for (const [name, [kind, width]] of Object.entries(specs)) {
+    const length = width * capacity;
+    columns[name] =
+      kind === 'f64'
+        ? new Float64Array(buffer, at, length)
+        : kind === 'u32'
+          ? new Uint32Array(buffer, at, length)
+          : kind === 'i32'
+            ? new Int32Array(buffer, at, length)
+            : kind === 'u16'
+              ? new Uint16Array(buffer, at, length)
+              : new Uint8Array(buffer, at, length);
+    at += ELEMENT_BYTES[kind] * length;
+  }
+  return columns as ArraysOf<S>;
 }

@@ -164,6 +164,7 @@ export const VALUE_COLUMNS: readonly Column[] = [
   ['dst_mac', (r) => r.dstMac],
   ['route_fwd', (r) => r.routeFwd],
   ['route_rev', (r) => r.routeRev],
+  ['route_orig_side', unlessNone('routeOrigSide')],
 ];
 
 function historyBytes(batch: FlowBatch): Buffer {

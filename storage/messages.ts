@@ -51,6 +51,8 @@ export interface CaptureCounters {
   duplicates: number;
   /** Flow records shed because the storage queue was full. */
   shedRecords: number;
+  /** Changes of flows' route decisions that were shed for the same reason. */
+  shedRouteChanges: number;
   /** Flows ended early because the flow table was at its bound. */
   evictedFlows: number;
 }
@@ -77,6 +79,7 @@ export function zeroCounters(): CaptureCounters {
     kernelDrops: 0,
     duplicates: 0,
     shedRecords: 0,
+    shedRouteChanges: 0,
     evictedFlows: 0,
   };
 }
@@ -99,6 +102,52 @@ export interface RunInfo {
   host?: HostInfo;
 }
 
+/** What whoever follows the routes of a namespace sends to storage, over an inlet of its own. */
+export type RouteRequest =
+  /**
+   * The tables of a namespace changed, in an encoding that storage does not look into. `isFull`: `data` stands for itself;
+   * else it says what changed since the update of the same namespace that was sent before.
+   */
+  | {
+      type: 'routeUpdate';
+      netns: string;
+      netnsId: string;
+      /** Nanoseconds since the epoch. */
+      atNs: bigint;
+      isFull: boolean;
+      data: Uint8Array;
+    }
+  /** Answers that the kernel was asked for as well, counted since the start of the run. */
+  | ({ type: 'routeAudit' } & RouteAuditCounts)
+  /** What following the tables cost and lost, counted since the start of the run. */
+  | ({ type: 'routeMirror' } & RouteMirrorCounts);
+
+/** Of one namespace: a sample of our decisions against the kernel's own answers. */
+export interface RouteAuditCounts {
+  netns: string;
+  netnsId: string;
+  /** Questions put to the kernel: `agreed` + `disagreed`. */
+  asked: number;
+  agreed: number;
+  disagreed: number;
+  /** Decisions of the sample that could not be asked. */
+  unasked: number;
+}
+
+/** Of one namespace: how its tables were followed. */
+export interface RouteMirrorCounts {
+  netns: string;
+  netnsId: string;
+  /** Times that notifications were lost (ENOBUFS), or a dump stayed inconsistent, and everything was read anew. */
+  resyncs: number;
+  /** Times that everything was read anew for a change that cannot be applied by itself. */
+  reloads: number;
+  /** Changes applied by themselves. */
+  applied: number;
+  /** Dumps asked again because the tables changed while they were read (NLM_F_DUMP_INTR). */
+  interrupted: number;
+}
+
 /**
  * What a capture thread (or its test) sends to the storage thread, in this order: a capture before the first record
  * that names it, a decision before the first record that points at it.
@@ -107,9 +156,10 @@ export type StorageRequest =
   | { type: 'capture'; info: CaptureInfo }
   /** Decisions number `base`, `base + 1`, … of this writer. */
   | { type: 'decisions'; base: number; list: RouteDecision[] }
-  /** Batch number `batch` of the writer's pool holds records; storage releases it in the pool when they are committed. */
+  /** Batch number `batch` of the writer's pool holds records and route changes; storage releases it in the pool when they are committed. */
   | { type: 'batch'; batch: number }
   | { type: 'counters'; captureIndex: number; counters: CaptureCounters; final: boolean }
+  | RouteRequest
   /** Nothing more comes from this writer. */
   | { type: 'close' };
 

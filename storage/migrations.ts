@@ -170,4 +170,61 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE captures ADD COLUMN tunnelled INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE captures ADD COLUMN tunnel_undecoded INTEGER NOT NULL DEFAULT 0;
   `,
+  // Route decisions over time. A change is kept by the side it is on (0: the endpoint with the smaller address), because who
+  // is the originator may be corrected later; `route_orig_side` of the flow says which side is the originator's, and is
+  // NULL for a flow whose decisions never changed. Of one side, `seq` 0 is the decision it began with (since_ns is NULL:
+  // from the start of the flow), 1 the next one, and so on. `flow_routes` is the same for people.
+  // In `route_updates`, data NULL says that updates were lost: what follows means nothing until the next full one.
+  `
+  ALTER TABLE flows ADD COLUMN route_orig_side INTEGER;
+  CREATE INDEX flows_route_changed ON flows (route_orig_side) WHERE route_orig_side IS NOT NULL;
+  ALTER TABLE captures ADD COLUMN shed_route_changes INTEGER NOT NULL DEFAULT 0;
+
+  CREATE TABLE route_changes (
+    flow_id INTEGER NOT NULL,
+    side INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    since_ns INTEGER,
+    decision_id INTEGER NOT NULL,
+    PRIMARY KEY (flow_id, side, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE VIEW flow_routes AS
+    SELECT c.flow_id, CASE WHEN c.side = f.route_orig_side THEN 'fwd' ELSE 'rev' END AS direction,
+           coalesce(c.since_ns, f.start_ns) AS since_ns, c.decision_id
+    FROM route_changes c JOIN flows f ON f.flow_id = c.flow_id;
+
+  CREATE TABLE route_updates (
+    update_id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs,
+    netns TEXT NOT NULL,
+    netns_id TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    is_full INTEGER NOT NULL,
+    data BLOB
+  ) STRICT;
+  CREATE INDEX route_updates_at ON route_updates (netns, is_full, at_ns);
+
+  CREATE TABLE route_audits (
+    run_id INTEGER NOT NULL REFERENCES runs,
+    netns TEXT NOT NULL,
+    netns_id TEXT NOT NULL,
+    asked INTEGER NOT NULL,
+    agreed INTEGER NOT NULL,
+    disagreed INTEGER NOT NULL,
+    unasked INTEGER NOT NULL,
+    PRIMARY KEY (run_id, netns_id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE route_mirrors (
+    run_id INTEGER NOT NULL REFERENCES runs,
+    netns TEXT NOT NULL,
+    netns_id TEXT NOT NULL,
+    resyncs INTEGER NOT NULL,
+    reloads INTEGER NOT NULL,
+    applied INTEGER NOT NULL,
+    interrupted INTEGER NOT NULL,
+    shed_updates INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, netns_id)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -4,6 +4,7 @@ import type { FilterNode } from './filter-ast.ts';
 import { filterToSql, hasIndex, join, QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
 import { CONN_STATES, END_REASONS, type EndReason, TUNNEL_TYPES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
+import { type RouteChange, routeChangeReader } from './route-changes.ts';
 import type { RouteDecision } from './route-decision.ts';
 import { clampNs, toNs } from './time.ts';
 
@@ -80,6 +81,8 @@ export interface FlowRow {
   tunnelOuterFlowId: number | null;
   routeFwd: RouteDecision | null;
   routeRev: RouteDecision | null;
+  /** Every decision of each direction whose decision changed, as kept; null for a flow whose decisions never changed. */
+  routeChanges: RouteChange[] | null;
 }
 
 /** What `sort` takes, by the names of the JSON contract where it has one, and the SQL of each. */
@@ -165,6 +168,7 @@ const COLUMNS = [
   'f.tunnel_type',
   'f.route_fwd',
   'f.route_rev',
+  'f.route_orig_side',
   ...timeColumns('start_ns'),
   ...timeColumns('end_ns'),
 ].join(', ');
@@ -183,6 +187,7 @@ type Tail = [
   tunnelType: number | null,
   routeFwd: number | null,
   routeRev: number | null,
+  routeOrigSide: number | null,
   startSec: number,
   startNsec: number,
   endSec: number,
@@ -194,7 +199,24 @@ type Tail = [
  * @throws StorageError on the first step or a later one; RangeError for a sort that is not in FLOW_SORTS
  */
 export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterator<FlowRow> {
-  const { sql, params } = flowSql(db, query);
+  yield* readFlows(db, flowSql(db, query));
+}
+
+/**
+ * The flows of one run, in an order that depends on nothing but what was captured: two runs over the same packets give theirs
+ * in the same order, whatever was decided on them.
+ * @throws StorageError on the first step or a later one
+ */
+export function* runFlows(db: FlowDatabase, runId: number): IterableIterator<FlowRow> {
+  const sql = `SELECT ${COLUMNS} FROM flows f
+    WHERE f.capture_id IN (SELECT capture_id FROM captures WHERE run_id = ?)
+    ORDER BY f.capture_id, f.start_ns, f.end_ns, f.src, f.dst, f.src_port, f.dst_port, f.proto, f.vlan_outer, f.vlan_inner,
+             f.tunnel_type, f.tunnel_id, f.flow_id`;
+  yield* readFlows(db, { sql, params: [runId] });
+}
+
+/** The rows of a statement over COLUMNS. */
+function* readFlows(db: FlowDatabase, { sql, params }: SqlCondition): IterableIterator<FlowRow> {
   const captures = lookup<{ netns: string | null; interface: string | null }>(
     db,
     'SELECT netns, interface FROM captures WHERE capture_id = ?',
@@ -206,6 +228,7 @@ export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterato
     `SELECT type, verdict, rule, table_name AS "table", prefix, gateway, dev, scope, protocol, metric, prefsrc, stage,
             observed, confidence, reason, text FROM route_decisions WHERE decision_id = ?`,
   );
+  const changes = routeChangeReader(db, decisions);
   try {
     // Arrays: an object with a property a column takes better-sqlite3 twice as long.
     for (const values of db
@@ -224,22 +247,26 @@ export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterato
         tunnelType,
         routeFwd,
         routeRev,
+        routeOrigSide,
         ...times
       ] = values.slice(PLAIN_FIELDS.length) as Tail;
       const capture = captures(captureId);
+      const startNs = toNs(times[0], times[1]);
       yield {
         ...row,
         host: hosts(hostId).name,
         netns: capture.netns,
         interface: capture.interface,
         experiment: experimentId === null ? null : experiments(experimentId).name,
-        startNs: toNs(times[0], times[1]),
+        startNs,
         endNs: toNs(times[2], times[3]),
         connState: CONN_STATES[connState] ?? null,
         endReason: END_REASONS[endReason]!,
         tunnelType: TUNNEL_TYPES[tunnelType ?? 0] ?? null,
         routeFwd: routeFwd === null ? null : decisions(routeFwd),
         routeRev: routeRev === null ? null : decisions(routeRev),
+        // Asked for flow by flow, but only for those that have any.
+        routeChanges: routeOrigSide === null ? null : changes(row.flowId, routeOrigSide, startNs),
       };
     }
   } catch (error) {

@@ -2,36 +2,39 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { BatchPool, type BatchPoolShared } from './batch-pool.ts';
 import { StorageError } from './errors.ts';
 import type { RunInfo, StorageReply, StorageRequest } from './messages.ts';
+import { RouteBacklog, type RouteGap } from './route-backlog.ts';
 import { FlowWriter, type WriteRequest } from './writer.ts';
 import type { WriterChannel } from './writer-channel.ts';
 
-/** Storage's end of the way from one capture thread. */
+/** Storage's end of the way from one thread. */
 export interface StorageInlet {
   /** The thread's StorageRequests arrive here; nothing is sent back on it. */
   port: MessagePort;
-  /** The thread's batches: `release` is the answer that their records are committed. */
-  pool: BatchPoolShared;
+  /** A capture thread's batches: `release` is the answer that their records are committed. null: it will send none. */
+  pool: BatchPoolShared | null;
 }
 
 /** While the disk is full or the database is locked, the waiting transaction is tried again this often. */
 const RETRY_MS = 500;
 /** And after every inlet has closed, at most so long. */
 const CLOSE_PATIENCE_MS = 10_000;
+/** Octets of route updates that wait meanwhile, at most. */
+const ROUTE_BACKLOG_BYTES = 64 * 1024 * 1024;
 
 interface OpenInlet {
   port: MessagePort;
-  pool: BatchPool;
+  pool: BatchPool | null;
   channel: WriterChannel;
   isOpen: boolean;
 }
 
 interface Pending {
   inlet: OpenInlet;
-  request: Exclude<StorageRequest, { type: 'close' }>;
+  request: Exclude<StorageRequest, { type: 'close' }> | RouteGap;
 }
 
 /**
- * The storage thread's work: takes requests from any number of capture threads and writes them, everything that has
+ * The storage thread's work: takes requests from any number of threads and writes them, everything that has
  * arrived since the last commit as one transaction, so that a busy moment makes fewer and larger ones. A batch is
  * released only when it is committed: what is not on disk still lies in its shared memory, and a capture thread that
  * finds no free batch sheds (and counts) or waits.
@@ -42,6 +45,7 @@ export class StorageService {
   readonly #writer: FlowWriter;
   readonly #reply: (message: StorageReply) => void;
   readonly #inlets: OpenInlet[] = [];
+  readonly #backlog = new RouteBacklog(ROUTE_BACKLOG_BYTES);
   #pending: Pending[] = [];
   #flushTimer: NodeJS.Immediate | NodeJS.Timeout | null = null;
   #isInTrouble = false;
@@ -55,11 +59,11 @@ export class StorageService {
     reply({ type: 'ready', runId: this.#writer.runId });
   }
 
-  /** Takes requests from one more capture thread, until its `close` or the end of the thread. */
+  /** Takes requests from one more thread, until its `close` or the end of the thread. */
   add(inlet: StorageInlet): void {
     const open: OpenInlet = {
       port: inlet.port,
-      pool: new BatchPool(inlet.pool),
+      pool: inlet.pool === null ? null : new BatchPool(inlet.pool),
       channel: this.#writer.channel(),
       isOpen: true,
     };
@@ -81,18 +85,17 @@ export class StorageService {
   #take(inlet: OpenInlet, request: StorageRequest): void {
     if (this.#isOver) return;
     if (request.type === 'close') this.#closeInlet(inlet);
-    else if (!(this.#isInTrouble && this.#replaceCounters(inlet, request)))
+    else if (request.type === 'routeUpdate') {
+      const admitted = this.#backlog.admit(request);
+      if (admitted !== null) this.#pending.push({ inlet, request: admitted });
+    } else if (!(this.#isInTrouble && this.#replaceCounters(inlet, request)))
       this.#pending.push({ inlet, request });
     this.#flushSoon();
   }
 
   /** Counters come every second for as long as the trouble lasts; only the latest count. */
-  #replaceCounters(inlet: OpenInlet, request: StorageRequest): boolean {
-    if (request.type !== 'counters') return false;
-    const earlier = this.#pending.find(
-      (p) =>
-        p.inlet === inlet && p.request.type === 'counters' && p.request.captureIndex === request.captureIndex,
-    );
+  #replaceCounters(inlet: OpenInlet, request: Pending['request']): boolean {
+    const earlier = this.#pending.find((p) => p.inlet === inlet && isSuperseded(p.request, request));
     if (earlier === undefined) return false;
     earlier.request = request;
     return true;
@@ -129,7 +132,9 @@ export class StorageService {
       pending.map(({ inlet, request }) => [inlet.channel, resolved(inlet, request)] as const),
     );
     this.#pending = [];
-    for (const { inlet, request } of pending) if (request.type === 'batch') inlet.pool.release(request.batch);
+    this.#backlog.written();
+    for (const { inlet, request } of pending)
+      if (request.type === 'batch') poolOf(inlet).release(request.batch);
     if (this.#isInTrouble) this.#reply({ type: 'recovered' });
     this.#isInTrouble = false;
   }
@@ -164,12 +169,29 @@ export class StorageService {
 
   #waitingRecords(): number {
     let records = 0;
-    for (const { inlet, request } of this.#pending)
-      if (request.type === 'batch') records += inlet.pool.batch(request.batch).count;
+    for (const { inlet, request } of this.#pending) {
+      if (request.type !== 'batch') continue;
+      const batch = poolOf(inlet).batch(request.batch);
+      records += batch.count + batch.changeCount;
+    }
     return records;
   }
 }
 
 function resolved(inlet: OpenInlet, request: Pending['request']): WriteRequest {
-  return request.type === 'batch' ? { type: 'batch', batch: inlet.pool.batch(request.batch) } : request;
+  return request.type === 'batch' ? { type: 'batch', batch: poolOf(inlet).batch(request.batch) } : request;
+}
+
+/** True for two of the same counters, which are cumulative. */
+function isSuperseded(earlier: Pending['request'], later: Pending['request']): boolean {
+  if (later.type === 'counters')
+    return earlier.type === later.type && earlier.captureIndex === later.captureIndex;
+  if (later.type === 'routeAudit' || later.type === 'routeMirror')
+    return earlier.type === later.type && earlier.netnsId === later.netnsId;
+  return false;
+}
+
+function poolOf(inlet: OpenInlet): BatchPool {
+  if (inlet.pool === null) throw new RangeError('storage: a batch from a thread that said it has none');
+  return inlet.pool;
 }

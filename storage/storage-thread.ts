@@ -7,13 +7,13 @@ import { type StorageInlet, StorageService } from './storage-service.ts';
 export interface StorageThreadData {
   dbPath: string;
   run: RunInfo;
-  /** The capture threads known from the start; empty: the first comes by `inlet`. */
+  /** The threads known from the start; empty: the first comes by `inlet`. */
   inlets: StorageInlet[];
 }
 
 /** From whoever started the storage thread. */
 export type StorageThreadRequest =
-  /** One more capture thread; transfer its port. Before the last of the others closes, for that ends the thread. */
+  /** One more thread; transfer its port. Before the last of the others closes, for that ends the thread. */
   | { type: 'inlet'; inlet: StorageInlet }
   /** Write what has arrived, and end, also when a capture thread never said `close`. */
   | { type: 'close' };

@@ -4,6 +4,7 @@ import type { FlowBatch } from './flow-batch.ts';
 import { ENDPOINT_COLUMNS, FlowRecord, ID_COLUMNS, type SqlValue, VALUE_COLUMNS } from './flow-columns.ts';
 import { type CaptureCounters, type CaptureInfo, zeroCounters } from './messages.ts';
 import { DECISION_KEYS, type RouteDecision } from './route-decision.ts';
+import { clampNs, toNs } from './time.ts';
 
 /**
  * Flows of one capture thread take database ids in blocks of this many: id = block's base + sequence number within it.
@@ -36,6 +37,13 @@ export function prepareStatements(db: FlowDatabase) {
     ),
     upsertFlow: db.prepare<SqlValue[]>(
       `${insert} ON CONFLICT (flow_id) DO UPDATE SET ${changing.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+    ),
+    insertChange: db.prepare<SqlValue[]>(
+      'INSERT INTO route_changes (flow_id, side, seq, since_ns, decision_id) VALUES (?, ?, ?, ?, ?)',
+    ),
+    appendChange: db.prepare<SqlValue[]>(
+      `INSERT INTO route_changes (flow_id, side, seq, since_ns, decision_id)
+       SELECT ?, ?, coalesce(max(seq), 0) + 1, ?, ? FROM route_changes WHERE flow_id = ? AND side = ?`,
     ),
     reserveIds: db
       .prepare<[number], number>(
@@ -126,10 +134,12 @@ export class WriterChannel {
   }
 
   /**
-   * Writes every record of a batch: a new flow is inserted, a later record of a flow replaces the earlier one in place.
+   * Writes the route changes of a batch, and every record: a new flow is inserted, a later record of a flow replaces the
+   * earlier one in place.
    * @returns flows inserted
    */
   writeBatch(batch: FlowBatch): number {
+    this.#writeChanges(batch);
     this.#record ??= new FlowRecord(batch);
     const record = this.#record;
     record.setBatch(batch);
@@ -158,6 +168,22 @@ export class WriterChannel {
       }
     }
     return inserted;
+  }
+
+  /** A change may come before the first record of its flow, whose id is known all the same. */
+  #writeChanges(batch: FlowBatch): void {
+    const { insertChange, appendChange } = this.#owner.statements;
+    const c = batch.changes;
+    for (let i = 0; i < batch.changeCount; i++) {
+      const flowId = this.#flowId(c.flowSeq[i]!);
+      const side = c.side[i]!;
+      const since = clampNs(toNs(c.sec[i]!, c.nsec[i]!));
+      const decision = this.#decision(c.decision[i]!);
+      if (c.isFirst[i] === 1) {
+        insertChange.run(flowId, side, 0, null, this.#decision(c.previous[i]!));
+        insertChange.run(flowId, side, 1, since, decision);
+      } else appendChange.run(flowId, side, since, decision, flowId, side);
+    }
   }
 
   /** Parameters of a statement, spread by the caller: better-sqlite3 binds arguments a quarter faster than an array. */

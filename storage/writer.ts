@@ -3,6 +3,8 @@ import { toStorageError } from './errors.ts';
 import type { FlowBatch } from './flow-batch.ts';
 import { localHost } from './host.ts';
 import type { RunInfo, StorageRequest } from './messages.ts';
+import type { RouteGap } from './route-backlog.ts';
+import { RouteWriter } from './route-writer.ts';
 import { nowNs } from './time.ts';
 import {
   type ChannelOwner,
@@ -19,10 +21,11 @@ export interface WriterTotals {
   records: number;
 }
 
-/** A request as the writer takes it: the batch itself in place of its number. */
+/** A request as the writer takes it: the batch itself in place of its number, and what stands for lost updates. */
 export type WriteRequest =
   | Exclude<StorageRequest, { type: 'batch' } | { type: 'close' }>
-  | { type: 'batch'; batch: FlowBatch };
+  | { type: 'batch'; batch: FlowBatch }
+  | RouteGap;
 
 /**
  * Writes one run (a daemon's life, or one replay) into a database that other processes may write and read meanwhile. It
@@ -34,6 +37,7 @@ export class FlowWriter implements ChannelOwner {
   readonly hostId: number;
   readonly statements: WriterStatements;
   readonly #db: FlowDatabase;
+  readonly #routes: RouteWriter;
   readonly #channels: WriterChannel[] = [];
   readonly #undo: (() => void)[] = [];
   #totals: WriterTotals = { flows: 0, records: 0 };
@@ -46,6 +50,7 @@ export class FlowWriter implements ChannelOwner {
     try {
       this.statements = prepareStatements(this.#db);
       [this.hostId, this.runId] = this.#db.transaction(() => startRun(this.#db, run)).immediate();
+      this.#routes = new RouteWriter(this.#db, this.runId);
     } catch (error) {
       this.#db.close();
       throw toStorageError('begin a run in', path, error);
@@ -83,7 +88,7 @@ export class FlowWriter implements ChannelOwner {
       // IMMEDIATE: a transaction that read first and wrote then could not be retried when another process wrote in between.
       this.#db
         .transaction(() => {
-          for (const [channel, request] of requests) apply(channel, request, totals);
+          for (const [channel, request] of requests) this.#apply(channel, request, totals);
           this.#updateRun(totals, null);
         })
         .immediate();
@@ -118,28 +123,31 @@ export class FlowWriter implements ChannelOwner {
     this.close();
   }
 
+  #apply(channel: WriterChannel, request: WriteRequest, totals: WriterTotals): void {
+    switch (request.type) {
+      case 'capture':
+        channel.addCapture(request.info);
+        break;
+      case 'decisions':
+        channel.addDecisions(request.base, request.list);
+        break;
+      case 'counters':
+        channel.setCounters(request.captureIndex, request.counters, request.final);
+        break;
+      case 'batch':
+        totals.flows += channel.writeBatch(request.batch);
+        totals.records += request.batch.count;
+        break;
+      default:
+        this.#routes.write(request);
+    }
+  }
+
   #updateRun(totals: WriterTotals, endedNs: bigint | null): void {
     const clamped = this.#channels.reduce((n, channel) => n + channel.clampedTimes, 0);
     this.#db
       .prepare('UPDATE runs SET flows = ?, records = ?, clamped_times = ?, ended_ns = ? WHERE run_id = ?')
       .run(totals.flows, totals.records, clamped, endedNs, this.runId);
-  }
-}
-
-function apply(channel: WriterChannel, request: WriteRequest, totals: WriterTotals): void {
-  switch (request.type) {
-    case 'capture':
-      channel.addCapture(request.info);
-      break;
-    case 'decisions':
-      channel.addDecisions(request.base, request.list);
-      break;
-    case 'counters':
-      channel.setCounters(request.captureIndex, request.counters, request.final);
-      break;
-    case 'batch':
-      totals.flows += channel.writeBatch(request.batch);
-      totals.records += request.batch.count;
   }
 }
 

@@ -15,6 +15,7 @@ const ALLOWED: Record<string, string[]> = {
   'daemon/kernel': [],
   'daemon/netlink': ['daemon/kernel', 'daemon/routes/snapshot.ts', 'decoders/address.ts'],
   'daemon/routes': ['daemon/netlink', 'daemon/kernel', 'decoders', 'storage/route-decision.ts'],
+  'daemon/mirror': ['daemon/routes', 'daemon/netlink', 'daemon/kernel', 'decoders', 'storage'],
   'daemon/netns': ['daemon/kernel', 'daemon/netlink'],
   'daemon/flow': ['decoders', 'storage/flow-batch.ts'],
   'daemon/capture': ['daemon', 'decoders', 'storage'],

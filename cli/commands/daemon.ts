@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
 import {
   ACTIVE_TIMEOUT_DEFAULT,
+  AUDIT_RATE_DEFAULT,
+  AUDIT_RATE_MAX,
   BACKENDS,
   LOG_LEVELS,
   MAX_FLOWS_DEFAULT,
@@ -74,6 +76,12 @@ export function registerDaemon(program: Command): void {
       wholeNumber(1, MAX_FLOWS_LIMIT, 'flows'),
     )
     .addOption(tunnelsOption())
+    .option(
+      '--audit-rate <n>',
+      `route decisions a second and namespace that the kernel is asked for as well; 0: none (default: ${AUDIT_RATE_DEFAULT})`,
+      wholeNumber(0, AUDIT_RATE_MAX, 'decisions'),
+    )
+    .option('--no-route-history', 'do not keep how the tables were over time, for `nstap routes --at`')
     .addOption(
       new Option('--log-level <level>', 'least level that is logged').choices(LOG_LEVELS).default('info'),
     )

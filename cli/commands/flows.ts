@@ -25,6 +25,10 @@ export function registerFlows(program: Command): void {
       '--by <fields>',
       'add up by fields with commas between: host, src, dst, dst_port, protocol, netns, …',
     )
+    .option(
+      '--route-changed',
+      'only flows whose route decision changed while they lived; the table shows how',
+    )
     .addOption(new Option('--format <name>', 'how to print').choices(ROW_FORMATS).default('table', 'table'))
     .addHelpText(
       'after',
@@ -36,6 +40,7 @@ Filter:
   netns NAME    if NAME    vlan [ID]    state SF    flags SA    experiment NAME
   bytes packets retransmits > 1M (k M G)    duration > 5s (ns us ms s m h d)
   route type|verdict|rule|table|prefix|gateway|dev|stage|observed|confidence VALUE
+  route changed
   and or not ( )    = != > >= < <=    in [ A B ]    values in quotes when they have blanks or signs in them
 
 Example:

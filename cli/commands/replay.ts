@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { MAX_FLOWS_LIMIT, tunnelsOption, wholeNumber } from '../option-values.ts';
 import type { ReplayFlags } from '../replay-command.ts';
+import { addrsOption } from '../route-options.ts';
 
 /** `nstap replay FILE…`: savefiles through the same path as live packets, into the database. */
 export function registerReplay(program: Command): void {
@@ -17,9 +18,14 @@ export function registerReplay(program: Command): void {
       '--rules <file>',
       'text of `ip rule`, or its -j JSON (default: the three rules every namespace starts with)',
     )
+    .addOption(addrsOption())
     .option(
       '--snapshot <file>',
-      'snapshot of routes, rules, interfaces and sysctls, instead of --routes and --rules',
+      'file of `nstap snapshot save` (routes, rules, interfaces, sysctls), instead of --routes, --rules and --addrs',
+    )
+    .option(
+      '--compare <file>',
+      'second snapshot, or text of `ip route`: show the flows that would go another way with it',
     )
     .option('--netns <name>', 'namespace name to store with the flows')
     .option('--filter <expr>', 'only packets that this tcpdump expression matches')
@@ -35,9 +41,10 @@ export function registerReplay(program: Command): void {
       'after',
       `
 Example:
-  $ nstap replay --db /tmp/x.db --routes routes.txt capture.pcapng
+  $ nstap replay --db /tmp/x.db --routes routes.txt --addrs addr.txt capture.pcapng
   $ zcat big.pcap.gz | nstap replay --db /tmp/x.db --filter 'tcp port 443' -
   $ nstap replay --db /tmp/x.db --tunnels both overlay.pcap
+  $ nstap replay --snapshot before.json --compare after.json yesterday.pcap   # see docs/snapshots.md
   $ nstap flows --db /tmp/x.db`,
     )
     .action(async (files: string[], flags: ReplayFlags) => {

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { RouteGetFlags } from '../route-command.ts';
 import { wholeNumber } from '../option-values.ts';
-import { hexNumber } from '../route-options.ts';
+import { addrsOption, hexNumber } from '../route-options.ts';
 
 /** `nstap route get DST`: the kernel's decision for one packet, explained. */
 export function registerRoute(program: Command): void {
@@ -28,9 +28,8 @@ export function registerRoute(program: Command): void {
       '--rules <file>',
       'text of `ip rule`, or its -j JSON (default: the rules every namespace starts with)',
     )
-    .addOption(
-      new Option('--snapshot <file>', 'snapshot as `nstap routes --json` prints it').conflicts('routes'),
-    )
+    .addOption(addrsOption())
+    .addOption(new Option('--snapshot <file>', 'file of `nstap snapshot save`').conflicts('routes'))
     .option(
       '--batch <file>',
       'one JSON query a line (dst, from, iif, oif, tos or dscp, mark, uid, ipproto, sport, dport); - is stdin',

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { addrsOption } from '../route-options.ts';
 import type { RoutesFlags } from '../routes-command.ts';
 
 /** `nstap routes`: rules and routes of a namespace, by table. */
@@ -12,17 +13,15 @@ export function registerRoutes(program: Command): void {
       'text of `ip route show table all`, or its -j JSON, instead of the live kernel',
     )
     .option('--rules <file>', 'text of `ip rule`, or its -j JSON')
-    .addOption(
-      new Option('--snapshot <file>', 'snapshot as `nstap routes --json` prints it').conflicts('routes'),
-    )
+    .addOption(addrsOption())
+    .addOption(new Option('--snapshot <file>', 'file of `nstap snapshot save`').conflicts('routes'))
     .option('--json', 'print a snapshot, which --snapshot reads')
     .addHelpText(
       'after',
       `
 Example:
   $ nstap routes --netns lab-r
-  $ nstap routes --netns lab-r --json > before.json
-  $ nstap route get 10.2.3.4 --snapshot before.json`,
+  $ nstap routes --snapshot before.json.zst`,
     )
     .action(async (flags: RoutesFlags) => {
       const { routesCommand } = await import('../routes-command.ts');

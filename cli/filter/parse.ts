@@ -215,9 +215,10 @@ class Parser {
 
   #route(): FilterNode {
     const field = this.#peek().text.toLowerCase();
+    if (this.#take('changed')) return { kind: 'routeChanged' };
     if (this.#take('rule')) return this.#oneOf(RULE, (values) => ({ kind: 'routeRule', values }));
     if (!Object.hasOwn(ROUTE_VALUES, field))
-      throw this.#mistake(`rule, ${Object.keys(ROUTE_VALUES).join(', ')}`);
+      throw this.#mistake(`changed, rule, ${Object.keys(ROUTE_VALUES).join(', ')}`);
     this.#next++;
     const name = field as RouteTextField;
     return this.#oneOf(ROUTE_VALUES[name], (values) => ({

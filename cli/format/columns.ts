@@ -10,6 +10,8 @@ export interface Column<T> {
 }
 
 const GAP = '  ';
+/** Lines below a row stand this far in. */
+const INDENT = '    ';
 /** The last column is cut to the terminal's edge while at least so much of it remains … */
 const LAST_MIN = 20;
 /** … but only when of the others those are left that matter as much: up to this drop order. */
@@ -19,12 +21,14 @@ const CUT_FROM = 2;
  * Rows as padded columns, so that a line stays a line for grep and awk.
  * @param width columns of the terminal, or null for no limit: then nothing is left out or cut
  * @param head  how to print the titles, for colour
+ * @param below more lines on a row, which stand below it and have no part in the columns
  */
 export function formatColumns<T>(
   columns: readonly Column<T>[],
   rows: readonly T[],
   width: number | null,
   head: (line: string) => string,
+  below?: (row: T) => readonly string[],
 ): string {
   const cells = columns.map((column) => ({
     ...column,
@@ -60,7 +64,13 @@ export function formatColumns<T>(
       .join(GAP)
       .trimEnd();
   const lines = [head(line(({ title }) => title))];
-  for (let i = 0; i < rows.length; i++) lines.push(line(({ cells: column }) => column[i]!));
+  for (let i = 0; i < rows.length; i++) {
+    lines.push(line(({ cells: column }) => column[i]!));
+    for (const text of below?.(rows[i]!) ?? []) {
+      const whole = INDENT + printable(text);
+      lines.push(width === null ? whole : cut(whole, width));
+    }
+  }
   return `${lines.join('\n')}\n`;
 }
 

@@ -12,3 +12,8 @@ export function formatCount(value: number): string {
     ? String(value)
     : `${scaled < 9.95 ? scaled.toFixed(1) : scaled.toFixed(0)}${UNITS[unit]}`;
 }
+
+/** A number with its noun: "1 route", "1,234 routes". */
+export function counted(value: number, noun: string): string {
+  return `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : 's'}`;
+}

@@ -3,6 +3,7 @@ import { communityId } from '../../decoders/community-id.ts';
 import { TcpFlag } from '../../decoders/packet-fields.ts';
 import { protocolName } from '../../storage/protocols.ts';
 import type { FlowRow } from '../../storage/query.ts';
+import type { RouteDecision } from '../../storage/route-decision.ts';
 import { formatSeconds, formatTime } from './time.ts';
 
 /** From the highest bit down: RFC 9293 §3.1. */
@@ -26,6 +27,13 @@ interface FlowTunnel {
 
 /** Its keys, in their order. */
 export const TUNNEL_KEYS = ['type', 'id', 'outer_flow_id'] as const satisfies (keyof FlowTunnel)[];
+
+/** A decision that packets of a direction had, and the time from which it holds. */
+interface FlowRouteChange {
+  direction: 'fwd' | 'rev';
+  since: string;
+  route: RouteDecision;
+}
 
 /** Each key of a flow in JSON, in the order of the contract; docs/flow.schema.json says what they mean. */
 const FIELDS = {
@@ -84,6 +92,12 @@ const FIELDS = {
   experiment: (row: FlowRow) => row.experiment,
   route_fwd: (row: FlowRow) => row.routeFwd,
   route_rev: (row: FlowRow) => row.routeRev,
+  route_changes: (row: FlowRow): FlowRouteChange[] | null =>
+    row.routeChanges?.map(({ direction, sinceNs, decision }) => ({
+      direction,
+      since: formatTime(sinceNs),
+      route: decision,
+    })) ?? null,
   tunnel: (row: FlowRow): FlowTunnel | null =>
     row.tunnelType === null
       ? null

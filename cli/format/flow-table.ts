@@ -18,7 +18,7 @@ export const FLOW_COLUMNS: readonly Column<FlowRow>[] = [
     title: 'FLOW',
     align: 'left',
     dropOrder: 0,
-    text: (row) => `${endpoint(row, 'src')} -> ${endpoint(row, 'dst')}`,
+    text: flowText,
   },
   { title: 'STATE', align: 'left', dropOrder: 4, text: (row) => row.connState ?? '-' },
   {
@@ -29,8 +29,28 @@ export const FLOW_COLUMNS: readonly Column<FlowRow>[] = [
   },
   { title: 'BYTES', align: 'right', dropOrder: 6, text: (row) => formatCount(row.bytesFwd + row.bytesRev) },
   { title: 'NETNS/IF', align: 'left', dropOrder: 2, blank: '-/-', text: (row) => place(row) },
-  { title: 'ROUTE', align: 'left', dropOrder: 1, text: (row) => routeText(row.routeFwd ?? row.routeRev) },
+  { title: 'ROUTE', align: 'left', dropOrder: 1, text: (row) => routeCell(row) },
 ];
+
+/** One line for each decision that the flow had, in the order of time. */
+export function routeChangeLines(row: FlowRow): string[] {
+  const { routeChanges } = row;
+  if (routeChanges === null) return [];
+  if (routeChanges.length === 0) return ['changed; the changes were shed'];
+  return routeChanges.map(
+    ({ direction, sinceNs, decision }) => `${shortTime(sinceNs)}  ${direction}  ${routeText(decision)}`,
+  );
+}
+
+function routeCell(row: FlowRow): string {
+  const text = routeText(row.routeFwd ?? row.routeRev);
+  return row.routeChanges === null ? text : `${text} (changed)`;
+}
+
+/** "10.0.0.1:1024 -> 10.0.0.2:80" */
+export function flowText(row: FlowRow): string {
+  return `${endpoint(row, 'src')} -> ${endpoint(row, 'dst')}`;
+}
 
 function endpoint(row: FlowRow, end: 'src' | 'dst'): string {
   const address = formatAddress(row[end], 0, row.ipVersion);
@@ -47,7 +67,7 @@ function place(row: FlowRow): string {
 }
 
 /** The decision as `ip route` would print the route: what is not said is unicast, in table main. */
-function routeText(route: RouteDecision | null): string {
+export function routeText(route: RouteDecision | null): string {
   if (route === null) return '-';
   const parts: string[] = route.type === 'unicast' ? [] : [route.type];
   if (route.prefix !== null) parts.push(shortPrefix(route.prefix));

@@ -1,6 +1,6 @@
 import type { CaptureInfo } from '../../storage/messages.ts';
 import type { RingGeometry } from '../kernel/packet-socket.ts';
-import type { RouteSnapshot } from '../routes/snapshot.ts';
+import type { RoutesMessage } from '../mirror/messages.ts';
 
 /**
  * How a capture is opened in the capture thread. Descriptors are numbers: they are valid in every thread of the process,
@@ -29,7 +29,9 @@ export type CaptureRequest =
   /** Its interface or namespace is gone. The thread answers `ended`, at the latest 200 ms later. */
   | { type: 'remove'; captureIndex: number; reason: string }
   /** The routes of a namespace, the first time or changed. */
-  | { type: 'routes'; netnsId: string; snapshot: RouteSnapshot }
+  | RoutesMessage
+  /** A namespace is gone, and with it its routes. */
+  | { type: 'remove-routes'; netnsId: string }
   /** Drain, write every flow with end_reason shutdown, and end. */
   | { type: 'stop' };
 

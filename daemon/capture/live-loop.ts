@@ -21,6 +21,8 @@ export interface LiveLoopHooks {
    * @param nowSec wall clock, whole seconds since the epoch
    */
   tick(nowSec: number): void;
+  /** Once a turn, between packets: a piece of work that can wait. @returns true when there is more of it */
+  work(): boolean;
   /** The eventfd was signalled: look at the message port. May call `add`, `remove` and `stop`. */
   wake(): void;
   /**
@@ -115,6 +117,7 @@ export class LiveLoop {
         if (closing) this.#close(entry, entry.reason);
         else if (entry.source.ended !== null) this.#close(entry, entry.source.ended);
       }
+      if (this.#hooks.work()) more = true;
       if (tick) {
         lastTickMs = nowMs;
         this.#hooks.tick(Math.floor(Date.now() / 1000));

@@ -11,13 +11,15 @@ import { CaptureSession, type MeterOptions, type SourceLosses } from './session.
 const COUNTERS_MS = 1000;
 const FLUSH_MS = 200;
 
+type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
+
 /** workerData of the live capture thread. */
 export interface LiveThreadData {
   options: MeterOptions;
   pool: BatchPoolShared;
   /** To the storage thread. */
   storage: MessagePort;
-  /** From threads other than the parent (the netlink thread), read like the parent's port. */
+  /** From threads other than the parent, read like the parent's port; the first is the mirror's and takes RouteSample. */
   requests: MessagePort[];
   /** eventfd that wakes the thread after a message was posted. */
   wakeFd: number;
@@ -29,14 +31,15 @@ export interface LiveThreadData {
  */
 function main(data: LiveThreadData): void {
   const session = new CaptureSession(data.options, new BatchPool(data.pool), data.storage, false);
-  const ports = [parentPort!, ...data.requests];
   const reply = (message: CaptureReply): void => parentPort!.postMessage(message);
+  const waiting: AddRequest[] = [];
   let nextFlushMs = 0;
   let nextCountersMs = 0;
 
   const loop = new LiveLoop(data.wakeFd, session.meter, {
     tick(nowSec) {
       session.table.tick(nowSec);
+      for (const sample of session.takeRouteSamples()) data.requests[0]?.postMessage(sample);
       const now = performance.now();
       if (now >= nextFlushMs) {
         nextFlushMs = now + FLUSH_MS;
@@ -50,12 +53,13 @@ function main(data: LiveThreadData): void {
         }
       }
     },
+    work() {
+      const more = session.workRoutes();
+      if (!more) openWaiting();
+      return more;
+    },
     wake() {
-      for (const port of ports) {
-        for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port)) {
-          handle(m.message as CaptureRequest);
-        }
-      }
+      for (const port of [...data.requests, parentPort!]) read(port);
     },
     ended(captureIndex, source, reason) {
       session.endCapture(captureIndex, losses(source));
@@ -63,23 +67,51 @@ function main(data: LiveThreadData): void {
     },
   });
 
+  function read(port: MessagePort): void {
+    for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port))
+      handle(m.message as CaptureRequest);
+  }
+
   function handle(request: CaptureRequest): void {
     switch (request.type) {
       case 'add':
+        // The routes of its namespace were sent before it, on another port.
+        for (const port of data.requests) read(port);
         add(request);
         break;
       case 'remove':
-        loop.remove(request.captureIndex, request.reason);
+        remove(request.captureIndex, request.reason);
         break;
       case 'routes':
-        session.setRoutes(request.netnsId, request.snapshot);
+        session.updateRoutes(request.netnsId, request.update);
+        break;
+      case 'remove-routes':
+        session.removeRoutes(request.netnsId);
         break;
       case 'stop':
+        for (const each of waiting.splice(0)) open(each);
         loop.stop('stopped');
     }
   }
 
-  function add(request: Extract<CaptureRequest, { type: 'add' }>): void {
+  /** Packets wait in the ring until the first tables of their namespace are in force. */
+  function add(request: AddRequest): void {
+    if (session.isLoadingRoutes(request.capture.netnsId ?? '')) waiting.push(request);
+    else open(request);
+  }
+
+  function openWaiting(): void {
+    for (const request of waiting.splice(0)) add(request);
+  }
+
+  function remove(captureIndex: number, reason: string): void {
+    const at = waiting.findIndex(({ capture }) => capture.index === captureIndex);
+    // Never opened here, but what its ring holds counts: opened and drained like any other.
+    if (at >= 0) for (const request of waiting.splice(at, 1)) open(request);
+    loop.remove(captureIndex, reason);
+  }
+
+  function open(request: AddRequest): void {
     const { index } = request.capture;
     try {
       const { source, linkType } = openSource(request.capture, request.open);

@@ -9,8 +9,8 @@ import type { RouteTagger } from './route-tag.ts';
 const WAIT_MS = 60_000;
 
 /**
- * The capture thread's end of the queue to the storage thread. Records go into batches of shared memory; what they point
- * at (captures, decisions) is posted before them on the same port, so it is always there first.
+ * The capture thread's end of the queue to the storage thread. Records and route changes go into batches of shared memory;
+ * what they point at (captures, decisions) is posted before them on the same port, so it is always there first.
  */
 export class RecordQueue implements RecordSink {
   readonly #pool: BatchPool;
@@ -38,6 +38,21 @@ export class RecordQueue implements RecordSink {
       if (this.#current.count < this.#current.capacity) return this.#current;
       this.flush();
     }
+    return this.#take();
+  }
+
+  /**
+   * A table change can change the decision of every flow at once: what does not fit into half of the batches is shed, so
+   * that the last records of flows, which nothing replaces, still find a batch.
+   */
+  changes(): FlowBatch | null {
+    if (this.#current !== null && this.#current.changeCount < this.#current.capacity) return this.#current;
+    if (!this.#wait && this.#isBehind()) return null;
+    this.flush();
+    return this.#take();
+  }
+
+  #take(): FlowBatch | null {
     const index = this.#wait ? this.#pool.acquireWait(WAIT_MS) : this.#pool.acquire();
     if (index < 0) {
       if (this.#wait)
@@ -47,6 +62,7 @@ export class RecordQueue implements RecordSink {
     this.#index = index;
     const batch = this.#pool.batch(index);
     batch.count = 0;
+    batch.changeCount = 0;
     this.#current = batch;
     return batch;
   }
@@ -66,8 +82,13 @@ export class RecordQueue implements RecordSink {
    * Else a few records a tick would use up all batches within seconds of a locked database.
    */
   flushIfTaken(): void {
+    if (!this.#isBehind()) this.flush();
+  }
+
+  /** True while storage has half of the batches. */
+  #isBehind(): boolean {
     const waiting = (this.#posted - Atomics.load(this.#releases, 0)) | 0;
-    if (waiting * 2 < this.#pool.size) this.flush();
+    return waiting * 2 >= this.#pool.size;
   }
 
   /** Announces a capture point; must come before its first record. */

@@ -1,10 +1,11 @@
-import type { PacketFields } from '../../decoders/packet-fields.ts';
+import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { PacketTagger } from '../flow/table-options.ts';
 import { type RouteEngine, RouteQuery } from '../routes/engine.ts';
-
-/** The generation is kept in 16 bits of a flow, and 0 means "never tagged". */
-const MAX_GENERATION = 0xffff;
+import { eachOp } from '../routes/route-tables.ts';
+import { DecisionNumbers } from './decision-numbers.ts';
+import { RouteChanges } from './route-changes.ts';
+import { RouteSampler } from './route-sampler.ts';
 
 /** The answer where nothing is known of the namespace's routes: a plain replay, or a dump that has not arrived yet. */
 const UNKNOWN: RouteDecision = {
@@ -32,6 +33,9 @@ const INSIDE_TUNNEL: RouteDecision = {
   reason: 'inside a tunnel: where it was seen, the kernel routed the outer packet',
 };
 
+/** The generation is kept in 16 bits of a flow, and 0 means "never tagged". */
+const MAX_GENERATION = 0xffff;
+
 interface TaggedCapture {
   netnsId: string;
   ifIndex: number;
@@ -39,8 +43,14 @@ interface TaggedCapture {
 
 interface Engine {
   engine: RouteEngine;
-  /** Our decision number by the engine's. */
-  numbers: number[];
+  /** Epoch of the engine that `numbers` are of. */
+  epoch: number;
+  /** Our decision number + 1 by the engine's; 0: not known. */
+  numbers: Int32Array;
+  changes: RouteChanges;
+  /** Time from which the last change holds: whole seconds and nanoseconds. */
+  sinceSec: number;
+  sinceNsec: number;
 }
 
 /**
@@ -49,13 +59,28 @@ interface Engine {
  */
 export class RouteTagger implements PacketTagger {
   generation = 1;
+  isWaiting = false;
+  /** Goes up when generations started over: what was tagged before must be forgotten. */
+  round = 0;
+  readonly sampler: RouteSampler;
   readonly #engines = new Map<string, Engine>();
+  /** An engine that comes back has the numbers that it had. */
+  readonly #known = new WeakMap<RouteEngine, Engine>();
   readonly #captures: (TaggedCapture | undefined)[] = [];
   readonly #query = new RouteQuery();
-  readonly #numbers = new Map<string, number>();
+  readonly #numbers = new DecisionNumbers();
   readonly #constants = new Map<RouteDecision, number>();
   #fresh: RouteDecision[] = [];
-  #count = 0;
+  /** Called by a packet of a time from which changes wait to be put in force. */
+  onDue: ((atMs: number) => void) | null = null;
+  /** That time: whole seconds and nanoseconds; Infinity for none. */
+  #dueSec = Infinity;
+  #dueNsec = 0;
+
+  /** @param auditRate see RouteSampler */
+  constructor(auditRate = 0) {
+    this.sampler = new RouteSampler(auditRate);
+  }
 
   /** Says which namespace and interface a capture point is on. @param ifIndex 0 when unknown */
   setCapture(captureIndex: number, netnsId: string, ifIndex: number): void {
@@ -64,11 +89,77 @@ export class RouteTagger implements PacketTagger {
 
   /** Puts a namespace's tables in force for the packets from now on. */
   setRoutes(netnsId: string, engine: RouteEngine): void {
-    this.#engines.set(netnsId, { engine, numbers: [] });
-    this.generation = this.generation === MAX_GENERATION ? 1 : this.generation + 1;
+    let entry = this.#known.get(engine);
+    if (entry === undefined) {
+      const { epoch } = engine;
+      const numbers = new Int32Array(64);
+      entry = { engine, epoch, numbers, changes: new RouteChanges(), sinceSec: 0, sinceNsec: 0 };
+      this.#known.set(engine, entry);
+    }
+    this.#engines.set(netnsId, entry);
+    this.changeAll(netnsId);
+  }
+
+  /** The rules, interfaces or settings of a namespace's engine changed: every decision of it is made anew. */
+  changeAll(netnsId: string): void {
+    const entry = this.#engines.get(netnsId);
+    if (entry === undefined) return;
+    this.#next();
+    entry.changes.changeAll(this.generation);
+  }
+
+  /** Says from when on the next changes of a namespace hold. @param atMs milliseconds since the epoch */
+  changesSince(netnsId: string, atMs: number): void {
+    const entry = this.#engines.get(netnsId);
+    if (entry === undefined) return;
+    entry.sinceSec = Math.floor(atMs / 1000);
+    entry.sinceNsec = Math.floor((atMs % 1000) * 1_000_000);
+  }
+
+  /** Operations of RouteOps, in words [from, to), were carried out in a namespace's engine. */
+  changeRoutes(netnsId: string, ops: Int32Array, from: number, to: number): void {
+    const entry = this.#engines.get(netnsId);
+    if (entry === undefined || from === to) return;
+    this.#next();
+    eachOp(ops, from, to, (family, first, len) => entry.changes.change(family, first, len, this.generation));
+  }
+
+  /** The namespace is gone. */
+  removeRoutes(netnsId: string): void {
+    this.#engines.delete(netnsId);
+    this.sampler.remove(netnsId);
+  }
+
+  /**
+   * Says that changes wait, which hold for packets from a time on: `onDue` is called by the first one.
+   * @param atMs milliseconds since the epoch; Infinity: none wait
+   */
+  expect(atMs: number): void {
+    this.isWaiting = atMs !== Infinity;
+    this.#dueSec = atMs === Infinity ? Infinity : Math.floor(atMs / 1000);
+    this.#dueNsec = atMs === Infinity ? 0 : Math.floor((atMs % 1000) * 1_000_000);
+  }
+
+  heldUntil(view: DataView, f: PacketFields, generation: number): number {
+    if (this.#isDue(f)) this.onDue?.(f.tsSec * 1000 + f.tsNsec / 1e6);
+    const capture = this.#captures[f.captureIndex];
+    const entry = capture === undefined ? undefined : this.#engines.get(capture.netnsId);
+    // Without tables the answer is that there are none, until there are.
+    if (entry === undefined) return generation === 0 ? -1 : this.generation;
+    // Of before the last change, from a ring that is read after another: what was decided then stays.
+    // Not so after a clock that was set back: it would stay for that long.
+    const behindSec = entry.sinceSec - f.tsSec;
+    if (behindSec === 1 || (behindSec === 0 && f.tsNsec < entry.sinceNsec)) return generation;
+    const family = f.ipVersion === 6 ? 6 : 4;
+    const { changes } = entry;
+    const holds =
+      changes.holds(family, view.getInt32(f.dstOff), generation) &&
+      changes.holds(family, view.getInt32(f.srcOff), generation);
+    return holds ? this.generation : -1;
   }
 
   tag(view: DataView, f: PacketFields): number {
+    if (this.#isDue(f)) this.onDue?.(f.tsSec * 1000 + f.tsNsec / 1e6);
     const capture = this.#captures[f.captureIndex];
     const entry = capture === undefined ? undefined : this.#engines.get(capture.netnsId);
     if (capture === undefined || entry === undefined) return this.#constant(UNKNOWN);
@@ -82,15 +173,29 @@ export class RouteTagger implements PacketTagger {
     q.pktType = f.pktType;
     q.ifIndex = capture.ifIndex;
     q.proto = f.ipProto;
-    q.sport = f.hasPorts ? f.srcPort : 0;
-    q.dport = f.hasPorts ? f.dstPort : 0;
-    q.l4Known = f.hasPorts;
+    // ICMP's type and code, which stand in the same fields, are no ports to a rule.
+    const hasPorts = f.hasPorts && f.ipProto !== IpProto.ICMP && f.ipProto !== IpProto.ICMPV6;
+    q.sport = hasPorts ? f.srcPort : 0;
+    q.dport = hasPorts ? f.dstPort : 0;
+    q.l4Known = f.hasPorts || f.isFragment;
+    q.isFragment = f.isFragment;
     q.tos = f.tos;
     const id = entry.engine.lookup(q);
-    const known = entry.numbers[id];
-    if (known !== undefined) return known;
+    // As an int32: a double would be boxed for the call.
+    this.sampler.offer(capture.netnsId, entry.engine, q, f.tsSec | 0);
+    if (entry.epoch !== entry.engine.epoch) {
+      entry.epoch = entry.engine.epoch;
+      entry.numbers.fill(0);
+    }
+    const known = id < entry.numbers.length ? entry.numbers[id]! : 0;
+    if (known !== 0) return known - 1;
     const number = this.#number(entry.engine.decision(id));
-    entry.numbers[id] = number;
+    if (id >= entry.numbers.length) {
+      const larger = new Int32Array(Math.max(id + 1, entry.numbers.length * 2));
+      larger.set(entry.numbers);
+      entry.numbers = larger;
+    }
+    entry.numbers[id] = number + 1;
     return number;
   }
 
@@ -103,7 +208,7 @@ export class RouteTagger implements PacketTagger {
     if (this.#fresh.length === 0) return null;
     const list = this.#fresh;
     this.#fresh = [];
-    return { base: this.#count - list.length, list };
+    return { base: this.#numbers.count - list.length, list };
   }
 
   /** The number of UNKNOWN or INSIDE_TUNNEL: asked for by each flow, so it is not looked up by content. */
@@ -117,11 +222,23 @@ export class RouteTagger implements PacketTagger {
   }
 
   #number(decision: RouteDecision): number {
-    const key = JSON.stringify(decision);
-    const known = this.#numbers.get(key);
-    if (known !== undefined) return known;
-    this.#numbers.set(key, this.#count);
-    this.#fresh.push(decision);
-    return this.#count++;
+    const before = this.#numbers.count;
+    const number = this.#numbers.numberOf(decision);
+    if (this.#numbers.count !== before) this.#fresh.push(decision);
+    return number;
+  }
+
+  #isDue(f: PacketFields): boolean {
+    return f.tsSec > this.#dueSec || (f.tsSec === this.#dueSec && f.tsNsec >= this.#dueNsec);
+  }
+
+  #next(): void {
+    if (this.generation < MAX_GENERATION) {
+      this.generation++;
+      return;
+    }
+    this.generation = 1;
+    this.round++;
+    for (const { changes } of this.#engines.values()) changes.reset();
   }
 }

@@ -6,9 +6,12 @@ import type { TunnelMode } from '../config.ts';
 import { FlowTable, MAX_CAPTURES } from '../flow/table.ts';
 import type { FlowTimeouts } from '../flow/timeouts.ts';
 import { RouteEngine } from '../routes/engine.ts';
+import type { RouteSample } from '../mirror/messages.ts';
 import type { RouteSnapshot } from '../routes/snapshot.ts';
+import type { RouteUpdate } from '../routes/update.ts';
 import { Meter } from './meter.ts';
 import { RecordQueue } from './record-queue.ts';
+import { RouteFeed } from './route-feed.ts';
 import { RouteTagger } from './route-tag.ts';
 import { TunnelMeter } from './tunnel-meter.ts';
 
@@ -19,6 +22,10 @@ export interface MeterOptions {
   /** Seconds between two records of a living flow; 0: none (replay). */
   checkpointSec: number;
   tunnels: TunnelMode;
+  /** Decisions a second and namespace that are asked of the kernel too; 0 for none (replay). */
+  auditRate: number;
+  /** Of the flow table's hash; left out, a random one, so that nobody can choose addresses that collide. */
+  seed?: number;
 }
 
 /** What a live source knows of losses; a file has none. */
@@ -37,14 +44,16 @@ export class CaptureSession {
   readonly meter: Meter | TunnelMeter;
   readonly table: FlowTable;
   readonly queue: RecordQueue;
-  readonly #tagger = new RouteTagger();
+  readonly #tagger: RouteTagger;
+  readonly #feed: RouteFeed;
   readonly #captures = new Map<number, CaptureInfo>();
 
   /** @param wait see RecordQueue */
   constructor(options: MeterOptions, pool: BatchPool, port: MessagePort, wait: boolean) {
+    this.#tagger = new RouteTagger(options.auditRate);
+    this.#feed = new RouteFeed(this.#tagger);
     this.queue = new RecordQueue(pool, port, this.#tagger, wait);
-    const { tunnels } = options;
-    const seed = randomInt(2 ** 31);
+    const { tunnels, seed = randomInt(2 ** 31) } = options;
     this.table = new FlowTable({ ...options, seed, tunnels: tunnels !== 'outer' }, this.queue, this.#tagger);
     this.meter = tunnels === 'outer' ? new Meter(this.table) : new TunnelMeter(this.table, tunnels);
   }
@@ -64,6 +73,31 @@ export class CaptureSession {
     this.#tagger.setRoutes(netnsId, new RouteEngine(snapshot));
   }
 
+  /** Takes a change of a namespace's routes; `workRoutes` puts it in force. */
+  updateRoutes(netnsId: string, update: RouteUpdate): void {
+    this.#feed.push(netnsId, update);
+  }
+
+  /** Puts a piece of the changes in force that wait. @returns true when there is more to do */
+  workRoutes(): boolean {
+    return this.#feed.work(Date.now());
+  }
+
+  /** True while the first tables of a namespace are taken in: packets seen now would be tagged as unknown. */
+  isLoadingRoutes(netnsId: string): boolean {
+    return this.#feed.isLoading(netnsId);
+  }
+
+  /** The namespace is gone. */
+  removeRoutes(netnsId: string): void {
+    this.#feed.remove(netnsId);
+  }
+
+  /** Decisions to be asked of the kernel, taken since the last call. */
+  takeRouteSamples(): RouteSample[] {
+    return this.#tagger.sampler.take();
+  }
+
   /** The capture points registered so far. */
   captures(): Iterable<CaptureInfo> {
     return this.#captures.values();
@@ -76,6 +110,7 @@ export class CaptureSession {
       kernelDrops: losses.kernelDrops,
       duplicates: losses.duplicates,
       shedRecords: this.table.shed[captureIndex]!,
+      shedRouteChanges: this.table.shedRouteChanges[captureIndex]!,
       evictedFlows: this.table.evicted[captureIndex]!,
     };
   }

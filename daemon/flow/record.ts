@@ -1,6 +1,7 @@
 import { IpProto } from '../../decoders/packet-fields.ts';
 import { EndReasonCode, type FlowBatch, HISTORY_MAX, NONE_U8 } from '../../storage/flow-batch.ts';
 import type { InnerFlows } from './inner-flows.ts';
+import { routeOrigSide } from './route-change.ts';
 import {
   BIT,
   D,
@@ -95,6 +96,7 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
   const sentRev = doubles[dbase + D.packets0 + resp]! > 0;
   c.routeFwd[i] = sentFwd ? words[base + W.route0 + orig]! : -1;
   c.routeRev[i] = sentRev ? words[base + W.route0 + resp]! : -1;
+  c.routeOrigSide[i] = routeOrigSide(bits);
   c.captureIndex[i] = key & 0xffff;
   const tunnelType = key >>> KEY_TUNNEL_SHIFT;
   c.tunnelType[i] = tunnelType;

@@ -107,6 +107,9 @@ export const BIT = {
   dirty: 1 << 12,
   /** Side s sent FIN and then RST: bit 13 and 14. */
   resetAfterFin0: 1 << 13,
+  // 16..21: the endpoint states below
+  /** The route decision of side s changed since its first packet: bit 22 and 23. */
+  routeChanged0: 1 << 22,
 } as const;
 
 /** Endpoint states, 3 bits a side from bit 16 of `W.bits`. As Zeek's TCP_ENDPOINT_*. */

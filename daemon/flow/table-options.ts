@@ -2,16 +2,27 @@ import type { PacketFields } from '../../decoders/packet-fields.ts';
 import type { FlowBatch } from '../../storage/flow-batch.ts';
 import type { FlowTimeouts } from './timeouts.ts';
 
-/** Where finished and checkpointed records go. */
+/** Where finished and checkpointed records go, and the changes of route decisions between them. */
 export interface RecordSink {
   /** The batch that has room for one more record, or null: the queue is full and the record is shed or kept for later. */
   batch(): FlowBatch | null;
+  /** The batch that has room for one more route change, or null: the change is shed. */
+  changes(): FlowBatch | null;
 }
 
 /** Gives each packet its route decision. */
 export interface PacketTagger {
-  /** 1 to 65535; changes whenever a decision given before may no longer hold. */
+  /** 1 to 65535; goes up whenever a decision given before may no longer hold. */
   readonly generation: number;
+  /** A change waits for packets of its time: every packet has to ask `heldUntil`. */
+  readonly isWaiting: boolean;
+  /** Goes up when generations start over: those that were noted before mean nothing any more. */
+  readonly round: number;
+  /**
+   * Whether what was decided at a generation, 0 for never, holds for this packet.
+   * @returns the generation up to which it is known to hold; -1: it has to be decided anew
+   */
+  heldUntil(view: DataView, f: PacketFields, generation: number): number;
   /** Number of the decision for this packet. */
   tag(view: DataView, f: PacketFields): number;
   /** Number of the decision for every packet inside a tunnel: none was made where the outer packet was seen. */

@@ -6,18 +6,10 @@ import { FlowIndex } from './flow-index.ts';
 import { InnerFlows, tunnelKeyId } from './inner-flows.ts';
 import { FlowKey, hashKey } from './key.ts';
 import { type Slab, writeRecord } from './record.ts';
+import { moveStart } from './move-start.ts';
 import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
-import {
-  BIT,
-  D,
-  KEY_IPV6,
-  KEY_TUNNEL_SHIFT,
-  SLOT_BYTES,
-  SLOT_DOUBLES,
-  SLOT_WORDS,
-  W,
-  W_SYN_DELTA,
-} from './slot.ts';
+import { writeRouteChange } from './route-change.ts';
+import { BIT, D, KEY_IPV6, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
 import { markFlip, trackDatagram, trackTcp } from './tcp-state.ts';
 import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options.ts';
 import { idleTimeout } from './timeouts.ts';
@@ -46,6 +38,8 @@ export class FlowTable implements Slab {
   readonly evicted = new Float64Array(MAX_CAPTURES);
   /** By capture index: last records of a flow that were lost because the queue to storage was full. */
   readonly shed = new Float64Array(MAX_CAPTURES);
+  /** By capture index: changes of a route decision that were lost for the same reason. */
+  readonly shedRouteChanges = new Float64Array(MAX_CAPTURES);
   /** Flows held now, and created since the start. */
   live = 0;
   created = 0;
@@ -56,6 +50,8 @@ export class FlowTable implements Slab {
   readonly #index: FlowIndex;
   readonly #wheel: TimerWheel;
   readonly #key: FlowKey;
+  /** The tagger's round that generations are of. */
+  #round = 0;
   #free = -1;
   #used = 0;
   readonly #hand = new VictimHand();
@@ -128,6 +124,9 @@ export class FlowTable implements Slab {
   /** Moves time forward when no packet does it: expires idle flows and writes checkpoints. @param sec epoch seconds */
   tick(sec: number): void {
     this.#moveTime(sec);
+    if (this.#tagger.round === this.#round) return;
+    this.#round = this.#tagger.round;
+    for (let slot = 0; slot < this.#used; slot++) this.words[slot * SLOT_WORDS + W.routeGen] = 0;
   }
 
   /**
@@ -256,7 +255,7 @@ export class FlowTable implements Slab {
 
     let delta = f.tsSec - doubles[dbase + D.startSec]!; // fits: see isAnother
     if (delta < 0 || (delta === 0 && f.tsNsec < words[base + W.startNsec]!)) {
-      this.#moveStart(slot, f.tsSec, f.tsNsec);
+      moveStart(words, doubles, slot, f.tsSec, f.tsNsec);
       delta = 0;
     }
     const last = words[base + W.lastDelta]!;
@@ -286,12 +285,19 @@ export class FlowTable implements Slab {
       }
     }
 
-    const generation = this.#tagger.generation;
+    const { generation, isWaiting } = this.#tagger;
     const gens = words[base + W.routeGen]!;
-    if (((gens >>> shift) & 0xffff) !== generation) {
-      const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
-      words[base + W.route0 + side] = isInner ? this.#tagger.tagInner() : this.#tagger.tag(view, f);
-      words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (generation << shift);
+    if (((gens >>> shift) & 0xffff) !== generation || isWaiting) {
+      const isFirst = doubles[dbase + D.packets0 + side] === 1;
+      let stamp = isFirst ? -1 : this.#tagger.heldUntil(view, f, (gens >>> shift) & 0xffff);
+      if (stamp < 0) {
+        const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
+        const decision = isInner ? this.#tagger.tagInner() : this.#tagger.tag(view, f);
+        if (!isFirst && decision !== words[base + W.route0 + side]) this.#routeChanged(slot, side, decision);
+        words[base + W.route0 + side] = decision;
+        stamp = this.#tagger.generation;
+      }
+      words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (stamp << shift);
     }
     words[base + W.bits]! |= BIT.dirty;
   }
@@ -307,21 +313,11 @@ export class FlowTable implements Slab {
     if (orig !== side) markFlip(this.words, this.bytes, slot);
   }
 
-  /** A packet older than the flow's first one: the start moves back, and what is relative to it moves along. */
-  #moveStart(slot: number, sec: number, nsec: number): void {
-    const base = slot * SLOT_WORDS;
-    const dbase = slot * SLOT_DOUBLES;
-    const shift = this.doubles[dbase + D.startSec]! - sec;
-    this.doubles[dbase + D.startSec] = sec;
-    this.words[base + W.startNsec] = nsec;
-    this.words[base + W.lastDelta] = this.words[base + W.lastDelta]! + shift;
-    this.words[base + W.checkpointDelta] = Math.min(this.words[base + W.checkpointDelta]! + shift, MAX_DELTA);
-    if (
-      (this.words[base + W.bits]! & BIT.synTime) !== 0 &&
-      (this.words[base + W.bits]! & BIT.rttKnown) === 0
-    ) {
-      this.words[base + W_SYN_DELTA] = (this.words[base + W_SYN_DELTA]! + shift) | 0;
-    }
+  #routeChanged(slot: number, side: number, decision: number): void {
+    const batch = this.#sink.changes();
+    if (batch === null) this.shedRouteChanges[this.words[slot * SLOT_WORDS + W.key]! & 0xffff]!++;
+    else writeRouteChange(this, slot, side, decision, batch);
+    this.words[slot * SLOT_WORDS + W.bits]! |= BIT.routeChanged0 << side;
   }
 
   /** The second at which the flow ends if nothing more comes; -Infinity when its last packet was before the clock was set back. */

@@ -58,6 +58,8 @@ export const RTM_GETROUTE = 26;
 export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
+export const RTM_NEWMULTICAST = 56;
+export const RTM_DELMULTICAST = 57;
 export const RTM_GETMULTICAST = 58;
 export const RTM_NEWNETCONF = 80;
 export const RTM_DELNETCONF = 81;
@@ -79,6 +81,7 @@ export const RTNLGRP_IPV6_RULE = 19;
 export const RTNLGRP_IPV4_NETCONF = 24;
 export const RTNLGRP_IPV6_NETCONF = 25;
 export const RTNLGRP_NEXTHOP = 32;
+export const RTNLGRP_IPV4_MCADDR = 37;
 
 /** Link attributes. linux/if_link.h */
 export const IFLA_ADDRESS = 1;
@@ -96,6 +99,9 @@ export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
 export const IFLA_INFO_SLAVE_KIND = 4;
 export const IFLA_VRF_TABLE = 1;
+/** linux/if_link.h, linux/ipv6.h; the second is known from Linux 6.17 on. */
+export const IFLA_INET6_CONF = 2;
+export const DEVCONF_FORCE_FORWARDING = 59;
 export const IFLA_INET_CONF = 1;
 /** Leaves the statistics out of RTM_GETLINK. linux/rtnetlink.h */
 export const RTEXT_FILTER_SKIP_STATS = 8;
@@ -108,6 +114,7 @@ export const IPV4_DEVCONF_ROUTE_LOCALNET = 26;
 /** Interface flags. linux/if.h */
 export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;
+export const IFF_RUNNING = 0x40;
 export const IFF_LOWER_UP = 0x10000;
 
 /** Address attributes. linux/if_addr.h */
@@ -125,6 +132,7 @@ export const RTA_GATEWAY = 5;
 export const RTA_PRIORITY = 6;
 export const RTA_PREFSRC = 7;
 export const RTA_MULTIPATH = 9;
+export const RTA_CACHEINFO = 12;
 export const RTA_TABLE = 15;
 export const RTA_MARK = 16;
 export const RTA_VIA = 18;
@@ -189,7 +197,6 @@ export const NETCONFA_RP_FILTER = 3;
 export const NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN = 6;
 export const NETCONFA_BC_FORWARDING = 8;
 /** From Linux 6.17. */
-export const NETCONFA_FORCE_FORWARDING = 9;
 export const NETCONFA_IFINDEX_ALL = -1;
 export const NETCONFA_IFINDEX_DEFAULT = -2;
 

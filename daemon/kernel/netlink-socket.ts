@@ -13,6 +13,7 @@ import { SyscallError } from './errors.ts';
 import { close, errno, libc } from './libc.ts';
 import {
   AF_NETLINK,
+  EINVAL,
   ENOBUFS,
   EPERM,
   LITTLE_ENDIAN,
@@ -37,7 +38,7 @@ const SOCKADDR_NL_LEN = 12;
 /** The kernel fills at most 32 KiB a dump message (NLMSG_GOODSIZE grows with the buffer offered); twice that is room. */
 const RECV_BUFFER_LEN = 64 * 1024;
 /** Room for notifications while the reader is away; a full route table change overruns any size, and is counted then. */
-const SOCKET_BUFFER_LEN = 4 * 1024 * 1024;
+const SOCKET_BUFFER_LEN = 32 * 1024 * 1024;
 
 export type ReceiveStatus =
   /** `buffer` holds `length` octets. */
@@ -135,6 +136,10 @@ export class NetlinkSocket {
 export interface NetlinkSocketOptions {
   /** RTNLGRP_* to follow; none for a socket that only asks. */
   groups?: readonly number[];
+  /** Groups to follow where the kernel has them. */
+  optionalGroups?: readonly number[];
+  /** Octets of the receive buffer (SO_RCVBUF), of which the kernel takes what notifications need. */
+  bufferLen?: number;
 }
 
 /**
@@ -148,7 +153,7 @@ export function openNetlinkFd(netns: NetnsHandle, options: NetlinkSocketOptions 
     openSocket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE, object),
   );
   try {
-    growBuffer(fd, object);
+    growBuffer(fd, options.bufferLen ?? SOCKET_BUFFER_LEN, object);
     setSocketOptionInt(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1, object);
     // Without it the kernel ignores a dump's filter and most of its header, and answers more than was asked (4.20).
     setSocketOptionInt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1, object);
@@ -157,6 +162,7 @@ export function openNetlinkFd(netns: NetnsHandle, options: NetlinkSocketOptions 
     bindSocket(fd, sockaddr, object);
     for (const group of options.groups ?? [])
       setSocketOptionInt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group, object);
+    for (const group of options.optionalGroups ?? []) joinIfKnown(fd, group, object);
     return fd;
   } catch (error) {
     close(fd);
@@ -169,12 +175,21 @@ export function openNetlinkSocket(netns: NetnsHandle, options: NetlinkSocketOpti
   return new NetlinkSocket(openNetlinkFd(netns, options));
 }
 
-function growBuffer(fd: number, object: string): void {
+function joinIfKnown(fd: number, group: number, object: string): void {
   try {
-    setSocketOptionInt(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_LEN, object);
+    setSocketOptionInt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group, object);
+  } catch (error) {
+    // A number that the kernel does not know: netlink_setsockopt.
+    if (!(error instanceof SyscallError) || error.errno !== EINVAL) throw error;
+  }
+}
+
+function growBuffer(fd: number, length: number, object: string): void {
+  try {
+    setSocketOptionInt(fd, SOL_SOCKET, SO_RCVBUFFORCE, length, object);
   } catch (error) {
     if (!(error instanceof SyscallError) || error.errno !== EPERM) throw error;
     // Without CAP_NET_ADMIN: as much as net.core.rmem_max lets through.
-    setSocketOptionInt(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_LEN, object);
+    setSocketOptionInt(fd, SOL_SOCKET, SO_RCVBUF, length, object);
   }
 }

@@ -71,13 +71,32 @@ export class NetlinkClient {
     request: NetlinkRequest,
     parse: (view: DataView, off: number, end: number) => T | null,
   ): { items: T[]; consistent: boolean } {
-    for (let attempt = 1; ; attempt++) {
-      const items: T[] = [];
-      const whole = this.#exchange(request, NLM_F_DUMP, (_type, view, off, end) => {
+    let items: T[] = [];
+    const consistent = this.dumpEach(
+      request,
+      () => {
+        items = [];
+      },
+      (_type, view, off, end) => {
         const item = parse(view, off, end);
         if (item !== null) items.push(item);
-      });
-      if (whole || attempt === DUMP_ATTEMPTS) return { items, consistent: whole };
+      },
+    );
+    return { items, consistent };
+  }
+
+  /**
+   * Asks for all objects of a kind, one after the other, for tables too large to be a list of objects.
+   * @param start  called before the first message, and again when the dump has to be read from its beginning
+   * @param handle called for each message
+   * @returns false when the table kept changing until the attempts ran out
+   * @throws NetlinkError
+   */
+  dumpEach(request: NetlinkRequest, start: () => void, handle: MessageHandler): boolean {
+    for (let attempt = 1; ; attempt++) {
+      start();
+      const whole = this.#exchange(request, NLM_F_DUMP, handle);
+      if (whole || attempt === DUMP_ATTEMPTS) return whole;
       this.interrupted++;
     }
   }

@@ -12,6 +12,7 @@ export interface LinkSysctls {
   routeLocalnet: boolean | null;
   srcValidMark: boolean | null;
   sendRedirects: boolean | null;
+  forceForwarding6: boolean | null;
 }
 
 /** A link as its message has it. */
@@ -42,7 +43,13 @@ export function parseLink(view: DataView, off: number, end: number): LinkMessage
     link: null,
     linkNetnsId: null,
     operState: OPER_STATES[0],
-    sysctls: { acceptLocal: null, routeLocalnet: null, srcValidMark: null, sendRedirects: null },
+    sysctls: {
+      acceptLocal: null,
+      routeLocalnet: null,
+      srcValidMark: null,
+      sendRedirects: null,
+      forceForwarding6: null,
+    },
   };
   while (attributes.next()) {
     switch (attributes.type) {
@@ -95,6 +102,7 @@ function parseLinkInfo(attributes: AttributeCursor, link: SnapshotLink): void {
 /** IFLA_AF_SPEC > AF_INET > IFLA_INET_CONF: u32 values, numbered IPV4_DEVCONF_*. */
 function parseAfSpec(families: AttributeCursor, sysctls: LinkSysctls): void {
   while (families.next()) {
+    if (families.type === k.AF_INET6) parseInet6(families.nested(), sysctls);
     if (families.type !== AF_INET) continue;
     const inet = families.nested();
     while (inet.next()) {
@@ -110,6 +118,14 @@ function parseAfSpec(families: AttributeCursor, sysctls: LinkSysctls): void {
       sysctls.sendRedirects = value(k.IPV4_DEVCONF_SEND_REDIRECTS);
     }
   }
+}
+
+/** IFLA_AF_SPEC > AF_INET6 > IFLA_INET6_CONF: i32 values, numbered DEVCONF_* from 0. */
+function parseInet6(inet6: AttributeCursor, sysctls: LinkSysctls): void {
+  const at = k.DEVCONF_FORCE_FORWARDING * 4;
+  while (inet6.next())
+    if (inet6.type === k.IFLA_INET6_CONF && at + 4 <= inet6.length)
+      sysctls.forceForwarding6 = inet6.view.getInt32(inet6.off + at, k.LITTLE_ENDIAN) !== 0;
 }
 
 function hardwareAddress(bytes: Uint8Array): string {
@@ -152,8 +168,6 @@ export interface Netconf {
   ignoreLinkdown: boolean | null;
   /** IPv4: directed broadcasts are forwarded. */
   bcForwarding: boolean | null;
-  /** IPv6: packets from here are forwarded whatever "all" says. */
-  forceForwarding: boolean | null;
 }
 
 /** An RTM_NEWNETCONF or RTM_DELNETCONF; null for a family that is not IP. @throws NetlinkFormatError */
@@ -168,7 +182,6 @@ export function parseNetconf(view: DataView, off: number, end: number): Netconf 
     rpFilter: null,
     ignoreLinkdown: null,
     bcForwarding: null,
-    forceForwarding: null,
   };
   while (attributes.next()) {
     if (attributes.type === k.NETCONFA_IFINDEX) conf.ifIndex = attributes.i32();
@@ -177,7 +190,6 @@ export function parseNetconf(view: DataView, off: number, end: number): Netconf 
     else if (attributes.type === k.NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN)
       conf.ignoreLinkdown = attributes.i32() !== 0;
     else if (attributes.type === k.NETCONFA_BC_FORWARDING) conf.bcForwarding = attributes.i32() !== 0;
-    else if (attributes.type === k.NETCONFA_FORCE_FORWARDING) conf.forceForwarding = attributes.i32() !== 0;
   }
   return conf;
 }

@@ -10,6 +10,8 @@ export interface NumberNames {
   name(value: number): string;
   /** The number of a name, of a decimal or 0x number; null for neither. */
   number(text: string): number | null;
+  /** The name of a name or number; a text that is neither as it is: the host where it was printed has more names. */
+  canonical(text: string): string;
 }
 
 const FOLDERS = ['/usr/share/iproute2', '/etc/iproute2'];
@@ -77,6 +79,57 @@ export const scopeNames = names('rt_scopes', [
   [200, 'site'],
 ]);
 
+/** Differentiated services as whole octets, rt_dsfield: RFC 2474, 2597, 3246, 5865, 8622. */
+const dsFieldNames = names('rt_dsfield', [
+  [0x00, 'default'],
+  [0x04, 'LE'],
+  [0x20, 'CS1'],
+  [0x28, 'AF11'],
+  [0x30, 'AF12'],
+  [0x38, 'AF13'],
+  [0x40, 'CS2'],
+  [0x48, 'AF21'],
+  [0x50, 'AF22'],
+  [0x58, 'AF23'],
+  [0x60, 'CS3'],
+  [0x68, 'AF31'],
+  [0x70, 'AF32'],
+  [0x78, 'AF33'],
+  [0x80, 'CS4'],
+  [0x88, 'AF41'],
+  [0x90, 'AF42'],
+  [0x98, 'AF43'],
+  [0xa0, 'CS5'],
+  [0xb0, 'VOICE-ADMIT'],
+  [0xb8, 'EF'],
+  [0xc0, 'CS6'],
+  [0xe0, 'CS7'],
+]);
+
+/** A TOS octet as `ip` prints it: "AF11", "0x10", also without 0x but still hexadecimal; null for another text. */
+export function parseTos(text: string): number | null {
+  if (/^(0[xX])?[0-9a-fA-F]{1,2}$/.test(text) && text !== 'EF') return Number.parseInt(text, 16);
+  const octet = dsFieldNames.number(text);
+  return octet !== null && octet <= 0xff ? octet : null;
+}
+
+/** A DSCP as `ip` prints it: "AF11" or a number, 0 to 63; null for another text. */
+export function parseDscp(text: string): number | null {
+  const number = parseNumber(text);
+  if (number !== null) return number <= 63 ? number : null;
+  const octet = dsFieldNames.number(text);
+  return octet === null ? null : octet >>> 2;
+}
+
+/** RTN_* by its name or, as `ip -N` prints it, by its number; null for another word. */
+export function routeType(word: string): string | null {
+  const name = /^\d+$/.test(word) ? ROUTE_TYPES[Number(word)] : word;
+  return name !== undefined && (ROUTE_TYPES as readonly string[]).includes(name) ? name : null;
+}
+
+/** Interface groups: group. */
+export const groupNames = names('group', [[0, 'default']]);
+
 /** Router preference of a route, RTA_PREF. RFC 4191 §2.1; null where `ip` prints none. */
 export function preferenceName(value: number): string | null {
   if (value === 0) return 'medium';
@@ -109,6 +162,10 @@ function names(file: string, builtIn: readonly (readonly [number, string])[]): N
     byName = new Map([...byNumber].map(([value, name]) => [name, value]));
   };
   return {
+    canonical(text) {
+      const number = parseNumber(text);
+      return number === null ? text : this.name(number);
+    },
     name(value) {
       if (byNumber === null) load();
       return byNumber!.get(value) ?? String(value);

@@ -4,7 +4,7 @@ import type { SnapshotRoute } from '../routes/snapshot.ts';
 import type { NetlinkClient } from './dump.ts';
 import { NetlinkError } from './errors.ts';
 import { getRoute } from './get-route.ts';
-import type { RoutingDump, RoutingMemory } from './rtnetlink.ts';
+import type { ContextDump, RoutingMemory } from './rtnetlink.ts';
 
 /** Questions at most until one has an answer that tells. */
 const ATTEMPTS = 3;
@@ -20,28 +20,46 @@ const ATTEMPTS = 3;
  */
 export function probeMemory(
   client: NetlinkClient,
-  dump: RoutingDump,
+  dump: ContextDump,
+  routes: ProbedRoutes,
   object: string,
   before?: RoutingMemory,
 ): RoutingMemory {
-  const own = dump.routes.filter(isOwn4);
+  const own = routes.own4();
   const mergedTables4 = probeMerge(client, own, object) ?? before?.mergedTables4 ?? null;
   // Rules of its own make the check strict, too: then nothing tells the two apart, and nothing depends on it.
   const found = mergedTables4 === true ? probeLocalRoutes(client, dump, own, object) : null;
   return {
     mergedTables4,
     customLocalRoutes4: found ?? (before?.customLocalRoutes4 === true ? true : null),
-    customRules6: probeRules6(client, dump, object),
+    customRules6: probeRules6(client, dump, routes, object) ?? before?.customRules6 ?? null,
   };
 }
 
-/** A route of the IPv4 table local for one address. */
-function isOwn4(route: SnapshotRoute): boolean {
-  return route.family === 4 && route.table === k.RT_TABLE_LOCAL && route.prefix.endsWith('/32');
+/** What is looked at of a route. */
+export type ProbedRoute = Pick<SnapshotRoute, 'type' | 'prefix'>;
+
+/** The routes that questions are made of. */
+export interface ProbedRoutes {
+  /** Of the IPv4 table local, those for one address. */
+  own4(): ProbedRoute[];
+  /** Of an IPv6 table. */
+  routes6(table: number): ProbedRoute[];
+}
+
+/** The routes of a dump. */
+export function probedRoutes(routes: readonly SnapshotRoute[]): ProbedRoutes {
+  return {
+    own4: () =>
+      routes.filter(
+        ({ family, table, prefix }) => family === 4 && table === k.RT_TABLE_LOCAL && prefix.endsWith('/32'),
+      ),
+    routes6: (of) => routes.filter(({ family, table }) => family === 6 && table === of),
+  };
 }
 
 /** While the tables are one, its answers are said to be of the table main. */
-function probeMerge(client: NetlinkClient, own: readonly SnapshotRoute[], object: string): boolean | null {
+function probeMerge(client: NetlinkClient, own: readonly ProbedRoute[], object: string): boolean | null {
   for (const { prefix } of own.filter(({ type }) => type === 'local').slice(0, ATTEMPTS)) {
     const query = { version: 4, dst: octets(prefix), fibMatch: true } as const;
     const answer = ask(() => getRoute(client, query, () => null, object));
@@ -54,14 +72,18 @@ function probeMerge(client: NetlinkClient, own: readonly SnapshotRoute[], object
  * Where a standard IPv6 rule is missing, and no other is there: whether that has an effect. The answer comes from the table of
  * the missing rule as long as nobody ever added one.
  */
-function probeRules6(client: NetlinkClient, dump: RoutingDump, object: string): boolean | null {
+function probeRules6(
+  client: NetlinkClient,
+  dump: ContextDump,
+  all: ProbedRoutes,
+  object: string,
+): boolean | null {
   const rules = dump.rules.filter(({ family }) => family === 6);
   const missing = [k.RT_TABLE_LOCAL, k.RT_TABLE_MAIN].find((id) => !rules.some(({ table }) => table === id));
   if (missing === undefined || rules.length > 1) return null;
-  const routes = dump.routes.filter(
-    ({ family, table, type, prefix }) =>
-      family === 6 && table === missing && type !== 'multicast' && !/^f[ef]|^::/.test(prefix),
-  );
+  const routes = all
+    .routes6(missing)
+    .filter(({ type, prefix }) => type !== 'multicast' && !/^f[ef]|^::/.test(prefix));
   for (const { prefix } of routes.slice(0, ATTEMPTS)) {
     const query = { version: 6, dst: octets(prefix), fibMatch: true } as const;
     const answer = ask(() => getRoute(client, query, () => null, object));
@@ -74,8 +96,8 @@ function probeRules6(client: NetlinkClient, dump: RoutingDump, object: string): 
 /** A packet for this host from a broadcast address: only the check against the tables minds. */
 function probeLocalRoutes(
   client: NetlinkClient,
-  dump: RoutingDump,
-  own: readonly SnapshotRoute[],
+  dump: ContextDump,
+  own: readonly ProbedRoute[],
   object: string,
 ): boolean | null {
   const all = dump.netconf.find(({ family, ifIndex }) => family === 4 && ifIndex === k.NETCONFA_IFINDEX_ALL);

@@ -1,4 +1,5 @@
 import { Doubt } from './rules.ts';
+import type { CompiledRoute } from './shapes.ts';
 
 /** Where in the kernel's path the decision falls. */
 export const Stage = { None: 0, Output: 1, Forward: 2, Input: 3 } as const;
@@ -50,6 +51,8 @@ export const Reason = {
   /** A multicast group that this host is not in. */
   NotMember: 17,
   DeviceDown: 18,
+  GroupFrame: 19,
+  Loopback6: 20,
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
 
@@ -61,17 +64,22 @@ export class Answer {
   observed: Observed = Observed.NotApplicable;
   reason: Reason = Reason.None;
   doubt: Doubt = Doubt.None;
-  /** Numbers of the rule, the rule in doubt and the route; -1 for none. */
+  version: 4 | 6 = 4;
+  /** Numbers of the rule, the rule in doubt and the route (in the store of its family); -1 for none. */
   rule = -1;
   doubtRule = -1;
   route = -1;
+  /** The route without its prefix, or null. */
+  shape: CompiledRoute | null = null;
   /** Next hop within the route, or -1. */
   hop = -1;
   /** The interface that the reason speaks of, or that a packet without a route goes to; 0 for none. */
   ifIndex = 0;
 
   /** Back to "no answer". */
-  clear(): void {
+  clear(version: 4 | 6): void {
+    this.version = version;
+    this.shape = null;
     this.kind = Kind.NoRoute;
     this.stage = Stage.None;
     this.verdict = Verdict.None;

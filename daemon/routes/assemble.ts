@@ -1,8 +1,9 @@
 import { NETCONFA_IFINDEX_ALL } from '../kernel/netlink-constants.ts';
 import type { LinkMessage, Netconf } from '../netlink/link.ts';
 import type { NexthopObject } from '../netlink/route.ts';
-import type { RoutingDump } from '../netlink/rtnetlink.ts';
+import type { ContextDump, RoutingDump } from '../netlink/rtnetlink.ts';
 import type { RouteSnapshot, SnapshotInterfaceSysctls, SnapshotRoute, SnapshotSysctls } from './snapshot.ts';
+import type { RouteContext } from './update.ts';
 
 /**
  * Makes a snapshot of one round of dumps.
@@ -11,6 +12,12 @@ import type { RouteSnapshot, SnapshotInterfaceSysctls, SnapshotRoute, SnapshotSy
  */
 export function assembleSnapshot(dump: RoutingDump, netns: string | null, takenAt: string): RouteSnapshot {
   const nexthops = new Map(dump.nexthops.map((object) => [object.id, object]));
+  const { sysctls, ...context } = assembleContext(dump, netns, takenAt);
+  return { ...context, routes: dump.routes.map((route) => expandNexthop(route, nexthops)), sysctls };
+}
+
+/** The same without the routes. */
+export function assembleContext(dump: ContextDump, netns: string | null, takenAt: string): RouteContext {
   return {
     format: 'nstap-routes-1',
     netns,
@@ -19,11 +26,7 @@ export function assembleSnapshot(dump: RoutingDump, netns: string | null, takenA
     links: dump.links.map(({ sysctls: _, ...link }) => link),
     addresses: dump.addresses,
     rules: dump.rules,
-    routes: dump.routes.map((route) => expandNexthop(route, nexthops)),
-    sysctls: {
-      ...assembleSysctls(dump.links, dump.netconf),
-      ...dump.memory,
-    },
+    sysctls: { ...assembleSysctls(dump.links, dump.netconf), ...dump.memory },
   };
 }
 
@@ -68,18 +71,9 @@ function assembleSysctls(links: readonly LinkMessage[], netconf: readonly Netcon
       ignoreLinkdown6: null,
       ...link.sysctls,
       bcForwarding: null,
-      forceForwarding6: null,
     });
   }
-  for (const {
-    family,
-    ifIndex,
-    forwarding,
-    rpFilter,
-    ignoreLinkdown,
-    bcForwarding,
-    forceForwarding,
-  } of netconf) {
+  for (const { family, ifIndex, forwarding, rpFilter, ignoreLinkdown, bcForwarding } of netconf) {
     if (ifIndex === NETCONFA_IFINDEX_ALL) {
       if (family === 4) {
         all.forwarding4 = forwarding;
@@ -102,7 +96,6 @@ function assembleSysctls(links: readonly LinkMessage[], netconf: readonly Netcon
     } else {
       entry.forwarding6 = forwarding;
       entry.ignoreLinkdown6 = ignoreLinkdown;
-      entry.forceForwarding6 = forceForwarding;
     }
   }
   all.interfaces = [...interfaces.values()];

@@ -1,7 +1,8 @@
 import type { Answer } from './answer.ts';
 import type { LinkTable } from './links.ts';
+import type { Resolver } from './resolve.ts';
 import { Doubt } from './rules.ts';
-import type { CompiledRoute } from './tables.ts';
+import { type CompiledRoute, IPTOS_RT_MASK } from './shapes.ts';
 
 /**
  * Chooses among several next hops: the one that is demanded or that the packet was seen leaving by; else the answer keeps
@@ -53,13 +54,12 @@ function isSameHop(route: CompiledRoute, a: number, b: number): boolean {
  * True when the kernel may take another default route than the lookup found: among several of equal rank, one whose gateway
  * answers. What neighbours do is not in the tables. fib_select_default, fib_detect_death of net/ipv4/fib_semantics.c
  */
-export function hasRival(route: CompiledRoute, tos: number): boolean {
-  const { siblings } = route;
-  if (siblings === null || route.route.prefix !== '0.0.0.0/0' || !hasGateway(route)) return false;
+export function hasRival({ route, table, prefixLen }: Resolver, tos: number): boolean {
+  if (route === null || table === null || prefixLen !== 0 || !hasGateway(route)) return false;
   let last = route;
-  for (let i = 1; i < siblings.length; i++) {
-    const other = siblings[i]!;
-    if (other.tos !== 0 && other.tos !== (tos & 0x1c)) continue;
+  for (let id = table.next(table.first(DEFAULT_PREFIX, 0)); id >= 0; id = table.next(id)) {
+    const other = table.shape(id);
+    if (other.tos !== 0 && other.tos !== (tos & IPTOS_RT_MASK)) continue;
     if (other.metric > last.metric && other.tos === last.tos) {
       if (other.tos !== 0) continue;
       return false;
@@ -69,6 +69,8 @@ export function hasRival(route: CompiledRoute, tos: number): boolean {
   }
   return false;
 }
+
+const DEFAULT_PREFIX = new Int32Array(4);
 
 function hasGateway(route: CompiledRoute): boolean {
   return route.type === 'unicast' && route.hopCount === 1 && route.hops[0]!.hop.gateway !== null;

@@ -41,6 +41,8 @@ export class Decider {
     }
     const { src } = this.#decision.flow;
     const local = ownerOf(this.#routing, q.version, src) !== -1;
+    // What this host sends is looked up before it is cut.
+    if (q.isFragment && !local) this.#decision.flow.hidePorts();
     if (q.pktType === PacketType.Outgoing || (q.pktType === PacketType.Unknown && local)) {
       const seen = q.pktType === PacketType.Outgoing && !q.asked ? q.ifIndex : 0;
       // Without a source the packet is this host's own (DHCP, duplicate address detection).

@@ -23,7 +23,7 @@ export class Decision {
 
   /** Starts over with a question. */
   begin(q: RouteQuery): void {
-    this.answer.clear();
+    this.answer.clear(q.version);
     this.leg = q.leg;
     this.resolver.leg = q.leg;
     this.legs = 0;
@@ -38,6 +38,7 @@ export class Decision {
     f.sport = q.sport;
     f.dport = q.dport;
     f.l4Known = q.l4Known;
+    f.isFragment = false;
     f.mark = q.mark;
     f.markKnown = q.markKnown;
     f.oif = 0;
@@ -74,7 +75,8 @@ export class Decision {
     }
     const route = s.route!;
     a.kind = Kind.Route;
-    a.route = route.index;
+    a.route = s.routeId;
+    a.shape = route;
     a.hop = s.hop;
     if (s.outcome === Outcome.RouteRejects) {
       this.drop(Reason.RouteRejects, 0);
@@ -118,6 +120,7 @@ export class Decision {
     a.kind = kind;
     a.rule = -1;
     a.route = -1;
+    a.shape = null;
     a.hop = -1;
     a.doubt = Doubt.None;
     a.doubtRule = -1;

@@ -6,22 +6,29 @@ import type {
   RouteVerdict,
 } from '../../storage/route-decision.ts';
 import { ROUTE_TYPES, tableNames } from '../netlink/names.ts';
-import { type Answer, Kind, Verdict } from './answer.ts';
+import { AnswerCache } from './answer-cache.ts';
+import { Answer, Kind, Verdict } from './answer.ts';
 import { Decider } from './decide.ts';
+import { DecisionIndex } from './decision-index.ts';
 import { formatRoute } from './format.ts';
+import { inferLocalRoutes } from './infer-local.ts';
 import { RouteQuery } from './query.ts';
 import { doubtSentence, dropSentence } from './reasons.ts';
 import type { RouteStep } from './resolve.ts';
-import { type Routing, compileRouting } from './routing.ts';
-import type { RouteSnapshot } from './snapshot.ts';
+import { RouteTables } from './route-tables.ts';
+import { type Routing, addOwnAddresses, compileRouting } from './routing.ts';
+import { ShapeIndex } from './shape-index.ts';
+import { type CompiledRoute, compileShape, type RouteShape } from './shapes.ts';
+import type { RouteSnapshot, SnapshotRoute } from './snapshot.ts';
+import type { RouteUpdate } from './update.ts';
+import { snapshotPrefix } from './words.ts';
 
 const STAGES: readonly (RouteStage | null)[] = [null, 'output', 'forward', 'input'];
 const VERDICTS: readonly (RouteVerdict | null)[] = [null, 'deliver', 'forward', 'send', 'drop'];
 const OBSERVED: readonly RouteObserved[] = ['n/a', 'agrees', 'differs'];
 
-/** Numbers that tell one answer from another. */
-const KEY_WORDS = 5;
-const FIRST_SLOTS = 64;
+/** Routes of a family from which on its answers are cached. */
+const CACHE_FROM = 4096;
 
 /** A decision, and each rule that was tried on the way to it. */
 export interface RouteExplanation {
@@ -29,19 +36,74 @@ export interface RouteExplanation {
   steps: RouteStep[];
 }
 
-/** Answers which way packets go, as the kernel with the tables of one snapshot does. */
+/** Answers which way packets go, as the kernel with the tables of one namespace does. */
 export class RouteEngine {
-  readonly #routing: Routing;
-  readonly #decider: Decider;
-  readonly #decisions: RouteDecision[] = [];
-  /** Open addressing: the key's words of each decision, and by hash the decision's id + 1. */
-  #keys = new Int32Array(FIRST_SLOTS * KEY_WORDS);
-  #slots = new Int32Array(FIRST_SLOTS);
+  readonly #shapes: RouteShape[] = [];
+  readonly #compiled: CompiledRoute[] = [];
+  readonly #index = new DecisionIndex();
+  readonly #restored = new Answer();
+  #cache: AnswerCache;
+  #tables = new RouteTables(this.#compiled, true);
+  #routing: Routing;
+  #decider: Decider;
 
   /** @throws RangeError when the snapshot holds text that is no address */
   constructor(snapshot: RouteSnapshot) {
-    this.#routing = compileRouting(snapshot);
+    this.#routing = compileRouting(snapshot, this.#tables);
     this.#decider = new Decider(this.#routing);
+    this.#cache = new AnswerCache(this.#routing.usesPorts, this.#tables.size);
+    this.#insertAll(snapshot);
+    this.#cache = new AnswerCache(this.#routing.usesPorts, this.#tables.size);
+    this.#settle();
+  }
+
+  /**
+   * Takes in a change. Decisions given before keep their numbers unless `epoch` is another afterwards.
+   * @param update its `ops` may be left to `applyOps`, in pieces
+   * @throws RangeError when the context holds text that is no address
+   */
+  apply(update: RouteUpdate, withOps = true): void {
+    if (update.isFull) {
+      this.#shapes.length = 0;
+      this.#compiled.length = 0;
+      this.#tables = new RouteTables(this.#compiled, true);
+    }
+    for (const { id, shape } of update.shapes) this.#shapes[id] = shape;
+    if (update.context !== null) {
+      this.#routing = compileRouting(update.context, this.#tables);
+      this.#decider = new Decider(this.#routing);
+      this.#cache = new AnswerCache(this.#routing.usesPorts, this.#tables.size);
+      this.#index.reset();
+      for (let id = 0; id < this.#shapes.length; id++) this.#compile(id);
+    } else for (const { id } of update.shapes) this.#compile(id);
+    if (withOps) this.applyOps(update.ops, 0, update.ops.length);
+  }
+
+  /**
+   * Carries out a part of an update's operations; packets may be decided between two parts.
+   * @param from word at which to start, where the last call ended
+   * @param limit no operation is begun from this word on
+   * @returns the word at which to go on
+   */
+  applyOps(ops: Int32Array, from: number, limit: number): number {
+    const end = this.#tables.apply(ops, from, limit);
+    this.#settle();
+    return end;
+  }
+
+  /** Goes up when the numbers of all decisions start from 0 again. */
+  get epoch(): number {
+    return this.#index.epoch;
+  }
+
+  /** True when sources are looked at strictly because of a single route: when it turns true, any decision may change. */
+  get hasCustomLocalRoutes(): boolean {
+    return this.#routing.hasCustomLocalRoutes;
+  }
+
+  /** Routes in all tables. */
+  get size(): number {
+    return this.#tables.size;
   }
 
   /**
@@ -65,18 +127,34 @@ export class RouteEngine {
 
   /**
    * Decides one packet. Allocates only for an answer that was not given before.
-   * @returns the number of the decision: 0, 1, … in the order in which distinct answers came up
+   * @returns the number of the decision: 0, 1, … in the order in which distinct answers came up since `epoch` changed
    */
   lookup(q: RouteQuery): number {
+    // Decisions in a small table take no longer than finding them in the cache.
+    const store = q.version === 4 ? this.#tables.v4 : this.#tables.v6;
+    if (store.size < CACHE_FROM || q.asked || q.markKnown) {
+      this.#decider.decide(q, null);
+      return this.#index.idOf(this.#decider.answer, store);
+    }
+    const known = this.#cache.find(q);
+    if (known >= 0) return known;
+    const { epoch } = this.#index;
     this.#decider.decide(q, null);
-    return this.#intern(this.#decider.answer);
+    const id = this.#index.idOf(this.#decider.answer, store);
+    if (epoch !== this.#index.epoch) this.#cache.clear();
+    this.#cache.put(q, id);
+    return id;
   }
 
-  /** The decision of a number that `lookup` gave. It is shared: not to be changed. */
+  /**
+   * The decision of a number that `lookup` gave, made anew each time.
+   * @throws RangeError for another number, and when its route is gone or changed
+   */
   decision(id: number): RouteDecision {
-    const decision = this.#decisions[id];
-    if (decision === undefined) throw new RangeError(`no decision ${id}`);
-    return decision;
+    const a = this.#restored;
+    if (!this.#index.restore(id, a, this.#tables)) throw new RangeError(`no decision ${id}`);
+    a.shape = a.route === -1 ? null : this.#compiled[this.#tables.store(a.version).shape(a.route)]!;
+    return this.#build(a);
   }
 
   /** Decides one packet and says how. */
@@ -103,62 +181,53 @@ export class RouteEngine {
     return decisions;
   }
 
-  #intern(a: Answer): number {
-    const w0 = a.route;
-    const w1 = a.rule;
-    const w2 = a.doubtRule;
-    const w3 = a.ifIndex;
-    const w4 =
-      a.kind |
-      (a.stage << 4) |
-      (a.verdict << 6) |
-      (a.observed << 9) |
-      (a.reason << 11) |
-      (a.doubt << 16) |
-      ((a.hop + 1) << 21);
-    const keys = this.#keys;
-    const last = this.#slots.length - 1;
-    let slot = hash(w0, w1, w2, w3, w4) & last;
-    for (; ; slot = (slot + 1) & last) {
-      const id = this.#slots[slot]! - 1;
-      if (id === -1) break;
-      const at = id * KEY_WORDS;
-      if (
-        keys[at] === w0 &&
-        keys[at + 1] === w1 &&
-        keys[at + 2] === w2 &&
-        keys[at + 3] === w3 &&
-        keys[at + 4] === w4
-      )
-        return id;
-    }
-    const id = this.#decisions.length;
-    this.#decisions.push(this.#build(a));
-    keys.set([w0, w1, w2, w3, w4], id * KEY_WORDS);
-    this.#slots[slot] = id + 1;
-    if ((id + 2) * 2 > this.#slots.length) this.#grow();
-    return id;
+  #compile(id: number): void {
+    const shape = this.#shapes[id];
+    if (shape === undefined) return;
+    const { links } = this.#routing;
+    this.#compiled[id] = compileShape(shape, links, (family, ifIndex) =>
+      this.#routing.ignoresLinkdown(family, ifIndex),
+    );
   }
 
-  #grow(): void {
-    const count = this.#slots.length * 2;
-    const keys = new Int32Array(count * KEY_WORDS);
-    keys.set(this.#keys);
-    const slots = new Int32Array(count);
-    for (let id = 0; id < this.#decisions.length; id++) {
-      const at = id * KEY_WORDS;
-      let slot = hash(keys[at]!, keys[at + 1]!, keys[at + 2]!, keys[at + 3]!, keys[at + 4]!) & (count - 1);
-      while (slots[slot] !== 0) slot = (slot + 1) & (count - 1);
-      slots[slot] = id + 1;
-    }
-    this.#keys = keys;
-    this.#slots = slots;
+  #insertAll(snapshot: RouteSnapshot): void {
+    const index = new ShapeIndex();
+    const add = (route: SnapshotRoute & { isInferred?: boolean }): void => {
+      const id = index.idOf(route);
+      if (this.#shapes[id] === undefined) {
+        this.#shapes[id] = index.shapes[id]!;
+        this.#compile(id);
+      }
+      const { words, len } = snapshotPrefix(route.prefix);
+      const table = this.#tables.table(route.family, route.table);
+      this.#tables.insert(table, words, len, id, index.orders);
+    };
+    for (const route of snapshot.routes) add(route);
+    if (this.#routing.isText)
+      for (const route of inferLocalRoutes(snapshot.routes)) add({ ...route, isInferred: true });
+    // Text may have no addresses, or those of one family (`ip -4 addr`).
+    const families = ([4, 6] as const).filter((f) => !snapshot.addresses.some(({ family }) => family === f));
+    if (families.length === 2 || this.#routing.isText)
+      addOwnAddresses(this.#routing, this.#tables, this.#compiled, families);
+  }
+
+  /** The routes changed: what follows from all of them. */
+  #settle(): void {
+    this.#cache.clear();
+    this.#routing.subtrees.clear();
+    const { uses } = this.#tables;
+    // Once is for good: fib_has_custom_local_routes.
+    this.#routing.hasCustomLocalRoutes ||= this.#shapes.some(
+      (shape, id) =>
+        shape.family === 4 && shape.type === 'local' && shape.protocol !== 'kernel' && (uses[id] ?? 0) > 0,
+    );
   }
 
   #build(a: Answer): RouteDecision {
-    const { links, routes, rules } = this.#routing;
-    const route = a.route === -1 ? null : routes[a.route]!.route;
-    const hop = a.route === -1 ? null : (routes[a.route]!.hops[a.hop] ?? null);
+    const { links, rules } = this.#routing;
+    const route = a.shape?.route ?? null;
+    const prefix = a.route === -1 ? null : this.#tables.store(a.version).prefixText(a.route);
+    const hop = a.shape?.hops[a.hop] ?? null;
     const rule = a.rule === -1 ? null : rules[a.rule]!.rule;
     const drop = dropSentence(a, this.#routing);
     const doubt = doubtSentence(a, this.#routing);
@@ -174,7 +243,7 @@ export class RouteEngine {
       verdict: VERDICTS[a.verdict]!,
       rule: rule?.priority ?? null,
       table: route === null ? null : tableNames.name(route.table),
-      prefix: route?.prefix ?? null,
+      prefix,
       gateway: hop?.hop.gateway ?? null,
       dev,
       scope: route?.scope ?? null,
@@ -185,7 +254,7 @@ export class RouteEngine {
       observed: OBSERVED[a.observed]!,
       confidence: doubt === null ? 'exact' : 'assumed',
       reason: drop !== null && doubt !== null ? `${drop}; ${doubt}` : (drop ?? doubt),
-      text: route === null ? null : formatRoute(route),
+      text: route === null || prefix === null ? null : formatRoute({ ...route, prefix }),
     };
   }
 }
@@ -218,15 +287,6 @@ function typeOf(a: Answer, routeType: string | null, action: string | null): Rou
     case Kind.OnLink:
       return 'unicast';
   }
-}
-
-function hash(a: number, b: number, c: number, d: number, e: number): number {
-  let h = Math.imul(a ^ 0x2545f491, 0x9e3779b1);
-  h = Math.imul((h ^ (h >>> 15)) + b, 0x85ebca6b);
-  h = Math.imul((h ^ (h >>> 13)) + c, 0xc2b2ae35);
-  h = Math.imul((h ^ (h >>> 16)) + d, 0x27d4eb2f);
-  h = Math.imul((h ^ (h >>> 15)) + e, 0x165667b1);
-  return h ^ (h >>> 16);
 }
 
 export { RouteQuery };

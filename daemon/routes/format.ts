@@ -101,18 +101,62 @@ export function formatRule(rule: SnapshotRule): string {
   return `${rule.priority}:\t${formatRuleSelector(rule)} ${formatRuleAction(rule)}`;
 }
 
-/** Protocols that `ip rule` prints and takes by name (inet_proto_n2a knows /etc/protocols; these are the usual ones). */
+/** Protocols that `ip rule` prints and takes by name: inet_proto_n2a asks /etc/protocols, and these are Debian's. */
 const IP_PROTO_NAMES: ReadonlyMap<number, string> = new Map([
   [1, 'icmp'],
   [2, 'igmp'],
+  [3, 'ggp'],
+  [4, 'ipencap'],
+  [5, 'st'],
   [6, 'tcp'],
+  [8, 'egp'],
+  [9, 'igp'],
+  [12, 'pup'],
   [17, 'udp'],
+  [20, 'hmp'],
+  [22, 'xns-idp'],
+  [27, 'rdp'],
+  [29, 'iso-tp4'],
   [33, 'dccp'],
+  [36, 'xtp'],
+  [37, 'ddp'],
+  [38, 'idpr-cmtp'],
+  [41, 'ipv6'],
+  [43, 'ipv6-route'],
+  [44, 'ipv6-frag'],
+  [45, 'idrp'],
+  [46, 'rsvp'],
   [47, 'gre'],
   [50, 'esp'],
   [51, 'ah'],
+  [57, 'skip'],
   [58, 'ipv6-icmp'],
+  [59, 'ipv6-nonxt'],
+  [60, 'ipv6-opts'],
+  [73, 'rspf'],
+  [81, 'vmtp'],
+  [88, 'eigrp'],
+  [89, 'ospf'],
+  [93, 'ax.25'],
+  [94, 'ipip'],
+  [97, 'etherip'],
+  [98, 'encap'],
+  [103, 'pim'],
+  [108, 'ipcomp'],
+  [112, 'vrrp'],
+  [115, 'l2tp'],
+  [124, 'isis'],
   [132, 'sctp'],
+  [133, 'fc'],
+  [135, 'mobility-header'],
+  [136, 'udplite'],
+  [137, 'mpls-in-ip'],
+  [138, 'manet'],
+  [139, 'hip'],
+  [140, 'shim6'],
+  [141, 'wesp'],
+  [142, 'rohc'],
+  [143, 'ethernet'],
 ]);
 
 /** Name of an IP protocol as `ip rule` prints it, or its number. */
@@ -120,8 +164,12 @@ export function ipProtoName(proto: number): string {
   return IP_PROTO_NAMES.get(proto) ?? String(proto);
 }
 
-/** Number of an IP protocol by such a name (and "icmpv6") or a decimal number; null for neither. */
-export function ipProtoNumber(text: string): number | null {
+/**
+ * Number of an IP protocol by such a name (and "icmpv6"), a decimal number, or "ipproto-200" as `ip rule` prints one without
+ * a name; null for neither.
+ */
+export function ipProtoNumber(given: string): number | null {
+  const text = given.replace(/^ipproto-/, '');
   if (text === 'icmpv6') return 58;
   for (const [number, name] of IP_PROTO_NAMES) if (name === text) return number;
   return /^\d{1,3}$/.test(text) && Number(text) <= 255 ? Number(text) : null;

@@ -43,6 +43,8 @@ export class InputPath {
     f.l3Master = iif === 0 ? 0 : routing.links.l3Master(iif);
     if (q.version === 4) this.#decide4(iif, steps);
     else this.#decide6(q, iif, steps);
+    // ip_forward and ip6_forward take only what was sent to this host's own hardware address.
+    if (q.isGroupFrame && a.verdict === Verdict.Forward) this.#d.drop(Reason.GroupFrame, 0);
   }
 
   #decide4(iif: number, steps: RouteStep[] | null): void {
@@ -154,12 +156,8 @@ export class InputPath {
         this.#d.martian(Reason.GroupSource, iif);
         return;
       }
-      if (isLoopback6(f.src)) {
-        this.#d.martian(Reason.LoopbackSource, iif);
-        return;
-      }
-      if (isLoopback6(f.dst)) {
-        this.#d.martian(Reason.LoopbackDestination, iif);
+      if (isLoopback6(f.src) || isLoopback6(f.dst)) {
+        this.#d.martian(Reason.Loopback6, iif);
         return;
       }
     } else f.uid = q.uidKnown ? q.uid : INVALID_UID;

@@ -1,5 +1,6 @@
 import { IFF_LOOPBACK } from '../kernel/netlink-constants.ts';
-import type { RouteSnapshot, SnapshotInterfaceSysctls, SnapshotLink } from './snapshot.ts';
+import type { SnapshotInterfaceSysctls, SnapshotLink } from './snapshot.ts';
+import type { RouteContext } from './update.ts';
 
 /** Text of `ip route` has names and no indexes; names get numbers from here, above any the kernel gives soon. */
 const FIRST_SYNTHETIC = 0x40000000;
@@ -16,8 +17,8 @@ export class LinkTable {
   /** True when an interface that is not here does not exist. */
   readonly isComplete: boolean;
 
-  constructor(snapshot: RouteSnapshot) {
-    this.isComplete = snapshot.links.length > 0;
+  constructor(snapshot: Pick<RouteContext, 'links' | 'sysctls' | 'linksIncomplete'>) {
+    this.isComplete = snapshot.links.length > 0 && snapshot.linksIncomplete !== true;
     for (const link of snapshot.links) {
       this.#byIndex.set(link.ifIndex, link);
       this.#indexes.set(link.name, link.ifIndex);

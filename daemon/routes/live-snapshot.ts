@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { withResource } from '../kernel/dispose.ts';
 import { type NetlinkSocket, openNetlinkSocket } from '../kernel/netlink-socket.ts';
-import { type NetnsHandle, openNetns, withNetns } from '../kernel/netns.ts';
+import { type NetnsHandle, openNetns } from '../kernel/netns.ts';
 import { NetlinkClient } from '../netlink/dump.ts';
 import { dumpGroups4 } from '../netlink/multicast.ts';
-import { probeMemory } from '../netlink/probe.ts';
+import { probedRoutes, probeMemory } from '../netlink/probe.ts';
 import { dumpRouting, getNetnsId } from '../netlink/rtnetlink.ts';
+import { openAllSettings, readAllSettings } from './all-settings.ts';
 import { assembleSnapshot, takenNow } from './assemble.ts';
 import type { RouteSnapshot } from './snapshot.ts';
 
@@ -42,15 +43,14 @@ export class LiveRoutes {
   read(): RouteSnapshot {
     const { name } = this.#handle;
     const dump = dumpRouting(this.client, name);
-    dump.memory = probeMemory(this.client, dump, name);
+    dump.memory = probeMemory(this.client, dump, probedRoutes(dump.routes), name);
     const snapshot = assembleSnapshot(dump, name, takenNow());
-    // RTM_GETNETCONF does not have these, and /proc/sys/net shows the namespace of the thread that looks.
-    withNetns(this.#handle, () => {
-      snapshot.sysctls.acceptLocalAll = readAll('accept_local');
-      snapshot.sysctls.routeLocalnetAll = readAll('route_localnet');
-      snapshot.sysctls.srcValidMarkAll = readAll('src_valid_mark');
-      snapshot.sysctls.sendRedirectsAll = readAll('send_redirects');
-    });
+    const fds = openAllSettings(this.#handle);
+    try {
+      Object.assign(snapshot.sysctls, readAllSettings(fds));
+    } finally {
+      for (const fd of fds) closeSync(fd);
+    }
     const groups = dumpGroups4(this.client, name);
     if (groups !== null) snapshot.groups = groups;
     return snapshot;
@@ -78,15 +78,4 @@ export class LiveRoutes {
  */
 export function liveSnapshot(netns: string): RouteSnapshot {
   return withResource(new LiveRoutes(netns), (live) => live.read());
-}
-
-/** net.ipv4.conf.all.NAME; null where /proc is not mounted or closed to us. */
-function readAll(name: string): boolean | null {
-  try {
-    return readFileSync(`/proc/sys/net/ipv4/conf/all/${name}`, 'utf8').trim() !== '0';
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'EACCES') return null;
-    throw error;
-  }
 }

@@ -1,11 +1,29 @@
+import { close } from '../kernel/libc.ts';
 import * as k from '../kernel/netlink-constants.ts';
 import type { NetlinkSocket } from '../kernel/netlink-socket.ts';
 import { NetlinkClient } from '../netlink/dump.ts';
-import { parseRoute } from '../netlink/route.ts';
+import type { KernelRouteQuery } from '../netlink/get-route.ts';
+import { dumpGroups4 } from '../netlink/multicast.ts';
 import { probeMemory } from '../netlink/probe.ts';
-import { type RoutingDump, dumpRouting } from '../netlink/rtnetlink.ts';
-import { assembleSnapshot, takenNow } from './assemble.ts';
-import type { RouteSnapshot, SnapshotRoute } from './snapshot.ts';
+import { parseRoute } from '../netlink/route.ts';
+import { RouteKey } from '../netlink/route-key.ts';
+import {
+  type ContextDump,
+  dumpContext,
+  dumpRoutes,
+  linkNames,
+  type RoutingMemory,
+} from '../netlink/rtnetlink.ts';
+import { readAllSettings } from './all-settings.ts';
+import { assembleContext, expandNexthop, takenNow } from './assemble.ts';
+import { Applied, MirrorTables } from './mirror-tables.ts';
+import { Effect, effectOf } from './notification.ts';
+import { RawShapes } from './raw-shapes.ts';
+import type { RouteTables } from './route-tables.ts';
+import type { RouteSnapshot, SnapshotGroup } from './snapshot.ts';
+import type { RouteContext, RouteUpdate } from './update.ts';
+import { askKernel, type KernelAnswer } from './verify.ts';
+import { wallClockMs } from './wall-clock.ts';
 
 /** Multicast groups that the socket of a mirror must be in (`openNetlinkFd`). */
 export const ROUTE_GROUPS: readonly number[] = [
@@ -21,40 +39,70 @@ export const ROUTE_GROUPS: readonly number[] = [
   k.RTNLGRP_NEXTHOP,
 ];
 
+/** The same, which kernels before Linux 6.15 do not have: of multicast groups that interfaces are in. */
+export const OPTIONAL_ROUTE_GROUPS: readonly number[] = [k.RTNLGRP_IPV4_MCADDR];
+
 /** Rounds of dumps within one load, while notifications keep saying that something changed meanwhile. */
 const LOAD_ROUNDS = 4;
 
+const UNKNOWN_MEMORY: RoutingMemory = { mergedTables4: null, customLocalRoutes4: null, customRules6: null };
+
+/** A notification of a route that came while the routes were read. */
+interface Queued {
+  type: number;
+  flags: number;
+  view: DataView;
+}
+
 /**
- * Follows the routing tables of one namespace over one netlink socket. Everything is synchronous, for a thread that blocks
- * in poll over several of them: poll `fd` for POLLIN, then `drain`, then `snapshot` when it said true.
+ * Follows the routing of one namespace over one netlink socket. Everything is synchronous, for a thread that blocks in
+ * poll over several of them: poll `fd` for POLLIN, then `drain`, then `take` when it said true.
  *
- * Single route changes are applied as they are told. Everything else (links, addresses, rules, settings, and route
- * changes whose place among equals a message does not say) is read anew, because the kernel removes routes without a word
- * when an IPv4 interface or address goes away (fib_sync_down_dev sends no RTM_DELROUTE).
+ * Single route changes are applied as they are told. The routes are read anew when an interface changes state, an address
+ * comes or goes, or a next hop object changes, because the kernel then removes or revives routes without a word
+ * (fib_sync_down_dev, fib_sync_up, fib_sync_down_addr send no message), and when a message does not say where among
+ * equals its route belongs. Rules, settings and names are read anew alone.
  */
 export class RouteMirror {
   readonly netns: string;
-  /** Times the tables were read anew because notifications were lost (ENOBUFS) or a dump stayed inconsistent. */
+  /** Times the routes were read anew because notifications were lost (ENOBUFS) or a dump stayed inconsistent. */
   resyncs = 0;
-  /** Times the tables were read anew because of a change that is not applied by itself. */
+  /** Times the routes were read anew because of a change that is not applied by itself. */
   reloads = 0;
   /** Single route changes applied. */
   applied = 0;
   readonly #socket: NetlinkSocket;
+  #settings: readonly number[];
   readonly #client: NetlinkClient;
-  #dump: RoutingDump | null = null;
-  /** Routes by what identifies them in the kernel; more than one under a key are equals in order. */
-  #byKey = new Map<string, SnapshotRoute[]>();
-  #stale = true;
+  readonly #tables = new MirrorTables();
+  readonly #raw = new RawShapes();
+  readonly #key = new RouteKey();
+  #context: ContextDump | null = null;
+  #groups: SnapshotGroup[] | null = null;
+  /** What the kernel remembers of IPv4 rules that are gone has to be found out anew. */
+  #rulesTold = true;
+  /** What those who follow know of the context, as text; '' before the first update. */
+  #told = '';
+  #routesStale = true;
+  #contextStale = true;
   #changed = false;
-  /** A dump is being read: nobody can say whether it holds a change that is told meanwhile. */
-  #loading = false;
+  /** When the first change was told that was not taken yet, in milliseconds since the epoch; 0: none was. */
+  #toldAtMs = 0;
+  /** The context is being read: nobody can say whether it holds a change that is told meanwhile. */
+  #readsContext = false;
+  /** Routes told while the routes are read: they are applied behind the dump, which may hold them or not. */
+  #queue: Queued[] | null = null;
 
-  /** @param socket in the groups `ROUTE_GROUPS`; owned by the mirror from now on */
-  constructor(socket: NetlinkSocket, netns: string) {
+  /**
+   * @param socket   in the groups `ROUTE_GROUPS`; owned by the mirror from now on
+   * @param settings files of `openAllSettings`; owned as well. Without them those settings are not known
+   */
+  constructor(socket: NetlinkSocket, netns: string, settings: readonly number[] = []) {
     this.#socket = socket;
+    this.#settings = settings;
     this.#client = new NetlinkClient(socket);
-    this.#client.onNotification = (type, view, off, end) => this.#apply(type, view, off, end);
+    this.#client.onNotification = (type, view, off, end, flags) =>
+      this.#notified(type, view, off, end, flags);
     this.netns = netns;
   }
 
@@ -68,6 +116,31 @@ export class RouteMirror {
     return this.#client.interrupted;
   }
 
+  /** Routes in all tables. */
+  get size(): number {
+    return this.#tables.size;
+  }
+
+  /** True when something changed since the last `take` or `snapshot`. */
+  get hasChanged(): boolean {
+    return this.#changed;
+  }
+
+  /** Name of an interface, or null. */
+  linkName(ifIndex: number): string | null {
+    return this.#context?.links.find((link) => link.ifIndex === ifIndex)?.name ?? null;
+  }
+
+  /** Asks the kernel for its own decision, see `askKernel`. @throws NetlinkError, SyscallError */
+  ask(query: Omit<KernelRouteQuery, 'fibMatch'>): KernelAnswer {
+    return askKernel(this.#client, query, (ifIndex) => this.linkName(ifIndex), `a sample in ${this.netns}`);
+  }
+
+  /** True when `take` will read the routes anew. */
+  get isStale(): boolean {
+    return this.#routesStale;
+  }
+
   /**
    * Reads everything.
    * @throws NetlinkError, SyscallError; what was known before stays
@@ -77,135 +150,234 @@ export class RouteMirror {
       const lostBefore = this.#client.lost;
       // What was told so far is part of the dump that follows.
       this.#client.drain();
-      const dump = this.#read();
-      this.#index(dump);
+      this.#readContext();
+      const consistent = this.#readRoutes();
       const lost = this.#client.lost !== lostBefore;
-      if (lost || !dump.consistent) this.resyncs++;
-      if (!lost && dump.consistent && !this.#stale) return;
+      if (lost || !consistent || !this.#context!.consistent) this.resyncs++;
+      if (lost || !consistent) this.#routesStale = true;
+      if (!this.#routesStale && !this.#contextStale) return;
       // Changes that came during the dump: read again, but a namespace that never rests must not hold us here.
-      if (round === LOAD_ROUNDS) {
-        this.#stale = true;
-        return;
-      }
+      if (round === LOAD_ROUNDS) return;
     }
   }
 
   /**
    * Takes in the notifications that are there.
-   * @returns true when the tables changed since the last `snapshot`
+   * @returns true when something changed since the last `take` or `snapshot`
    * @throws NetlinkError, SyscallError
    */
   drain(): boolean {
     if (!this.#client.drain()) {
       this.resyncs++;
-      this.#stale = true;
-      this.#changed = true;
+      this.suspect();
     }
     return this.#changed;
   }
 
   /**
-   * The tables as they are now; reads them anew first when a change could not be applied by itself. The routes in it are
-   * shared with the mirror and must not be changed.
+   * Some settings (accept_local, src_valid_mark, route_localnet) change without a word: they are read anew with the next
+   * `take`. To be called every now and then.
+   */
+  poll(): void {
+    this.#contextStale = true;
+    this.#changed = true;
+  }
+
+  /** To be told that the routes may be others though nobody said so. */
+  suspect(): void {
+    this.#routesStale = true;
+    this.#contextStale = true;
+    this.#mark();
+  }
+
+  /**
+   * What changed since the last call; the first time everything. Reads anew first what could not be applied by itself.
+   * @returns null when nothing did after all
+   * @throws NetlinkError, SyscallError
+   */
+  take(): RouteUpdate | null {
+    this.#refresh();
+    // A setting that changed without a word did so some time before.
+    const atMs = this.#toldAtMs === 0 ? wallClockMs() : this.#toldAtMs;
+    this.#toldAtMs = 0;
+    const context = this.#makeContext();
+    const text = JSON.stringify({ ...context, takenAt: null });
+    const isFull = this.#told === '';
+    const isNew = text !== this.#told;
+    this.#told = text;
+    const { shapes, ops } = this.#tables.take();
+    if (this.#tables.releaseUnused()) this.#raw.clear();
+    if (!isNew && ops.length === 0) return null;
+    return { isFull, atMs, context: isNew ? context : null, shapes, ops };
+  }
+
+  /** Everything, for somebody who knows nothing yet; `take` is not affected. @throws as `take` */
+  full(): RouteUpdate {
+    this.#refresh();
+    return { isFull: true, atMs: wallClockMs(), context: this.#makeContext(), ...this.#tables.full() };
+  }
+
+  /**
+   * The tables as they are now, as one object; reads them anew first when a change could not be applied by itself.
    * @throws NetlinkError, SyscallError
    */
   snapshot(): RouteSnapshot {
-    if (this.#stale || this.#dump === null) {
-      this.reloads++;
-      this.load();
-    }
-    this.#changed = this.#stale;
-    const dump = this.#dump!;
-    const routes: SnapshotRoute[] = [];
-    for (const equals of this.#byKey.values()) for (const route of equals) routes.push(route);
-    return assembleSnapshot({ ...dump, routes }, this.netns, takenNow());
+    this.#refresh();
+    const { links, addresses, rules, sysctls, ...head } = this.#makeContext();
+    return { ...head, links, addresses, rules, routes: this.#tables.routes(), sysctls };
   }
 
-  /** Closes the socket. Idempotent. */
+  /** Closes the socket and the files. Idempotent. */
   close(): void {
     this.#socket.close();
+    for (const fd of this.#settings) close(fd);
+    this.#settings = [];
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #read(): RoutingDump {
-    this.#stale = false;
-    this.#loading = true;
+  #makeContext(): RouteContext {
+    const context = assembleContext(this.#context!, this.netns, takenNow());
+    Object.assign(context.sysctls, readAllSettings(this.#settings));
+    if (this.#groups !== null) context.groups = this.#groups;
+    return context;
+  }
+
+  #refresh(): void {
+    if (this.#routesStale || this.#context === null) {
+      this.reloads++;
+      this.load();
+    } else for (let round = 0; this.#contextStale && round < LOAD_ROUNDS; round++) this.#readContext();
+    this.#changed = this.#routesStale || this.#contextStale;
+  }
+
+  #readContext(): void {
+    this.#contextStale = false;
+    this.#readsContext = true;
     try {
-      const dump = dumpRouting(this.#client, this.netns);
-      dump.memory = probeMemory(this.#client, dump, this.netns, this.#dump?.memory);
-      return dump;
+      const context = dumpContext(this.#client, this.netns);
+      // Names are part of routes.
+      if (this.#context !== null && namesOf(context) !== namesOf(this.#context)) this.#routesStale = true;
+      context.memory = this.#context?.memory ?? UNKNOWN_MEMORY;
+      this.#context = context;
+      this.#groups = dumpGroups4(this.#client, this.netns);
+      if (this.#rulesTold && this.#tables.size > 0) this.#probe();
     } catch (error) {
-      this.#stale = true;
+      this.#contextStale = true;
       throw error;
     } finally {
-      this.#loading = false;
+      this.#readsContext = false;
     }
   }
 
-  #index(dump: RoutingDump): void {
-    this.#byKey = new Map();
-    for (const route of dump.routes) {
-      const key = keyOf(route);
-      const equals = this.#byKey.get(key);
-      if (equals === undefined) this.#byKey.set(key, [route]);
-      else equals.push(route);
+  /** @returns false when the table kept changing while it was read */
+  #readRoutes(): boolean {
+    const fresh = this.#tables.startOver();
+    this.#routesStale = false;
+    this.#raw.clear();
+    this.#queue = [];
+    let isConsistent: boolean;
+    try {
+      isConsistent = dumpRoutes(
+        this.#client,
+        this.netns,
+        (family) => fresh.clear(family),
+        (_type, view, off, end) => this.#readRoute(fresh, view, off, end),
+      );
+    } catch (error) {
+      this.#queue = null;
+      this.#routesStale = true;
+      throw error;
     }
-    this.#dump = dump;
+    this.#tables.settle(fresh);
+    this.#probe();
+    const queue = this.#queue;
+    this.#queue = null;
+    for (const { type, flags, view } of queue) this.#applyRoute(type, view, 0, view.byteLength, flags, true);
+    return isConsistent;
   }
 
-  #apply(type: number, view: DataView, off: number, end: number): void {
-    this.#changed = true;
-    if (
-      this.#stale ||
-      this.#loading ||
-      this.#dump === null ||
-      (type !== k.RTM_NEWROUTE && type !== k.RTM_DELROUTE)
-    ) {
-      this.#stale = true;
-      return;
-    }
-    const { links } = this.#dump;
-    const route = parseRoute(
-      view,
-      off,
-      end,
-      (ifIndex) => links.find((link) => link.ifIndex === ifIndex)?.name ?? null,
+  #probe(): void {
+    const context = this.#context!;
+    context.memory = probeMemory(this.#client, context, this.#tables, this.netns, context.memory);
+    this.#rulesTold = false;
+  }
+
+  #readRoute(into: RouteTables, view: DataView, off: number, end: number): void {
+    const key = this.#key;
+    if (!key.read(view, off, end)) return;
+    const shape = this.#shapeOf(view, off, end);
+    into.insert(
+      into.table(key.family, key.table),
+      key.prefix,
+      key.prefixLen,
+      shape,
+      this.#tables.index.orders,
     );
-    if (route === null) return;
-    // The kernel remembers this when the route is gone (fib_has_custom_local_routes).
-    if (route.family === 4 && route.type === 'local' && route.protocol !== 'kernel')
-      this.#dump.memory = {
-        mergedTables4: null,
-        customRules6: null,
-        ...this.#dump.memory,
-        customLocalRoutes4: true,
-      };
-    const key = keyOf(route);
-    const equals = this.#byKey.get(key);
-    if (type === k.RTM_NEWROUTE && equals === undefined) this.#byKey.set(key, [route]);
-    // An IPv6 multipath route is told hop by hop, so a removal is certain only of what is just the same.
-    else if (type === k.RTM_DELROUTE && equals?.length === 1 && isSame(equals[0]!, route))
-      this.#byKey.delete(key);
-    else {
-      this.#stale = true;
+  }
+
+  /** The shape of the message that `#key` has read. */
+  #shapeOf(view: DataView, off: number, end: number): number {
+    const known = this.#raw.get(this.#key);
+    if (known >= 0) return known;
+    const { links, nexthops } = this.#context!;
+    const route = parseRoute(view, off, end, linkNames(links))!;
+    const objects = new Map(nexthops.map((object) => [object.id, object]));
+    const shape = this.#tables.index.idOf(expandNexthop(route, objects));
+    this.#raw.set(this.#key, shape);
+    return shape;
+  }
+
+  #notified(type: number, view: DataView, off: number, end: number, flags: number): void {
+    // While the context is read nobody can say whether it holds a change already.
+    const effect = effectOf(type, view, off, end, this.#readsContext ? null : this.#context);
+    if (effect === Effect.None) return;
+    this.#mark();
+    if (effect === Effect.Route) {
+      if (this.#queue !== null) {
+        const bytes = new Uint8Array(view.buffer, view.byteOffset + off, end - off).slice();
+        this.#queue.push({ type, flags, view: new DataView(bytes.buffer) });
+      } else if (!this.#routesStale) this.#applyRoute(type, view, off, end, flags, this.#readsContext);
       return;
     }
-    this.applied++;
+    this.#contextStale = true;
+    if (effect === Effect.Rules) this.#rulesTold = true;
+    if (effect === Effect.Routes) this.#routesStale = true;
+  }
+
+  /** The kernel told that something is other than what was taken last. */
+  #mark(): void {
+    if (this.#toldAtMs === 0) this.#toldAtMs = wallClockMs();
+    this.#changed = true;
+  }
+
+  #applyRoute(
+    type: number,
+    view: DataView,
+    off: number,
+    end: number,
+    flags: number,
+    isRepeated: boolean,
+  ): void {
+    const key = this.#key;
+    if (this.#routesStale || !key.read(view, off, end)) return;
+    const shape = this.#shapeOf(view, off, end);
+    const { type: kind, protocol } = this.#tables.index.shapes[shape]!;
+    // The kernel remembers this when the route is gone (fib_has_custom_local_routes).
+    if (key.family === 4 && kind === 'local' && protocol !== 'kernel')
+      this.#context!.memory = { ...UNKNOWN_MEMORY, ...this.#context!.memory, customLocalRoutes4: true };
+    const applied = this.#tables.change(key.family, key.table, key.prefix, key.prefixLen, shape, {
+      isRemoval: type === k.RTM_DELROUTE,
+      isReplacement: (flags & k.NLM_F_REPLACE) !== 0,
+      isRepeated,
+    });
+    if (applied === Applied.Yes) this.applied++;
+    else if (applied === Applied.Unclear) this.#routesStale = true;
   }
 }
 
-/** What the kernel tells routes of one table apart by. */
-function keyOf(route: SnapshotRoute): string {
-  return `${route.family} ${route.table} ${route.prefix} ${route.from} ${route.tos} ${route.metric}`;
-}
-
-function isSame(a: SnapshotRoute, b: SnapshotRoute): boolean {
-  if (a.type !== b.type || a.nhid !== b.nhid || a.nextHops.length !== b.nextHops.length) return false;
-  return a.nextHops.every((hop, i) => {
-    const other = b.nextHops[i]!;
-    return hop.ifIndex === other.ifIndex && hop.gateway === other.gateway && hop.weight === other.weight;
-  });
+function namesOf({ links }: ContextDump): string {
+  return links.map(({ ifIndex, name }) => `${ifIndex} ${name}`).join('\n');
 }

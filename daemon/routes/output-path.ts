@@ -87,8 +87,7 @@ export class OutputPath {
       if (oif !== 0 && (isMulticast4(dst) || f.l3Master === 0)) this.#onLink(oif);
       return;
     }
-    const route = resolver.route!;
-    if (f.oif === 0 && a.doubt === Doubt.None && hasRival(route, f.tos)) a.doubt = Doubt.Gateways;
+    if (f.oif === 0 && a.doubt === Doubt.None && hasRival(resolver, f.tos)) a.doubt = Doubt.Gateways;
     if (isLoopback4(src) && a.verdict !== Verdict.Deliver && this.#isLoopbackRefused()) return;
     if (!isGroup) return;
     // Asked without a source: __mkroute_output takes the type from the address.

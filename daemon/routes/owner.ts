@@ -17,7 +17,7 @@ export function ownerOf(routing: Routing, version: 4 | 6, words: Int32Array): nu
   let route = version === 4 ? table.find4(words, 0, 0, 32) : table.find6(words, words, 0, false);
   // While the tables are one, the longest prefix of both counts.
   if (version === 4 && !own.hasCustomRules)
-    route = longerInMain(own, words, 0, 0, route?.prefixLen ?? -1) ?? route;
+    route = longerInMain(own, words, 0, 0, route === null ? -1 : table.prefixLen) ?? route;
   if (route?.type !== 'local') return -1;
   return route.hops[0]?.ifIndex ?? LOOPBACK_IFINDEX;
 }

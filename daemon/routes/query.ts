@@ -33,4 +33,11 @@ export class RouteQuery {
    * the answer is the kernel's to the same question, with no packet that was seen to compare it with.
    */
   asked = false;
+  /** The packet is a fragment, also the first of its datagram. */
+  isFragment = false;
+
+  /** True when the packet came in a frame to a broadcast or multicast hardware address. */
+  get isGroupFrame(): boolean {
+    return this.pktType === PacketType.Broadcast || this.pktType === PacketType.Multicast;
+  }
 }

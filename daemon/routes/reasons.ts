@@ -2,9 +2,12 @@ import { type Answer, Reason } from './answer.ts';
 import { formatRule } from './format.ts';
 import type { Routing } from './routing.ts';
 import { Doubt } from './rules.ts';
-import type { SnapshotRoute } from './snapshot.ts';
+import type { RouteShape } from './shapes.ts';
 
-/** The sentence for a dropped packet, or null when it is not dropped. */
+/**
+ * The sentence for a dropped packet, or null when it is not dropped. It names what the kernel's documentation can be
+ * searched for: the setting of Documentation/networking/ip-sysctl.rst, or the error of ip-route(8).
+ */
 export function dropSentence(a: Answer, routing: Routing): string | null {
   const device =
     a.ifIndex === 0 ? 'the interface' : (routing.links.nameOf(a.ifIndex) ?? `interface ${a.ifIndex}`);
@@ -15,17 +18,17 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
     case Reason.NoRoute:
       return 'no rule led to a route (ENETUNREACH)';
     case Reason.RouteRejects:
-      return `the matching route is ${rejectName(routing.routes[a.route]!.route)}`;
+      return `the matching route is ${rejectName(a.shape!.route)}`;
     case Reason.RuleRejects:
-      return `rule ${rule?.priority} has the action ${rule?.action}`;
+      return `rule ${rule?.priority} has the action ${rule?.action}${errnoOf(RULE_ERRORS, rule?.action)}`;
     case Reason.ForwardingOff:
       return `not for this host, and forwarding is off on ${device} (${forwardingName(a, routing)})`;
     case Reason.LoopbackSource:
       return `loopback source address on ${device}, where no loopback address belongs (route_localnet is off)`;
     case Reason.GroupSource:
-      return 'the source is a multicast or broadcast address';
+      return 'martian source: a multicast or broadcast address';
     case Reason.ZeroSource:
-      return 'the source is 0.0.0.0, which only limited broadcasts may have';
+      return 'martian source: 0.0.0.0, which only limited broadcasts may have';
     case Reason.OwnSource:
       return 'the source is an address of this host, and the packet came from outside (accept_local is off)';
     case Reason.ReversePathStrict:
@@ -33,11 +36,11 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
     case Reason.ReversePathLoose:
       return `reverse path filter of ${device} (rp_filter 2, loose): there is no way back to the source`;
     case Reason.ReversePathType:
-      return `the source is no unicast address by the tables (source check on ${device})`;
+      return `martian source: no unicast address by the tables (source check on ${device})`;
     case Reason.LoopbackDestination:
       return `loopback destination address on ${device}, where no loopback address belongs (route_localnet is off)`;
     case Reason.ZeroDestination:
-      return 'the destination is 0.0.0.0';
+      return 'martian destination: 0.0.0.0';
     case Reason.UnroutableType:
       return 'the matching route is neither local nor unicast';
     case Reason.SourceNotLocal:
@@ -48,20 +51,37 @@ export function dropSentence(a: Answer, routing: Routing): string | null {
       return `this host is not in that multicast group on ${device}`;
     case Reason.DeviceDown:
       return `${device} is down, and the socket is bound to it (ENETUNREACH)`;
+    case Reason.Loopback6:
+      return `the loopback address ::1 in a packet from outside, on ${device}`;
+    case Reason.GroupFrame:
+      return 'it came in a broadcast or multicast frame, of which the kernel forwards none';
   }
 }
 
 /** The setting that would have to be on, as ip-sysctl.rst of the kernel's documentation has it. */
 function forwardingName(a: Answer, routing: Routing): string {
-  const route = routing.routes[a.route]?.route;
-  if (route?.family === 6) return 'net.ipv6.conf.all.forwarding = 0';
+  if (a.version === 6) return 'net.ipv6.conf.all.forwarding = 0';
   const name = routing.links.nameOf(a.ifIndex);
   return name === null ? 'ip_forward = 0' : `net.ipv4.conf.${name}.forwarding = 0; ip_forward sets it`;
 }
 
-function rejectName(route: SnapshotRoute): string {
+/** What a local sender gets, by route type: fib_props of net/ipv4/fib_semantics.c, ip6_rt_init_dst_reject of net/ipv6/route.c */
+const ROUTE_ERRORS: Readonly<Record<string, string>> = {
+  blackhole: 'EINVAL',
+  unreachable: 'EHOSTUNREACH',
+  prohibit: 'EACCES',
+};
+/** By rule action: fib4_rule_action, __fib6_rule_action. */
+const RULE_ERRORS: Readonly<Record<string, string>> = { ...ROUTE_ERRORS, unreachable: 'ENETUNREACH' };
+
+function errnoOf(errors: Readonly<Record<string, string>>, name: string | undefined): string {
+  const errno = name === undefined ? undefined : errors[name];
+  return errno === undefined ? '' : ` (${errno})`;
+}
+
+function rejectName(route: RouteShape): string {
   if (route.nhBlackhole === true) return `a blackhole by its next hop object ${route.nhid}`;
-  return `of type ${route.type}`;
+  return `of type ${route.type}${errnoOf(ROUTE_ERRORS, route.type)}`;
 }
 
 /** The sentence for an assumption, or null when the answer is exact. */
@@ -88,7 +108,7 @@ export function doubtSentence(a: Answer, routing: Routing): string | null {
     case Doubt.Group:
       return `${rule} looks at interface groups, which are not known`;
     case Doubt.Multipath:
-      return `one of the route's ${routing.routes[a.route]?.hops.length} next hops, chosen by the kernel's hash`;
+      return `one of the route's ${a.shape?.hops.length} next hops, chosen by the kernel's hash`;
     case Doubt.ForwardingUnknown:
       return 'whether this host forwards is not known; it is assumed';
     case Doubt.InferredLocal:
@@ -100,10 +120,7 @@ export function doubtSentence(a: Answer, routing: Routing): string | null {
     case Doubt.MergedTables:
       return 'depends on whether the tables local and main are still one, as they are until a first rule is added';
     case Doubt.NexthopUnknown:
-      return `next hop object ${routing.routes[a.route]?.route.nhid ?? ''} of the route is not known`.replace(
-        '  ',
-        ' ',
-      );
+      return `next hop object ${a.shape?.route.nhid ?? ''} of the route is not known`.replace('  ', ' ');
     case Doubt.SourceUnknown:
       return 'the source is no address in the tables given: taken as forwarded, from an interface that is not known';
     case Doubt.MultipathSource:
@@ -114,6 +131,8 @@ export function doubtSentence(a: Answer, routing: Routing): string | null {
       return 'the kernel passes over source-specific routes of a prefix at which longer ones forked before, and no dump tells the order in which routes were added';
     case Doubt.Gateways:
       return 'there are several such default routes, and the kernel prefers one whose gateway answers';
+    case Doubt.Fragment:
+      return `${rule} selects by port, and a fragment shows the kernel none, unless connection tracking reassembled it`;
     case Doubt.MulticastDevice:
       return 'the sender chooses the device of a multicast or broadcast';
   }

@@ -4,7 +4,8 @@ import { formatRuleAction, formatRuleSelector } from './format.ts';
 import { LOOPBACK_IFINDEX } from './links.ts';
 import type { FamilyRouting, Routing } from './routing.ts';
 import { type CompiledRule, Doubt, type Flow, RuleMatcher } from './rules.ts';
-import { type CompiledRoute, type FibTable, isSameLeaf4 } from './tables.ts';
+import type { CompiledRoute } from './shapes.ts';
+import { type FibTable, isSameLeaf4 } from './tables.ts';
 
 /** One rule that was tried, for an explanation. */
 export interface RouteStep {
@@ -40,8 +41,12 @@ export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 export class Resolver {
   outcome: Outcome = Outcome.None;
   route: CompiledRoute | null = null;
-  /** Next hop of the route, or -1. */
+  /** The table it is in, or null. */
+  table: FibTable | null = null;
+  /** Next hop of the route, or -1; its number in the store of its family, and its prefix length. */
   hop = -1;
+  routeId = -1;
+  prefixLen = -1;
   rule: CompiledRule | null = null;
   doubt: Doubt = Doubt.None;
   /** The rule that the doubt is about, or null. */
@@ -129,7 +134,7 @@ export class Resolver {
     const vrf = rule.l3mdev ? this.#routing.links.link(flow.l3Master) : undefined;
     const id = rule.l3mdev ? (vrf?.vrfTable ?? RT_TABLE_MAIN) : rule.table;
     const table = rule.l3mdev ? own.tables.get(id) : entry.into;
-    if (table === undefined) {
+    if (table === undefined || table.size === 0) {
       const isStandard = id === RT_TABLE_DEFAULT || id === RT_TABLE_LOCAL || id === RT_TABLE_MAIN;
       if (matched && this.#routing.isText && !isStandard) this.#note(Doubt.TableUnknown, entry);
       if (steps !== null) this.#step(steps, entry, true, 'table is empty', id);
@@ -140,18 +145,26 @@ export class Resolver {
       if (steps !== null) this.#step(steps, entry, true, 'no route in the table', id);
       return false;
     }
-    const suppressed = route.throws ? 'throw route' : this.#suppressedBy(entry, route, table.hop);
+    const suppressed = route.throws ? 'throw route' : this.#suppressedBy(entry, route, table);
     if (suppressed !== null) {
-      if (steps !== null) this.#step(steps, entry, true, `${suppressed}: next rule`, id, route);
+      if (steps !== null) this.#step(steps, entry, true, `${suppressed}: next rule`, id, table);
       return false;
     }
-    if (route.fromLen !== 0 && this.#routing.doubtfulSubtrees.has(route.route))
+    if (route.fromLen !== 0 && this.#routing.subtrees.isDoubtful(table, table.routeId))
       this.#note(Doubt.Subtree, null);
-    this.route = route;
-    this.hop = table.hop;
-    this.outcome = route.rejects ? Outcome.RouteRejects : Outcome.Route;
-    if (steps !== null) this.#step(steps, entry, true, 'route found', id, route);
+    this.#hold(table, route);
+    if (steps !== null) this.#step(steps, entry, true, 'route found', id, table);
     return true;
+  }
+
+  /** Takes over what a table just found. */
+  #hold(table: FibTable, route: CompiledRoute): void {
+    this.route = route;
+    this.table = table;
+    this.hop = table.hop;
+    this.routeId = table.routeId;
+    this.prefixLen = table.prefixLen;
+    this.outcome = route.rejects ? Outcome.RouteRejects : Outcome.Route;
   }
 
   #find(table: FibTable, flow: Flow, oif6: number, strict6: boolean): CompiledRoute | null {
@@ -161,16 +174,16 @@ export class Resolver {
   }
 
   /** fib4_rule_suppress, fib6_rule_suppress: only a route that can be followed is suppressed. */
-  #suppressedBy(entry: CompiledRule, route: CompiledRoute, hop: number): string | null {
+  #suppressedBy(entry: CompiledRule, route: CompiledRoute, table: FibTable): string | null {
     const { suppressPrefixLen, suppressIfGroup } = entry.rule;
     if (route.rejects) return null;
-    if (suppressPrefixLen !== null && route.prefixLen <= suppressPrefixLen) return 'suppress_prefixlength';
+    if (suppressPrefixLen !== null && table.prefixLen <= suppressPrefixLen) return 'suppress_prefixlength';
     if (suppressIfGroup === null) return null;
     // IPv4 looks at the first next hop, whichever it takes; IPv6 at the loopback device for what is local.
     const isLocal6 = route.route.family === 6 && (route.type === 'local' || route.type === 'anycast');
     const { links } = this.#routing;
     if (route.route.family === 6 && !isLocal6 && route.hopCount > 1) {
-      const chosen = route.hops[this.leg]?.usable === true ? this.leg : hop;
+      const chosen = route.hops[this.leg]?.usable === true ? this.leg : table.hop;
       const is = links.link(route.hops[chosen]!.ifIndex)?.group === suppressIfGroup;
       if (
         this.leg === -1 &&
@@ -195,12 +208,12 @@ export class Resolver {
    */
   #mergeTables(own: FamilyRouting, flow: Flow): void {
     const found = this.route;
-    if (found === null || found.table !== RT_TABLE_LOCAL || found.prefixLen === 32) return;
-    let other = longerInMain(own, flow.dst, flow.tos, flow.oif, found.prefixLen);
+    if (found === null || found.table !== RT_TABLE_LOCAL || this.prefixLen === 32) return;
+    let other = longerInMain(own, flow.dst, flow.tos, flow.oif, this.prefixLen);
     const main = own.tables.get(RT_TABLE_MAIN);
-    if (other === null && main !== undefined && main.missed4 > found.prefixLen) {
+    if (other === null && main !== undefined && main.missed4 > this.prefixLen) {
       // The leaf that main's nexthop object made the kernel leave holds the local route, too. See FibTable.find4.
-      if (!isSameLeaf4(flow.dst[0]!, main.missed4, found.prefixLen)) return;
+      if (!isSameLeaf4(flow.dst[0]!, main.missed4, this.prefixLen)) return;
       other = main.find4(flow.dst, flow.tos, flow.oif, 32);
       if (other === null) {
         this.#lookInDefault(own, flow);
@@ -225,10 +238,8 @@ export class Resolver {
 
   /** Puts what a table just found in place of the answer. */
   #replace(own: FamilyRouting, id: number, route: CompiledRoute): void {
-    this.route = route;
-    this.hop = own.tables.get(id)!.hop;
+    this.#hold(own.tables.get(id)!, route);
     this.rule = own.rules.find((entry) => entry.rule.table === id) ?? null;
-    this.outcome = route.rejects ? Outcome.RouteRejects : Outcome.Route;
   }
 
   #note(doubt: Doubt, rule: CompiledRule | null): void {
@@ -240,7 +251,10 @@ export class Resolver {
   #forget(): void {
     this.outcome = Outcome.None;
     this.route = null;
+    this.table = null;
     this.hop = -1;
+    this.routeId = -1;
+    this.prefixLen = -1;
     this.rule = null;
   }
 
@@ -257,7 +271,7 @@ export class Resolver {
     matched: boolean,
     why: string,
     table: number | null,
-    route: CompiledRoute | null = null,
+    found: FibTable | null = null,
   ): void {
     steps.push({
       rule: entry.rule.priority,
@@ -265,7 +279,7 @@ export class Resolver {
       matched,
       why,
       table: table === null ? null : tableNames.name(table),
-      prefix: route?.route.prefix ?? null,
+      prefix: found === null ? null : found.prefixText(found.routeId),
     });
   }
 }
@@ -286,6 +300,7 @@ export function longerInMain(
   oif: number,
   prefixLen: number,
 ): CompiledRoute | null {
-  const route = own.tables.get(RT_TABLE_MAIN)?.find4(dst, tos, oif, 32) ?? null;
-  return route !== null && route.prefixLen > prefixLen ? route : null;
+  const main = own.tables.get(RT_TABLE_MAIN);
+  const route = main?.find4(dst, tos, oif, 32) ?? null;
+  return route !== null && main!.prefixLen > prefixLen ? route : null;
 }

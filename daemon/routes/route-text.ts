@@ -1,12 +1,11 @@
 import { isIP } from 'node:net';
 import { parseAddress } from '../../decoders/address.ts';
 import { RT_TABLE_MAIN } from '../kernel/netlink-constants.ts';
-import { ROUTE_TYPES, parseNumber, tableNames } from '../netlink/names.ts';
+import { parseNumber, parseTos, protocolNames, routeType, scopeNames, tableNames } from '../netlink/names.ts';
 import type { SnapshotNextHop, SnapshotRoute } from './snapshot.ts';
-import { WordReader } from './text-words.ts';
+import { textLines, type WordReader } from './text-words.ts';
 import { prefixWords } from './words.ts';
 
-const TYPES: ReadonlySet<string> = new Set(ROUTE_TYPES);
 const FLAGS: ReadonlySet<string> = new Set([
   'dead',
   'linkdown',
@@ -29,7 +28,6 @@ const IGNORED: ReadonlySet<string> = new Set([
   'error',
   'expires',
   'fastopen_no_cookie',
-  'features',
   'hoplimit',
   'initcwnd',
   'initrwnd',
@@ -44,6 +42,7 @@ const IGNORED: ReadonlySet<string> = new Set([
   'ssthresh',
   'ttl-propagate',
   'used',
+  'uid',
   'users',
   'window',
 ]);
@@ -99,10 +98,8 @@ export function fullPrefix(word: string): { family: 4 | 6; prefix: string } | nu
  */
 export function parseRouteText(text: string, source: string): SnapshotRoute[] {
   const routes: SnapshotRoute[] = [];
-  for (const [i, line] of text.split('\n').entries()) {
-    const words = new WordReader(source, i + 1, line);
-    const first = words.peek();
-    if (first === null || first === '' || first.startsWith('#')) continue;
+  for (const words of textLines(text, source)) {
+    const first = words.peek()!;
     // The next hops of a multipath route stand on lines of their own.
     if (first === 'nexthop') {
       const route = routes.at(-1);
@@ -114,13 +111,14 @@ export function parseRouteText(text: string, source: string): SnapshotRoute[] {
 }
 
 function readRoute(words: WordReader): SnapshotRoute {
-  const type = TYPES.has(words.peek()!) ? words.next('a route type') : 'unicast';
+  const type = routeType(words.peek()!);
+  if (type !== null) words.next('a route type');
   const destination = words.next('a destination');
   const prefix = destination === 'default' ? null : fullPrefix(destination);
   if (prefix === null && destination !== 'default')
     throw words.error(destination, 'should be "default", an address or a prefix');
   const route = emptyRoute(prefix?.family ?? 4);
-  route.type = type;
+  route.type = type ?? 'unicast';
   const hop = emptyHop();
   let family: 4 | 6 | null = prefix?.family ?? null;
   let hasHop = false;
@@ -149,10 +147,10 @@ function readRoute(words: WordReader): SnapshotRoute {
         route.table = words.value('a table', (name) => tableNames.number(name));
         break;
       case 'proto':
-        route.protocol = words.next('a protocol');
+        route.protocol = protocolNames.canonical(words.next('a protocol'));
         break;
       case 'scope':
-        route.scope = words.next('a scope');
+        route.scope = scopeNames.canonical(words.next('a scope'));
         break;
       case 'src': {
         const address = words.value('an address', (text) => (parseAddress(text) === null ? null : text));
@@ -220,8 +218,14 @@ function readNextHops(words: WordReader, route: SnapshotRoute): void {
   }
 }
 
+/** RTAX_FEATURES: any number of these, or of bits that have no name. */
+const FEATURE = /^(ecn|tcp_usec_ts|(0x)?[0-9a-f]+)$/;
+
 function readRest(words: WordReader, word: string, hop: SnapshotNextHop): void {
-  if (FLAGS.has(word)) setFlag(hop, word);
+  if (word === 'features') {
+    words.skip('lock');
+    while (FEATURE.test(words.peek() ?? '')) words.next('a feature');
+  } else if (FLAGS.has(word)) setFlag(hop, word);
   else if (IGNORED.has(word)) {
     words.skip('lock');
     words.next('a value');
@@ -256,9 +260,4 @@ function settleGateway(hop: SnapshotNextHop, family: 4 | 6): void {
 function skipEncap(words: WordReader): void {
   for (let word = words.peek(); word !== null && word !== 'via' && word !== 'dev'; word = words.peek())
     words.next('a word');
-}
-
-/** A TOS as `ip` prints it: "0x10", also without 0x but still hexadecimal, or a name of rt_dsfield for 0. */
-export function parseTos(text: string): number | null {
-  return /^(0[xX])?[0-9a-fA-F]{1,2}$/.test(text) ? Number.parseInt(text, 16) : null;
 }

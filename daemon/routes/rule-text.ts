@@ -1,9 +1,9 @@
-import { parseNumber, tableNames } from '../netlink/names.ts';
+import { groupNames, parseDscp, parseNumber, parseTos, ROUTE_TYPES, tableNames } from '../netlink/names.ts';
 import { ipProtoNumber } from './format.ts';
-import { fullPrefix, parseTos } from './route-text.ts';
+import { fullPrefix } from './route-text.ts';
 import { lookupRule } from './routing.ts';
 import type { SnapshotRule } from './snapshot.ts';
-import { WordReader } from './text-words.ts';
+import { textLines, type WordReader } from './text-words.ts';
 
 /**
  * Reads the text of `ip rule`, also of `ip -6 rule` or both behind each other.
@@ -11,15 +11,10 @@ import { WordReader } from './text-words.ts';
  * @throws RouteTextError
  */
 export function parseRuleText(text: string, source: string): SnapshotRule[] {
-  const rules: RuleOfFamily[] = [];
-  for (const [i, line] of text.split('\n').entries()) {
-    const words = new WordReader(source, i + 1, line);
-    const first = words.peek();
-    if (first === null || first === '' || first.startsWith('#')) continue;
-    rules.push(readRule(words));
-  }
-  return settleFamilies(rules);
+  return settleFamilies(Array.from(textLines(text, source), readRule));
 }
+
+const DSCP_MASK = 0x3f;
 
 /** A rule whose text or JSON may not say which family it is of. */
 export interface RuleOfFamily {
@@ -30,7 +25,7 @@ export interface RuleOfFamily {
 /**
  * Gives each rule its family. `ip rule` prints one family at a time, in order of preference, and most rules have no
  * address: where the preference falls back, the other family's list starts. A list is of the family of its addresses; one
- * without is IPv4's, unless it is like IPv6's first rules (no table default) or follows IPv4's list.
+ * without is IPv4's, unless it follows IPv4's list or has rules for local and main but, as IPv6, none for default.
  */
 export function settleFamilies(rules: readonly RuleOfFamily[]): SnapshotRule[] {
   const lists: RuleOfFamily[][] = [];
@@ -45,7 +40,8 @@ export function settleFamilies(rules: readonly RuleOfFamily[]): SnapshotRule[] {
   for (const list of lists) {
     const told = list.find((entry) => entry.family !== null)?.family;
     const hasDefault = list.some(({ rule }) => rule.table === 253);
-    const looksLike6 = list.length === 2 && !hasDefault && list[0]!.rule.table === 255;
+    const looksLike6 =
+      !hasDefault && [255, 254].every((table) => list.some(({ rule }) => rule.table === table));
     const family: 4 | 6 = told ?? (hasDefault ? 4 : before === 4 || looksLike6 ? 6 : 4);
     for (const entry of list) settled.push({ ...entry.rule, family: entry.family ?? family });
     before = family;
@@ -94,16 +90,16 @@ function readRule(words: WordReader): RuleOfFamily {
         rule.tos = words.value('a number', parseTos) || null;
         break;
       case 'dscp':
-        rule.dscp = words.value('a number', parseNumber);
+        takeDscp(rule, words.value('DSCP or DSCP/MASK', parseMaskedDscp));
         break;
       case 'ipproto':
         rule.ipProto = words.value('a protocol', ipProtoNumber);
         break;
       case 'sport':
-        rule.sport = words.value('PORT or FROM-TO', parseRange);
+        takePorts(rule, 'sport', words.value('PORT, FROM-TO or PORT/MASK', parsePorts));
         break;
       case 'dport':
-        rule.dport = words.value('PORT or FROM-TO', parseRange);
+        takePorts(rule, 'dport', words.value('PORT, FROM-TO or PORT/MASK', parsePorts));
         break;
       case 'uidrange':
         rule.uidRange = words.value('FROM-TO', parseRange);
@@ -120,21 +116,12 @@ function readRule(words: WordReader): RuleOfFamily {
         rule.goto = words.value('a preference', (text) => (text === 'none' ? 0 : parseNumber(text)));
         words.skip('[unresolved]');
         break;
-      case 'nop':
-      case 'blackhole':
-      case 'unreachable':
-      case 'prohibit':
-        hasAction = true;
-        rule.action = word;
-        break;
       case 'suppress_prefixlength':
       case 'suppress_prefixlen':
         rule.suppressPrefixLen = words.value('a number', parseNumber);
         break;
       case 'suppress_ifgroup':
-        rule.suppressIfGroup = words.value('a group number', (text) =>
-          text === 'default' ? 0 : parseNumber(text),
-        );
+        rule.suppressIfGroup = words.value('a group', (text) => groupNames.number(text));
         break;
       case 'proto':
       case 'protocol':
@@ -144,14 +131,56 @@ function readRule(words: WordReader): RuleOfFamily {
       case 'tun_id':
       case 'flowlabel':
         words.next('a value');
-        rule.unsupported = [...(rule.unsupported ?? []), word];
+        addUnsupported(rule, word);
         break;
-      default:
-        throw words.error(word, 'unknown word of `ip rule`');
+      default: {
+        const action = ruleAction(word);
+        if (action === null) throw words.error(word, 'unknown word of `ip rule`');
+        hasAction = true;
+        rule.action = action;
+      }
     }
   }
   if (!hasAction) words.next('"lookup TABLE" or another action');
   return { rule, family };
+}
+
+/** An action without a table by its name, or by its number as `ip -N` prints it; null for another word. */
+export function ruleAction(word: string): 'nop' | 'blackhole' | 'unreachable' | 'prohibit' | null {
+  // The numbers of FR_ACT_BLACKHOLE and the like are those of routes' types. linux/fib_rules.h
+  const name = /^\d+$/.test(word) ? ROUTE_TYPES[Number(word)] : word;
+  return name === 'nop' || name === 'blackhole' || name === 'unreachable' || name === 'prohibit'
+    ? name
+    : null;
+}
+
+/** Notes a selector that is not evaluated. */
+export function addUnsupported(rule: SnapshotRule, selector: string): void {
+  rule.unsupported = [...(rule.unsupported ?? []), selector];
+}
+
+/** "EF" or "10", since Linux 6.14 also "0x20/0x38": a mask that leaves out bits is not evaluated. */
+function takeDscp(rule: SnapshotRule, [value, mask]: [number, number]): void {
+  if (mask === DSCP_MASK) rule.dscp = value;
+  else addUnsupported(rule, 'dscp with a mask');
+}
+
+function parseMaskedDscp(text: string): [number, number] | null {
+  const [valueText, maskText, more] = text.split('/');
+  const value = parseDscp(valueText!);
+  const mask = maskText === undefined ? DSCP_MASK : parseNumber(maskText);
+  return value === null || mask === null || more !== undefined ? null : [value, mask];
+}
+
+/** Since Linux 6.15 a port may have a mask, which is not evaluated. */
+function takePorts(rule: SnapshotRule, which: 'sport' | 'dport', ports: [number, number] | 'masked'): void {
+  if (ports === 'masked') addUnsupported(rule, `${which} with a mask`);
+  else rule[which] = ports;
+}
+
+function parsePorts(text: string): [number, number] | 'masked' | null {
+  if (parseMark(text) !== null && text.includes('/')) return 'masked';
+  return parseRange(text);
 }
 
 /** "0x1" or "0x1/0xff" as [mark, mask]; null for another text. */

@@ -1,7 +1,10 @@
 import { isZero } from './address-class.ts';
 import type { LinkTable } from './links.ts';
 import type { SnapshotRule } from './snapshot.ts';
-import { type FibTable, IPTOS_RT_MASK, samePrefix } from './tables.ts';
+import { samePrefix } from './prefix-hash.ts';
+import { IPTOS_RT_MASK } from './shapes.ts';
+import type { RouteTables } from './route-tables.ts';
+import type { FibTable } from './tables.ts';
 import { snapshotPrefix } from './words.ts';
 
 /** Why an answer is assumed; 0 is not at all. The sentences are in `reasons.ts`. */
@@ -28,10 +31,12 @@ export const Doubt = {
   MultipathSource: 18,
   /** Several default routes: the kernel prefers one whose gateway answers. */
   Gateways: 19,
+  /** A rule by port, and a fragment, which shows the kernel none. */
+  Fragment: 20,
   /** The next hop decides whether a rule takes the route. */
-  MultipathRule: 20,
+  MultipathRule: 21,
   /** The order in which routes were added decides whether a source-specific one is found. */
-  Subtree: 21,
+  Subtree: 22,
 } as const;
 export type Doubt = (typeof Doubt)[keyof typeof Doubt];
 
@@ -56,11 +61,27 @@ export class Flow {
   sport = 0;
   dport = 0;
   l4Known = true;
+  /** The packet is a fragment whose ports are taken as 0, see `hidePorts`; these are in it, 0 and 0 behind the first. */
+  isFragment = false;
+  hiddenSport = 0;
+  hiddenDport = 0;
   mark = 0;
   markKnown = true;
   /** The kernel takes uid 0 for what it receives; a sender's is not known. */
   uid = 0;
   uidKnown = true;
+
+  /**
+   * Takes the ports away, as of a fragment that comes in: fib4_rules_early_flow_dissect stops at a fragment header, even of
+   * the first fragment (FLOW_DISSECTOR_F_PARSE_1ST_FRAG is not set).
+   */
+  hidePorts(): void {
+    this.isFragment = true;
+    this.hiddenSport = this.sport;
+    this.hiddenDport = this.dport;
+    this.sport = 0;
+    this.dport = 0;
+  }
 }
 
 /** A rule ready to be matched. */
@@ -79,20 +100,19 @@ export interface CompiledRule {
   oifIsVrf: boolean;
   /** Index of the rule that `goto` leads to, among its family's rules; -1 for none. */
   target: number;
-  /** The table of a `lookup`; undefined when it is empty. */
-  into: FibTable | undefined;
+  /** The table of a `lookup`; it may be empty. */
+  into: FibTable;
 }
 
 /**
  * Makes the rules of one family ready, in the order in which the kernel tries them.
  * @param first  number of the first rule within the engine
- * @param tables the family's, complete
  */
 export function compileRules(
   rules: readonly SnapshotRule[],
   first: number,
   links: LinkTable,
-  tables: ReadonlyMap<number, FibTable>,
+  tables: RouteTables,
 ): CompiledRule[] {
   // The kernel adds a rule behind those of the same preference, and dumps in order: a stable sort keeps it.
   const sorted = [...rules].sort((a, b) => a.priority - b.priority);
@@ -115,7 +135,7 @@ export function compileRules(
       iifIsVrf: links.link(iif)?.kind === 'vrf',
       oifIsVrf: links.link(oif)?.kind === 'vrf',
       target: -1,
-      into: tables.get(rule.table),
+      into: tables.table(rule.family, rule.table),
     };
   });
   for (const entry of compiled)
@@ -162,10 +182,11 @@ export class RuleMatcher {
         if (!flow.uidKnown) doubt ||= Doubt.Uid;
         if (flow.uid < rule.uidRange[0] || flow.uid > rule.uidRange[1]) failed ??= 'uidrange';
       }
-      const l4 = this.#l4(rule, flow);
+      const l4 = this.#l4(rule, flow.proto, flow.sport, flow.dport);
       if (l4 !== null) failed ??= l4;
       if (!flow.l4Known && (rule.ipProto !== null || rule.sport !== null || rule.dport !== null))
         doubt ||= Doubt.PortsUnknown;
+      if (flow.isFragment && this.#mayMatchWhole(rule, flow)) doubt ||= Doubt.Fragment;
       if (rule.unsupported !== undefined) {
         doubt ||= Doubt.Selector;
         failed ??= rule.unsupported[0]!;
@@ -196,11 +217,19 @@ export class RuleMatcher {
     return null;
   }
 
-  #l4(rule: SnapshotRule, flow: Flow): string | null {
-    if (rule.ipProto !== null && rule.ipProto !== flow.proto) return 'ipproto';
-    if (rule.sport !== null && !portMatches(flow.sport, rule.sport, rule.sportMask)) return 'sport';
-    if (rule.dport !== null && !portMatches(flow.dport, rule.dport, rule.dportMask)) return 'dport';
+  #l4(rule: SnapshotRule, proto: number, sport: number, dport: number): string | null {
+    if (rule.ipProto !== null && rule.ipProto !== proto) return 'ipproto';
+    if (rule.sport !== null && !portMatches(sport, rule.sport, rule.sportMask)) return 'sport';
+    if (rule.dport !== null && !portMatches(dport, rule.dport, rule.dportMask)) return 'dport';
     return null;
+  }
+
+  /** Whether a rule by port could match the datagram that a fragment is of, had it been put together before. */
+  #mayMatchWhole(rule: SnapshotRule, flow: Flow): boolean {
+    if (rule.sport === null && rule.dport === null) return false;
+    const { proto, hiddenSport, hiddenDport } = flow;
+    if (hiddenSport === 0 && hiddenDport === 0) return rule.ipProto === null || rule.ipProto === proto;
+    return this.#l4(rule, proto, hiddenSport, hiddenDport) === null;
   }
 }
 

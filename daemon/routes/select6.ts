@@ -1,5 +1,6 @@
 import { LOOPBACK_IFINDEX } from './links.ts';
-import type { CompiledRoute } from './tables.ts';
+import type { RouteStore } from './route-store.ts';
+import type { CompiledRoute } from './shapes.ts';
 
 /** Which next hop of the route that `select6` gave last; -1 when the route has none. */
 export let select6Hop = -1;
@@ -7,34 +8,37 @@ export let select6Hop = -1;
 /**
  * The IPv6 route among those of one prefix and source: the best score among the lowest metric; when none of it can be used,
  * among all the others. find_rr_leaf, rt6_score_route of net/ipv6/route.c
- * @param start, end the routes, in the kernel's order
- * @param oif        prefers (or with `strict` demands) next hops there; 0 for any
- * @returns null when none can be used; sets `select6Hop`
+ * @param start the first route in the kernel's order; `end` is the first that is not of the source any more, or -1
+ * @param oif   prefers (or with `strict` demands) next hops there; 0 for any
+ * @returns its number, or -1 when none can be used; sets `select6Hop`
  */
 export function select6(
-  routes: readonly CompiledRoute[],
+  store: RouteStore,
+  shapes: readonly CompiledRoute[],
   start: number,
   end: number,
   oif: number,
   strict: boolean,
-): CompiledRoute | null {
-  const lowest = routes[start]!.metric;
-  let best: CompiledRoute | null = null;
+): number {
+  const lowest = shapes[store.shape(start)]!.metric;
+  let best = -1;
+  let bestMetric = 0;
   let bestScore = -1;
   select6Hop = -1;
-  for (let i = start; i < end; i++) {
-    const route = routes[i]!;
-    if (best !== null && route.metric !== lowest && best.metric === lowest) break;
+  for (let id = start; id !== end; id = store.next(id)) {
+    const route = shapes[store.shape(id)]!;
+    if (best !== -1 && route.metric !== lowest && bestMetric === lowest) break;
     if (route.route.nhBlackhole === true) {
       // __find_rr_leaf ends here, whatever was found before.
       select6Hop = -1;
-      return route;
+      return id;
     }
     if (route.hopCount === 0 || route.rejects || route.throws) {
       // Reject routes are on the loopback device.
       const score = scoreOf(route, LOOPBACK_IFINDEX, oif, strict);
       if (score <= bestScore) continue;
-      best = route;
+      best = id;
+      bestMetric = route.metric;
       bestScore = score;
       select6Hop = -1;
       continue;
@@ -45,7 +49,8 @@ export function select6(
       if (!hop.usable) continue;
       const score = scoreOf(route, hop.ifIndex, oif, strict);
       if (score <= bestScore) continue;
-      best = route;
+      best = id;
+      bestMetric = route.metric;
       bestScore = score;
       select6Hop = n;
       // Of a nexthop object the first that will do is taken, not the best (nexthop_for_each_fib6_nh).

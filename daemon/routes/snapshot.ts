@@ -15,6 +15,8 @@ export interface RouteSnapshot {
   rules: SnapshotRule[];
   routes: SnapshotRoute[];
   sysctls: SnapshotSysctls;
+  /** There may be interfaces that `links` lacks: it comes from `ip -4 addr`, or from a list of some. Absent means no. */
+  linksIncomplete?: boolean;
   /** Multicast groups that the interfaces are in; absent when not known. */
   groups?: SnapshotGroup[];
 }
@@ -60,6 +62,11 @@ export interface SnapshotAddress {
   prefixLen: number;
   broadcast: string | null;
   scope: string;
+  /** What text and JSON of `ip addr` say beyond that; absent where they do not, and from the kernel. */
+  peer?: string;
+  label?: string;
+  /** Names of IFA_F_* as `ip addr` prints them: "secondary", "dynamic", "tentative", "deprecated", … */
+  flags?: string[];
 }
 
 export interface SnapshotRule {

@@ -1,9 +1,9 @@
-import { maskWord } from './lpm.ts';
-import type { SnapshotRoute } from './snapshot.ts';
-import { type PrefixWords, snapshotPrefix } from './words.ts';
+import { maskWord } from './prefix-hash.ts';
+import type { RouteTables } from './route-tables.ts';
+import type { FibTable } from './tables.ts';
 
-/** Comparisons of prefixes at most; beyond them each source-specific route is taken to be doubtful. */
-const COMPARISONS_MAX = 4_000_000;
+/** In tables with more prefixes each source-specific route is taken to be doubtful. */
+const PREFIXES_MAX = 100_000;
 
 /**
  * The IPv6 routes with a source that the kernel may pass over. A prefix that has such routes alone is a node of the tree; where
@@ -11,32 +11,52 @@ const COMPARISONS_MAX = 4_000_000;
  * net/ipv6/ip6_fib.c keeps `fn->leaf`), and the lookup, which compares the destination with that, does not enter its sources
  * (fib6_node_lookup_1). In which order the routes were added, no dump tells.
  */
-export function doubtfulSubtrees(routes: readonly SnapshotRoute[]): ReadonlySet<SnapshotRoute> {
-  const doubtful = new Set<SnapshotRoute>();
-  const withSource = routes.filter((route) => route.from !== null && !route.prefix.endsWith('/0'));
-  if (withSource.length === 0) return doubtful;
-  const own = routes.filter(({ family }) => family === 6);
-  if (withSource.length * own.length > COMPARISONS_MAX) return new Set(withSource);
-  const words = new Map<SnapshotRoute, PrefixWords>();
-  for (const route of own) words.set(route, snapshotPrefix(route.prefix));
-  for (const route of withSource) {
-    const at = words.get(route)!;
-    let branches = 0;
-    for (const other of own) {
-      if (other.table !== route.table) continue;
-      const below = words.get(other)!;
-      if (below.len < at.len || !isWithin(below.words, at)) continue;
-      if (below.len > at.len) branches |= 1 << bitAt(below.words, at.len);
-      else if (other.from === null) branches |= 4;
-    }
-    if (branches === 3) doubtful.add(route);
+export class Subtrees {
+  readonly #tables: RouteTables;
+  /** What was found, by number of the route. */
+  readonly #known = new Map<number, boolean>();
+  readonly #at = new Int32Array(4);
+  readonly #below = new Int32Array(4);
+
+  constructor(tables: RouteTables) {
+    this.#tables = tables;
   }
-  return doubtful;
+
+  /** The routes are others now. */
+  clear(): void {
+    this.#known.clear();
+  }
+
+  /** True when the kernel may pass over a source-specific route of an IPv6 table. */
+  isDoubtful(table: FibTable, routeId: number): boolean {
+    let isDoubtful = this.#known.get(routeId);
+    if (isDoubtful === undefined) {
+      isDoubtful = this.#find(table, routeId);
+      this.#known.set(routeId, isDoubtful);
+    }
+    return isDoubtful;
+  }
+
+  #find(table: FibTable, routeId: number): boolean {
+    const store = this.#tables.v6;
+    const len = store.prefixLen(routeId);
+    if (len === 0) return false;
+    store.prefix(routeId, this.#at);
+    for (let id = table.first(this.#at, len); id >= 0; id = store.next(id))
+      if (table.shape(id).fromLen === 0) return false;
+    if (table.size > PREFIXES_MAX) return true;
+    let branches = 0;
+    table.each((id) => {
+      if (store.prefixLen(id) <= len) return;
+      store.prefix(id, this.#below);
+      if (isWithin(this.#below, this.#at, len)) branches |= 1 << bitAt(this.#below, len);
+    });
+    return branches === 3;
+  }
 }
 
-function isWithin(words: Int32Array, prefix: PrefixWords): boolean {
-  for (let i = 0; i * 32 < prefix.len; i++)
-    if (((words[i]! ^ prefix.words[i]!) & maskWord(prefix.len, i)) !== 0) return false;
+function isWithin(words: Int32Array, prefix: Int32Array, len: number): boolean {
+  for (let i = 0; i * 32 < len; i++) if (((words[i]! ^ prefix[i]!) & maskWord(len, i)) !== 0) return false;
   return true;
 }
 

@@ -14,6 +14,20 @@ export class RouteTextError extends Error {
   }
 }
 
+/**
+ * The lines of an output of `ip`, ready to be read; blank ones and comments (#) are left out. `ip -o` puts what belongs
+ * together on one line, with a backslash in place of each line end: the parts come as lines of their own.
+ * @param source name for error messages
+ */
+export function* textLines(text: string, source: string): Generator<WordReader> {
+  for (const [i, line] of text.split('\n').entries())
+    for (const part of line.split(/\\(?=\t| {4})/)) {
+      const words = new WordReader(source, i + 1, part);
+      const first = words.peek();
+      if (first !== null && first !== '' && !first.startsWith('#')) yield words;
+    }
+}
+
 /** The words of one line, taken one after the other. */
 export class WordReader {
   readonly #words: readonly string[];
@@ -27,9 +41,9 @@ export class WordReader {
     this.#words = text.trim().split(/\s+/);
   }
 
-  /** The next word, or null at the end of the line. It stays the next. */
-  peek(): string | null {
-    return this.#words[this.#at] ?? null;
+  /** The next word, or one `ahead` words behind it; null at the end of the line. It stays the next. */
+  peek(ahead = 0): string | null {
+    return this.#words[this.#at + ahead] ?? null;
   }
 
   /** Takes the next word. @param expected what it should be, for the error at the end of the line */
@@ -59,6 +73,13 @@ export class WordReader {
     const value = parse(word);
     if (value === null) throw this.error(word, `should be ${expected}`);
     return value;
+  }
+
+  /** Takes all words up to the end of the line. */
+  rest(): string[] {
+    const words = this.#words.slice(this.#at);
+    this.#at = this.#words.length;
+    return words;
   }
 
   error(word: string, reason: string): RouteTextError {

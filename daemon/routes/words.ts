@@ -1,4 +1,4 @@
-import { parsePrefix } from '../../decoders/address.ts';
+import { formatAddress, parsePrefix } from '../../decoders/address.ts';
 
 /** An address or prefix as 32-bit words in host order: IPv4 in word 0, the rest zero. */
 export interface PrefixWords {
@@ -34,4 +34,13 @@ export function snapshotPrefix(text: string): PrefixWords {
   const prefix = prefixWords(text);
   if (prefix === null) throw new RangeError(`snapshot: "${text}" is no address or prefix`);
   return prefix;
+}
+
+const octets = new Uint8Array(16);
+const octetsView = new DataView(octets.buffer);
+
+/** "10.2.0.0/16" of a prefix in words in host order. */
+export function prefixText(version: 4 | 6, words: Int32Array, len: number): string {
+  for (let i = 0; i < 4; i++) octetsView.setInt32(i * 4, words[i]!);
+  return `${formatAddress(octets, 0, version)}/${len}`;
 }

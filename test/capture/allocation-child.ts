@@ -1,5 +1,5 @@
 // Run by allocation.test.ts in a process of its own with --expose-gc: sends packets of many flows through the whole hot
-// path (decoders, counters, flow table, route decision) and prints how many octets the heap grew per packet.
+// path (decoders, counters, flow table, route decision and its changes) and prints how many octets the heap grew per packet.
 import { getHeapStatistics } from 'node:v8';
 import { Meter } from '../../daemon/capture/meter.ts';
 import { RouteTagger } from '../../daemon/capture/route-tag.ts';
@@ -26,9 +26,15 @@ const gc = globalThis.gc;
 if (gc === undefined) throw new Error('run with --expose-gc');
 
 const batch = new FlowBatch(1024);
+let changes = 0;
 const sink = {
   batch(): FlowBatch {
     if (batch.count === batch.capacity) batch.count = 0;
+    return batch;
+  },
+  changes(): FlowBatch {
+    changes++;
+    if (batch.changeCount === batch.capacity) batch.changeCount = 0;
     return batch;
   },
 };
@@ -36,8 +42,12 @@ const tagger = new RouteTagger();
 tagger.setCapture(0, 'n', 0);
 const routes =
   'default via 10.0.0.254 dev eth0\n10.0.0.0/8 dev eth0 scope link src 10.0.0.1\nlocal 10.0.0.1 dev eth0 table local\n';
-const engine = new RouteEngine(snapshotOfRoutes(routes, 'test'));
-tagger.setRoutes('n', engine);
+// The second one decides otherwise for every flow over IPv4.
+const engines = [
+  routes,
+  routes.replace('scope link', 'scope link metric 7').replace('local ', 'blackhole '),
+].map((text) => new RouteEngine(snapshotOfRoutes(text, 'test')));
+tagger.setRoutes('n', engines[0]!);
 const table = new FlowTable(
   { maxFlows: 4096, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 10, seed: 0x7ead_beef, tunnels: isInside },
   sink,
@@ -77,7 +87,7 @@ function run(from: number, count: number): void {
     f.pktType = 0;
     f.strippedTci = -1;
     meter.packet(view, off, lengths[k]!);
-    if (i % CHANGE_EVERY === 0) tagger.setRoutes('n', engine);
+    if (i % CHANGE_EVERY === 0) tagger.setRoutes('n', engines[(i / CHANGE_EVERY) & 1]!);
   }
 }
 
@@ -88,5 +98,5 @@ run(1_500_001, PACKETS);
 const after = getHeapStatistics().used_heap_size;
 const { packets } = meter.counters.read(0);
 process.stdout.write(
-  JSON.stringify({ octetsPerPacket: (after - before) / PACKETS, packets, live: table.live }),
+  JSON.stringify({ octetsPerPacket: (after - before) / PACKETS, packets, live: table.live, changes }),
 );

@@ -33,8 +33,15 @@ function setUp() {
     batch.count++;
     return true;
   };
+  /** Writes a route change. @returns false when it is shed */
+  const change = (): boolean => {
+    const batch = queue.changes();
+    if (batch === null) return false;
+    batch.changeCount++;
+    return true;
+  };
   const close = (): void => port1.close();
-  return { queue, tagger, storage, arrived, put, close };
+  return { queue, tagger, storage, arrived, put, change, close };
 }
 
 describe('the queue to storage', () => {
@@ -72,6 +79,45 @@ describe('the queue to storage', () => {
     expect(batches).toHaveLength(BATCHES);
     storage.release(batches[0]!);
     expect(put()).toBe(true);
+    close();
+  });
+
+  test('route changes travel with the records, whichever fills a batch', () => {
+    const { queue, storage, arrived, put, change, close } = setUp();
+    const sent: number[][] = [];
+    const handOver = (): void => {
+      for (const request of arrived()) {
+        if (request.type !== 'batch') continue;
+        const { count, changeCount } = storage.batch(request.batch);
+        sent.push([count, changeCount]);
+        storage.release(request.batch);
+      }
+    };
+    for (let i = 0; i < 3; i++) expect([put(), change()]).toEqual([true, true]);
+    for (let i = 0; i < CAPACITY - 2; i++) expect(change()).toBe(true); // one more than there is room for
+    handOver();
+    for (let i = 0; i < CAPACITY + 1; i++) expect(put()).toBe(true);
+    queue.flush();
+    handOver();
+    expect(sent).toEqual([
+      [3, CAPACITY],
+      [CAPACITY, 1],
+      [1, 0],
+    ]);
+    close();
+  });
+
+  test('route changes without number are shed when they fill half of the batches, and records find room in the rest', () => {
+    const { storage, arrived, put, change, close } = setUp();
+    let kept = 0;
+    for (let i = 0; i < 1000; i++) if (change()) kept++;
+    // Half of them are with storage; the one that is full of changes still takes records.
+    expect(kept).toBe((BATCHES / 2 + 1) * CAPACITY);
+    for (let i = 0; i < (BATCHES / 2) * CAPACITY; i++) expect(put()).toBe(true);
+    expect(put()).toBe(false);
+    expect(change()).toBe(false);
+    for (const request of arrived()) if (request.type === 'batch') storage.release(request.batch);
+    expect([put(), change()]).toEqual([true, true]);
     close();
   });
 

@@ -55,4 +55,18 @@ describe('columns that fit the terminal', () => {
       for (const line of lines) expect(line.length, `${width}`).toBeLessThanOrEqual(width);
     }
   });
+
+  test('lines below a row stand alone: they move no column, and are cut like any other', () => {
+    const below = (): string[] => [`${'x'.repeat(70)}\u001b`, 'short'];
+    const print = (width: number | null, more?: () => string[]): string[] =>
+      formatColumns(COLUMNS, [ROW, ROW], width, (line) => line, more)
+        .trimEnd()
+        .split('\n');
+    const plain = print(60);
+    const [head, row, long, short, ...rest] = print(60, below);
+    expect([head, row]).toEqual([plain[0], plain[1]]);
+    expect([long, short]).toEqual([`    ${'x'.repeat(55)}…`, '    short']);
+    expect(rest).toEqual([row, long, short]);
+    expect(print(null, below)[2]).toBe(`    ${'x'.repeat(70)}\\x1b`);
+  });
 });

@@ -106,6 +106,17 @@ describe('a filter is read as', () => {
     ['route verdict drop', { kind: 'route', field: 'verdict', values: ['drop'] }],
     ['route observed differs', { kind: 'route', field: 'observed', values: ['differs'] }],
     ['route observed n/a', { kind: 'route', field: 'observed', values: ['n/a'] }],
+    ['route changed', { kind: 'routeChanged' }],
+    [
+      'route changed tcp or not route changed',
+      {
+        kind: 'or',
+        nodes: [
+          { kind: 'and', nodes: [{ kind: 'routeChanged' }, { kind: 'proto', numbers: [6] }] },
+          { kind: 'not', node: { kind: 'routeChanged' } },
+        ],
+      },
+    ],
     ['route rule in [100 200]', { kind: 'routeRule', values: [100, 200] }],
     ['not tcp and udp', and(not(proto(6)), proto(17))],
     ['not not tcp', not(not(proto(6)))],
@@ -138,7 +149,7 @@ describe('a mistake is shown with its place and what was expected', () => {
     ['flags Q', 'TCP flags out of C E U A P R S F', 6],
     ['bytes > lots', 'a number such as 1500, 10k, 5M or 1G', 8],
     ['duration > 5 parsecs', 'host, src', 13],
-    ['route colour red', 'rule, type, verdict', 6],
+    ['route colour red', 'changed, rule, type, verdict', 6],
     ['route type blackhol', 'a route type of unicast local', 11],
     ['foo', 'host, src, dst, net', 0],
     ['tcp or or udp', 'found "or"', 7],

@@ -44,6 +44,7 @@ describe('flows as JSON', () => {
       expect(validate(row), JSON.stringify(validate.errors)).toBe(true);
       expect(Object.keys(row)).toEqual(Object.keys(SCHEMA.properties));
     }
+    expect(rows.filter((row) => row.route_changes !== null)).toHaveLength(1);
     expect(Object.keys(rows.at(-1)!.route_fwd as object)).toEqual(
       Object.keys(SCHEMA.$defs.decision.properties),
     );
@@ -121,8 +122,31 @@ describe('flows as JSON', () => {
         text: '10.2.0.0/24 via 10.1.0.254 dev veth0 proto static',
       },
       route_rev: expect.objectContaining({ type: 'local', table: 'local' }),
+      route_changes: null,
       tunnel: null,
     });
+  });
+
+  test('has every decision of a flow whose decision changed, from when it held', async () => {
+    const rows = await ndjson('route changed');
+    expect(rows).toEqual([
+      expect.objectContaining({
+        flow_id: 2,
+        route_fwd: expect.objectContaining({ type: 'blackhole' }),
+        route_changes: [
+          {
+            direction: 'fwd',
+            since: '2023-11-14T22:13:30.123456789Z',
+            route: expect.objectContaining({ type: 'unicast', gateway: '10.1.0.254' }),
+          },
+          {
+            direction: 'fwd',
+            since: '2023-11-14T22:13:30.623456789Z',
+            route: rows[0]!.route_fwd,
+          },
+        ],
+      }),
+    ]);
   });
 
   test('has null where a field does not apply', async () => {
@@ -170,6 +194,8 @@ describe('flows selects', () => {
     ['route type blackhole', [2]],
     ['route verdict drop or route table local', [2, 1]],
     ['bytes > 1M', [1]],
+    ['route changed', [2]],
+    ['port 443 or route changed', [2, 1]],
     ['host 10.2.0.2 and not icmp', [1]],
     ['vlan', [5, 4]],
     ['state SF', [1]],
@@ -180,6 +206,15 @@ describe('flows selects', () => {
 
   test('by words that the shell has split', async () => {
     expect(await ids('src', 'host', '10.1.0.2', 'and', '(', 'port', '443', 'or', '80', ')')).toEqual([2, 1]);
+  });
+
+  test('what changed its way, with --route-changed and whatever else', async () => {
+    expect(await ids('--route-changed')).toEqual([2]);
+    expect(await ids('--route-changed', 'port 443 or port 80')).toEqual([2]);
+    expect(await ids('--route-changed', 'port 443')).toEqual([]);
+    expect(await ids('--route-changed', '--since', String(SAMPLE_START + 20))).toEqual([]);
+    const groups = await ndjson('--route-changed', '--by', 'route_type');
+    expect(groups.map(({ route_type, flows: n }) => [route_type, n])).toEqual([['blackhole', 1]]);
   });
 
   test('by time: alive at or after --since, begun before --until', async () => {
@@ -210,6 +245,31 @@ describe('flows prints', () => {
     expect(lines[3]).toContain('10.1.0.2 -> 10.2.0.2 type 8');
     expect(lines[2]).toContain('fe80::1 -> ff02::1 type 135');
     expect(lines.join('')).not.toContain('\u001b');
+  });
+
+  test('the decisions below the flow with --route-changed, and a word of it without', async () => {
+    const one = '2023-11-14 22:13:30.123 0.877s tcp 10.1.0.2:40001 -> 10.66.0.1:80 S0 1 54 blue/veth0';
+    const lines = (await flows('--route-changed')).trimEnd().split('\n');
+    expect(lines.map((line) => line.trimStart().replace(/ +/g, ' '))).toEqual([
+      'START DURATION PROTO FLOW STATE PACKETS BYTES NETNS/IF ROUTE',
+      `${one} blackhole 10.66.0.0/16 (drop) (changed)`,
+      '2023-11-14 22:13:30.123 fwd 10.2.0.0/24 via 10.1.0.254 dev veth0',
+      '2023-11-14 22:13:30.623 fwd blackhole 10.66.0.0/16 (drop)',
+    ]);
+    expect(lines.slice(2).every((line) => /^ {4}\S/.test(line))).toBe(true);
+    const without = (await flows()).trimEnd().split('\n');
+    expect(without).toHaveLength(7);
+    expect(without.filter((line) => line.endsWith('(changed)'))).toHaveLength(1);
+  });
+
+  test('CSV counts the changes', async () => {
+    const [head, changed, plain] = (await flows('--format', 'csv', 'tcp'))
+      .split('\n')
+      .map((l) => l.split(','));
+    const at = head!.indexOf('route_changes');
+    expect(head!.slice(at - 1, at + 2)).toEqual(['route_rev_text', 'route_changes', 'tunnel_type']);
+    expect(changed!.at(at - head!.length)).toBe('1');
+    expect(plain!.at(at - head!.length)).toBe('');
   });
 
   test('CSV with a column for each key of the decisions and of the tunnel', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CONN_STATES, EndReasonCode } from '../../storage/flow-batch.ts';
 import { FlowWriter } from '../../storage/writer.ts';
-import { batchOf, captureInfo, decision, type RecordSpec, TEST_RUN } from '../storage/records.ts';
+import { addChange, batchOf, captureInfo, decision, type RecordSpec, TEST_RUN } from '../storage/records.ts';
 
 /** Seconds since the epoch of the sample's flows: 2023-11-14T22:13:20Z, one flow every 10 s. */
 export const SAMPLE_START = 1_700_000_000;
@@ -27,7 +27,14 @@ const FLOWS: RecordSpec[] = [
     ttl: [64, 63],
     dscp: [0, 46],
   },
-  { src: [10, 1, 0, 2], dst: [10, 66, 0, 1], ports: [40_001, 80], connState: state('S0'), route: [2, -1] },
+  {
+    src: [10, 1, 0, 2],
+    dst: [10, 66, 0, 1],
+    ports: [40_001, 80],
+    connState: state('S0'),
+    route: [2, -1],
+    routeOrigSide: 0,
+  },
   { proto: 17, src: [10, 1, 0, 3], dst: [8, 8, 8, 8], ports: [5353, 53], packets: [1, 1], bytes: [80, 120] },
   { proto: 1, src: [10, 1, 0, 2], dst: [10, 2, 0, 2], ports: [8, 0], vlan: [100], history: '' },
   {
@@ -63,6 +70,9 @@ export function sampleDb(): { path: string; remove: () => void } {
     dev: null,
     reason: 'a blackhole route matches',
   });
+  const batch = batchOf(...records);
+  // The second flow went the way of the first, until a blackhole route came.
+  addChange(batch, { seq: 1, at: [SAMPLE_START + 10, 623_456_789], previous: 0, decision: 2 });
   writer.write([
     [channel, { type: 'capture', info: captureInfo(0) }],
     [channel, { type: 'capture', info: captureInfo(1, { netns: 'red', interface: 'eth0' }) }],
@@ -71,7 +81,7 @@ export function sampleDb(): { path: string; remove: () => void } {
       channel,
       { type: 'decisions', base: 0, list: [decision(), decision({ type: 'local', table: 'local' }), drop] },
     ],
-    [channel, { type: 'batch', batch: batchOf(...records) }],
+    [channel, { type: 'batch', batch }],
   ]);
   writer.close();
   return { path, remove: () => rmSync(folder, { recursive: true }) };

@@ -45,6 +45,7 @@ function main({ file, wakeFd, requests }: Data, parent: MessagePort): void {
   };
   const loop = new LiveLoop(wakeFd, sink, {
     tick: write,
+    work: () => false,
     wake() {
       for (const port of [requests, parent])
         for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port))
@@ -62,7 +63,7 @@ function main({ file, wakeFd, requests }: Data, parent: MessagePort): void {
     if (request.type === 'routes') counted.routes.push(request.netnsId);
     else if (request.type === 'remove') loop.remove(request.captureIndex, request.reason);
     else if (request.type === 'stop') loop.stop('stopped');
-    else {
+    else if (request.type === 'add') {
       const { index } = request.capture;
       try {
         const { source, linkType } = openSource(request.capture, request.open);

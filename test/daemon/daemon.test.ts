@@ -1,8 +1,11 @@
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openForReading } from '../../storage/database.ts';
+import { queryFlows } from '../../storage/query.ts';
+import { EVERYTHING } from '../storage/temp-db.ts';
 import { Lab, labMissing, until } from '../kernel/lab.ts';
 import { sendUdp } from '../kernel/traffic.ts';
 import { TestDaemon } from './test-daemon.ts';
@@ -65,6 +68,46 @@ describe.skipIf(missing !== null)(`the whole daemon${missing ? ` (${missing})` :
       reader.close();
     }
     expect(d.events('drained')).toHaveLength(1);
+  });
+
+  it('keeps each route decision of a flow with the time from which it held', async () => {
+    const a = lab.add('over');
+    const b = lab.add('time');
+    lab.veth(a, 'v0', '10.8.0.1/24', b, 'v0', '10.8.0.2/24');
+    lab.ip(a, 'route add 10.51.0.0/16 via 10.8.0.2');
+    const path = join(dir, 'changes.db');
+    const d = new TestDaemon(path, { netns: [a], filter: 'udp' }, 'real');
+    daemon = d;
+    await d.until('all is captured', () => d.events('ready').length === 1);
+    await d.until('both are open', () => d.events('capture-opened').length === 2);
+    sendUdp(lab, a, '10.51.1.1', 4001, 10, 5, 5001);
+    const changedMs = Date.now();
+    lab.ip(a, 'route add 10.51.1.0/24 via 10.8.0.2 metric 7');
+    // Until the daemon has taken in the change; its packets tell when.
+    for (let i = 0; i < 20; i++) {
+      sendUdp(lab, a, '10.51.1.1', 4001, 10, 1, 5001);
+      await setTimeout(50);
+    }
+    expect(await d.end()).toBe(0);
+
+    const reader = openForReading(path);
+    try {
+      const [flow, ...more] = [...queryFlows(reader, EVERYTHING)];
+      expect(more).toEqual([]);
+      expect(flow).toMatchObject({ packetsFwd: 25, routeFwd: { prefix: '10.51.1.0/24', metric: 7 } });
+      const [before, after] = flow!.routeChanges!;
+      expect(flow!.routeChanges).toHaveLength(2);
+      expect(before).toMatchObject({
+        direction: 'fwd',
+        sinceNs: flow!.startNs,
+        decision: { prefix: '10.51.0.0/16' },
+      });
+      expect(after).toMatchObject({ direction: 'fwd', decision: flow!.routeFwd });
+      expect(Number(after!.sinceNs / 1_000_000n)).toBeGreaterThanOrEqual(changedMs);
+      expect(after!.sinceNs).toBeLessThan(flow!.endNs);
+    } finally {
+      reader.close();
+    }
   });
 
   it('ends with 1 and the reason when the database is none', async () => {

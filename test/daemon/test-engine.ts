@@ -21,6 +21,7 @@ runEngine(
     });
     return {
       capture,
+      addInlet: null,
       ready: new Promise((resolve) => capture.once('online', resolve)),
       closed: new Promise((resolve, reject) => {
         capture.once('error', reject);

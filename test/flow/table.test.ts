@@ -292,7 +292,14 @@ describe('flow table', () => {
   });
 
   test('a change of the tables tags each direction again', () => {
-    const tagger = { generation: 1, tag: () => tagger.generation * 10, tagInner: () => 0 };
+    const tagger = {
+      generation: 1,
+      round: 0,
+      isWaiting: false,
+      heldUntil: () => -1,
+      tag: () => tagger.generation * 10,
+      tagInner: () => 0,
+    };
     const m = new TestMeter({}, tagger);
     m.feed({ proto: 'udp' }, 1);
     tagger.generation = 2;

@@ -5,7 +5,7 @@ import { Broken, fold, type Target } from './target.ts';
 /** Pieces of expressions: each octet of the input is one of them. */
 const WORDS = (
   'host src dst net port proto tcp udp icmp ip ip6 netns if vlan state flags and or not in bytes packets duration retransmits ' +
-  'experiment route type table prefix gateway dev rule verdict observed ( ) [ ] , = != > >= < <= == ! && || ' +
+  'experiment route changed type table prefix gateway dev rule verdict observed ( ) [ ] , = != > >= < <= == ! && || ' +
   '10.0.0.1 10.0.0.0/8 fe80::1 fe80::/10 80 1M 5s 70000 -1 1e9 0x10 main blackhole SF S A x "a b" \' " & | # \u00e9 9999999999999999999999'
 ).split(' ');
 

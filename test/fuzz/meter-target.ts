@@ -30,11 +30,21 @@ export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
         if (endSec[i]! < startSec[i]!)
           throw new Broken(`a flow ends at ${endSec[i]} and begins at ${startSec[i]}`);
       }
+      for (let i = 0; i < batch.changeCount; i++) {
+        const { previous, decision } = batch.changes;
+        if (previous[i] === decision[i])
+          throw new Broken(`a change from decision ${previous[i]} to the same`);
+      }
       batch.count = 0;
+      batch.changeCount = 0;
     };
     const sink = {
       batch: (): FlowBatch => {
         if (batch.count === batch.capacity) take();
+        return batch;
+      },
+      changes: (): FlowBatch => {
+        if (batch.changeCount === batch.capacity) take();
         return batch;
       },
     };
@@ -45,7 +55,18 @@ export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
       seed: 1,
       tunnels: tunnels !== 'outer',
     };
-    const table = new FlowTable(options, sink, { generation: 1, tag: () => 0, tagInner: () => 0 });
+    // The tables change every 16 packets, and with them every decision.
+    const tagger = {
+      get generation(): number {
+        return 1 + (packets >>> 4);
+      },
+      round: 0,
+      isWaiting: false,
+      heldUntil: () => -1,
+      tag: () => (packets >>> 4) % 3,
+      tagInner: () => 0,
+    };
+    const table = new FlowTable(options, sink, tagger);
     const meter = tunnels === 'outer' ? new Meter(table) : new TunnelMeter(table, tunnels);
     return { meter, table, sums, take };
   }

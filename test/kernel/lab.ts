@@ -78,11 +78,16 @@ export class Lab {
     return run('ip', 'netns', 'exec', name, ...command);
   }
 
-  /** Starts a program in the namespace; it is killed by `close` at the latest. */
+  /** Starts a program in the namespace, without input; it is killed by `close` at the latest. */
   start(name: string, ...command: string[]): ChildProcess {
-    const child = spawn('nsenter', [`--net=/run/netns/${name}`, ...command], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = this.startWithInput(name, ...command);
+    child.stdin!.end();
+    return child;
+  }
+
+  /** Starts a program in the namespace; it is killed by `close` at the latest. */
+  startWithInput(name: string, ...command: string[]): ChildProcess {
+    const child = spawn('nsenter', [`--net=/run/netns/${name}`, ...command], { stdio: 'pipe' });
     this.#children.add(child);
     child.on('exit', () => this.#children.delete(child));
     return child;
@@ -175,12 +180,13 @@ export class Tcpdump {
     return dump;
   }
 
-  /** Stops it after what it has got was written. */
-  async stop(): Promise<void> {
+  /** Stops it after what it has got was written. @returns the packets it captured */
+  async stop(): Promise<number> {
     await sleep(200);
     this.#child.kill('SIGINT');
     await until('tcpdump exits', () => this.#exited);
     if (!/^0 packets dropped by kernel/m.test(this.#stderr))
       throw new Error(`tcpdump dropped: ${this.#stderr}`);
+    return Number(/^(\d+) packets? captured/m.exec(this.#stderr)?.[1]);
   }
 }

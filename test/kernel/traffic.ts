@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
+import { parseAddress } from '../../decoders/address.ts';
 import type { Lab } from './lab.ts';
 
 const libc = koffi.load('libc.so.6');
@@ -7,14 +8,28 @@ const socket = libc.func('int socket(int domain, int type, int protocol)');
 const sendto = libc.func(
   'long sendto(int fd, const void *buf, size_t n, int flags, const void *to, uint32_t len)',
 );
+const bind = libc.func('int bind(int fd, const void *to, uint32_t len)');
+const recv = libc.func('long recv(int fd, void *buf, size_t n, int flags)');
+const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t len)');
 const ioctl = libc.func('int ioctl(int fd, unsigned long request, void *arg)');
 const ioctlInt = libc.func('ioctl', 'int', ['int', 'unsigned long', 'unsigned long']);
 const nameToIndex = libc.func('unsigned int if_nametoindex(const char *name)');
 
 const AF_INET = 2;
+const AF_INET6 = 10;
 const AF_PACKET = 17;
 const SOCK_DGRAM = 2;
 const SOCK_RAW = 3;
+const MSG_DONTWAIT = 0x40;
+/** Socket levels and options: asm-generic/socket.h, linux/in.h, linux/in6.h. */
+const SOL_SOCKET = 1;
+const SO_BROADCAST = 6;
+const SO_BINDTODEVICE = 25;
+const SO_MARK = 36;
+const IPPROTO_IP = 0;
+const IP_ADD_MEMBERSHIP = 35;
+const IPPROTO_IPV6 = 41;
+const IPV6_JOIN_GROUP = 20;
 /** linux/if_tun.h */
 const TUNSETIFF = 0x400454ca;
 const TUNSETLINK = 0x400454cd;
@@ -26,7 +41,104 @@ function ok(result: number, what: string): number {
   return result;
 }
 
-/** Sends `count` UDP datagrams of `size` octets from inside the namespace. */
+/** What a UDP socket is bound to before it sends; nothing by default. */
+export interface UdpBinding {
+  address?: string;
+  port?: number;
+  /** Interface, by SO_BINDTODEVICE. */
+  device?: string;
+  /** fwmark, by SO_MARK. */
+  mark?: number;
+}
+
+/** A UDP socket inside a namespace, held by this process; it may send broadcasts. */
+export class UdpSocket implements Disposable {
+  readonly #lab: Lab;
+  readonly #name: string;
+  readonly #fd: number;
+
+  constructor(lab: Lab, name: string, version: 4 | 6, binding: UdpBinding = {}) {
+    this.#lab = lab;
+    this.#name = name;
+    this.#fd = lab.inside(name, () =>
+      ok(socket(version === 4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0), 'socket'),
+    );
+    try {
+      this.#set(SOL_SOCKET, SO_BROADCAST, Int32Array.of(1));
+      if (binding.device !== undefined)
+        this.#set(SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(binding.device));
+      if (binding.mark !== undefined) this.#set(SOL_SOCKET, SO_MARK, Int32Array.of(binding.mark));
+      const { address = version === 4 ? '0.0.0.0' : '::', port = 0 } = binding;
+      const to = sockaddr(address, port, 0);
+      if (binding.address !== undefined || port !== 0) ok(bind(this.#fd, to, to.length), 'bind');
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Sends `count` datagrams of `size` octets. @param device interface that a link-local `host` is on */
+  send(host: string, port: number, size = 32, count = 1, device?: string): void {
+    const scope = device === undefined ? 0 : this.#indexOf(device);
+    const to = sockaddr(host, port, scope);
+    for (let i = 0; i < count; i++)
+      ok(sendto(this.#fd, new Uint8Array(size), size, 0, to, to.length), `sendto ${host}`);
+  }
+
+  /** Joins a multicast group on an interface. */
+  join(group: string, device: string): void {
+    const address = bytesOf(group);
+    const index = this.#indexOf(device);
+    // struct ip_mreqn { group, address, ifindex }; struct ipv6_mreq { group, ifindex }
+    const request = new Uint8Array(address.length === 4 ? 12 : 20);
+    request.set(address);
+    new DataView(request.buffer).setInt32(request.length - 4, index, true);
+    if (address.length === 4) this.#set(IPPROTO_IP, IP_ADD_MEMBERSHIP, request);
+    else this.#set(IPPROTO_IPV6, IPV6_JOIN_GROUP, request);
+  }
+
+  /** Takes one datagram. @returns false when none is waiting */
+  receive(): boolean {
+    const buffer = new Uint8Array(65_536);
+    return recv(this.#fd, buffer, buffer.length, MSG_DONTWAIT) >= 0;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #indexOf(device: string): number {
+    return this.#lab.inside(this.#name, () => nameToIndex(device) as number);
+  }
+
+  #set(level: number, option: number, value: Uint8Array | Int32Array): void {
+    ok(setsockopt(this.#fd, level, option, value, value.byteLength), `setsockopt ${level} ${option}`);
+  }
+}
+
+function bytesOf(address: string): Uint8Array {
+  const parsed = parseAddress(address);
+  if (parsed === null) throw new Error(`no address: ${address}`);
+  return parsed.bytes;
+}
+
+/** struct sockaddr_in or sockaddr_in6. */
+function sockaddr(host: string, port: number, scope: number): Uint8Array {
+  const address = bytesOf(host);
+  const to = new Uint8Array(address.length === 4 ? 16 : 28);
+  const view = new DataView(to.buffer);
+  view.setUint16(0, address.length === 4 ? AF_INET : AF_INET6, true);
+  view.setUint16(2, port);
+  to.set(address, address.length === 4 ? 4 : 8);
+  if (address.length === 16) view.setUint32(24, scope, true);
+  return to;
+}
+
+/** Sends `count` UDP datagrams of `size` octets from inside the namespace. @param fromPort 0: any */
 export function sendUdp(
   lab: Lab,
   name: string,
@@ -34,19 +146,10 @@ export function sendUdp(
   port: number,
   size: number,
   count: number,
+  fromPort = 0,
 ): void {
-  const to = new Uint8Array(16);
-  new Uint16Array(to.buffer)[0] = AF_INET;
-  new DataView(to.buffer).setUint16(2, port);
-  to.set(host.split('.').map(Number), 4);
-  lab.inside(name, () => {
-    const fd = ok(socket(AF_INET, SOCK_DGRAM, 0), 'socket');
-    try {
-      for (let i = 0; i < count; i++) ok(sendto(fd, new Uint8Array(size), size, 0, to, 16), 'sendto');
-    } finally {
-      closeSync(fd);
-    }
-  });
+  using udp = new UdpSocket(lab, name, 4, { port: fromPort });
+  udp.send(host, port, size, count);
 }
 
 /** Sends whole frames out of an interface. */

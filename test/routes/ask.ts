@@ -14,6 +14,7 @@ export interface Packet {
   dport?: number;
   tos?: number;
   mark?: number;
+  isFragment?: boolean;
 }
 
 /** The query for a packet that was captured. @throws Error when an address or interface is not one */
@@ -35,6 +36,7 @@ export function packetQuery(engine: RouteEngine, packet: Packet): RouteQuery {
   q.sport = packet.sport ?? 0;
   q.dport = packet.dport ?? 0;
   q.tos = packet.tos ?? 0;
+  q.isFragment = packet.isFragment ?? false;
   if (packet.mark !== undefined) {
     q.mark = packet.mark;
     q.markKnown = true;

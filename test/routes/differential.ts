@@ -118,6 +118,11 @@ export class Differential {
     this.pool = questionPool(this.snapshot);
   }
 
+  /** The namespace as it is now; `snapshot` is as it was made. */
+  read(): RouteSnapshot {
+    return this.#live.read();
+  }
+
   close(): void {
     this.#live.close();
   }

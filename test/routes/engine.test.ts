@@ -237,6 +237,22 @@ describe('stages', () => {
     });
   });
 
+  test('what comes in a broadcast or multicast frame is delivered, but not forwarded', () => {
+    for (const type of ['Broadcast', 'Multicast'] as const) {
+      expect(decide(engine, { src: '10.0.0.9', dst: '192.0.2.1', type, dev: 'eth1' })).toMatchObject({
+        verdict: 'deliver',
+      });
+      for (const [src, dst] of [
+        ['10.0.0.9', '8.8.8.8'],
+        ['fd00:1::9', 'fd00:9::9'],
+      ] as const)
+        expect(decide(engine, { src, dst, type, dev: 'eth1' })).toMatchObject({
+          verdict: 'drop',
+          reason: expect.stringContaining('broadcast or multicast frame'),
+        });
+    }
+  });
+
   test('other hosts’ packets and bridge ports are not routed', () => {
     expect(
       decide(engine, { src: '10.0.0.9', dst: '10.0.0.8', type: 'OtherHost', dev: 'eth1' }),
@@ -373,11 +389,15 @@ describe('broadcast, multicast and addresses that no packet should have', () => 
   });
 
   test.each([
-    ['::1', 'fd00:1::1'],
-    ['ff02::5', 'fd00:1::1'],
-    ['fd00:9::9', '::1'],
-  ])('IPv6 from %s to %s is martian', (src, dst) => {
-    expect(input(src, dst, 'eth1')).toMatchObject({ type: 'martian', verdict: 'drop' });
+    ['::1', 'fd00:1::1', 'loopback address ::1'],
+    ['ff02::5', 'fd00:1::1', 'a multicast'],
+    ['fd00:9::9', '::1', 'loopback address ::1'],
+  ])('IPv6 from %s to %s is martian: %s', (src, dst, reason) => {
+    expect(input(src, dst, 'eth1')).toMatchObject({
+      type: 'martian',
+      verdict: 'drop',
+      reason: expect.stringContaining(reason),
+    });
   });
 });
 
@@ -545,6 +565,19 @@ describe('policy rules', () => {
     expect(from('10.2.0.1', '10.51.1.1', { proto: 17, dport: 443 })).toMatchObject({ rule: 190 });
   });
 
+  test('a fragment that comes in shows the kernel no port; where its datagram’s port would decide, that is assumed', () => {
+    const fragment = (more: object) => from('10.2.0.1', '10.51.1.1', { proto: 6, isFragment: true, ...more });
+    const assumed = {
+      rule: 190,
+      confidence: 'assumed',
+      reason: expect.stringMatching(/^rule 140: .* a fragment/),
+    };
+    expect(fragment({ dport: 443 })).toMatchObject(assumed);
+    expect(fragment({})).toMatchObject(assumed);
+    expect(fragment({ dport: 80 }).reason ?? '').not.toContain('fragment');
+    expect(fragment({ proto: 17 }).reason ?? '').not.toContain('fragment');
+  });
+
   test('the sender’s uid is not known of what this host sends, and 0 for what it receives', () => {
     expect(decide(engine, { src: '192.0.2.10', dst: '10.52.1.1' })).toMatchObject({
       table: 'main',
@@ -641,7 +674,7 @@ describe('the engine', () => {
     expect(id('8.8.8.8')).toBe(0);
     expect(id('10.0.0.7')).toBe(1);
     expect(id('9.9.9.9')).toBe(0);
-    expect(engine.decision(0)).toBe(engine.decision(0));
+    expect(engine.decision(0)).toEqual(engine.decision(0));
     expect(() => engine.decision(2)).toThrow(RangeError);
   });
 

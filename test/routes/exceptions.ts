@@ -3,7 +3,7 @@ import { tableNames } from '../../daemon/netlink/names.ts';
 import type { RouteSnapshot } from '../../daemon/routes/snapshot.ts';
 import type { KernelAnswer } from '../../daemon/routes/verify.ts';
 import { prefixWords } from '../../daemon/routes/words.ts';
-import { samePrefix } from '../../daemon/routes/tables.ts';
+import { samePrefix } from '../../daemon/routes/prefix-hash.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { Question } from './random-questions.ts';
 

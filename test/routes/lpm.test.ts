@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LpmTable, maskWord } from '../../daemon/routes/lpm.ts';
+import { LpmTable } from '../../daemon/routes/lpm.ts';
+import { maskWord } from '../../daemon/routes/prefix-hash.ts';
 import { Random } from '../support/random.ts';
 
 /** The obvious way: every prefix is looked at. */

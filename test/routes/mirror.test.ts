@@ -20,7 +20,10 @@ describe.skipIf(missing !== null)(
 
     function mirror(): RouteMirror {
       const handle = openNetns(name);
-      const made = new RouteMirror(openNetlinkSocket(handle, { groups: ROUTE_GROUPS }), name);
+      const made = new RouteMirror(
+        openNetlinkSocket(handle, { groups: ROUTE_GROUPS, bufferLen: 4 << 20 }),
+        name,
+      );
       handle.close();
       mirrors.push(made);
       made.load();

@@ -4,17 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatRoute, formatRule } from '../../daemon/routes/format.ts';
 import { LiveRoutes } from '../../daemon/routes/live-snapshot.ts';
-import {
-  loadSnapshot,
-  parseRules,
-  readSnapshot,
-  snapshotOfRoutes,
-  writeSnapshot,
-} from '../../daemon/routes/load-snapshot.ts';
+import { loadSnapshot, parseRules, snapshotOfRoutes } from '../../daemon/routes/load-snapshot.ts';
 import { parseRouteText } from '../../daemon/routes/route-text.ts';
 import { defaultRules } from '../../daemon/routes/routing.ts';
 import { parseRuleText } from '../../daemon/routes/rule-text.ts';
 import type { RouteSnapshot, SnapshotRoute, SnapshotRule } from '../../daemon/routes/snapshot.ts';
+import { readSnapshot, writeSnapshot } from '../../daemon/routes/snapshot-file.ts';
 import { Lab, labMissing } from '../kernel/lab.ts';
 import { ipBatch } from './ip-batch.ts';
 import { DEVICES, random, routeCommands } from './random-tables.ts';
@@ -179,9 +174,9 @@ describe('snapshot files', () => {
   };
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test('what was written is read', () => {
+  test('what was written is read', async () => {
     const snapshot = snapshotOfRoutes('10.0.0.0/8 dev eth0', 'r');
-    writeSnapshot(join(folder, 'a.json'), snapshot);
+    await writeSnapshot(join(folder, 'a.json'), snapshot);
     expect(readSnapshot(join(folder, 'a.json'))).toEqual(snapshot);
   });
 

@@ -53,6 +53,7 @@ const record: fc.Arbitrary<RecordSpec> = fc.boolean().chain((isIPv6) =>
     retransmits: pair(pick([0, 1])),
     connState: fc.nat(CONN_STATES.length - 1),
     route: pair(fc.integer({ min: -1, max: DECISIONS.length - 1 })),
+    routeOrigSide: pick([null, null, 0, 1] as const),
   }),
 );
 
@@ -104,6 +105,7 @@ const leaf: fc.Arbitrary<FilterNode> = fc.oneof(
     values: listOf(pick(['unicast', 'blackhole', 'drop', 'main', '100', '10.2.0.0/24', 'veth0', 'n/a'])),
   }),
   fc.record({ kind: fc.constant('routeRule'), values: listOf(pick([100, 32766])) }),
+  fc.record({ kind: fc.constant('routeChanged') }),
 );
 
 const filter: fc.Arbitrary<FilterNode> = fc.letrec<{ node: FilterNode }>((tie) => ({
@@ -184,6 +186,8 @@ function matches(node: FilterNode, row: FlowRow): boolean {
       return [row.routeFwd, row.routeRev].some((route) =>
         node.values.includes(route?.[node.field] ?? 'absent'),
       );
+    case 'routeChanged':
+      return row.routeChanges !== null;
     case 'routeRule':
       return [row.routeFwd, row.routeRev].some((route) => node.values.includes(route?.rule ?? -1));
   }

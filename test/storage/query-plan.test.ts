@@ -59,6 +59,7 @@ describe('SQLite answers from an index', () => {
     ['port 80', ['flows_src_port', 'flows_dst_port']],
     ['dst port in [80 443]', ['flows_dst_port']],
     ['tcp port 80 and bytes > 1M', ['flows_src_port', 'flows_dst_port']],
+    ['route changed', ['flows_route_changed']],
     ['netns blue', ['flows_capture']],
     ['if veth0', ['flows_capture']],
     ['host 10.0.0.1 or port 80', ['flows_src', 'flows_dst', 'flows_src_port', 'flows_dst_port']],

@@ -31,6 +31,31 @@ export interface RecordSpec {
   history?: string;
   route?: [number, number];
   macs?: [number[], number[]] | null;
+  /** Of a flow whose route decision changed; null: it did not. */
+  routeOrigSide?: 0 | 1 | null;
+}
+
+/** A change of a route decision: of flow `seq`, with the numbers of the decisions. */
+export interface ChangeSpec {
+  seq?: number;
+  side?: 0 | 1;
+  at: [sec: number, nsec: number];
+  previous: number;
+  decision: number;
+  isFirst?: boolean;
+}
+
+/** Puts a change at the end of those of a batch. */
+export function addChange(batch: FlowBatch, spec: ChangeSpec): void {
+  const c = batch.changes;
+  const i = batch.changeCount;
+  c.flowSeq[i] = spec.seq ?? 0;
+  [c.sec[i], c.nsec[i]] = spec.at;
+  c.previous[i] = spec.previous;
+  c.decision[i] = spec.decision;
+  c.side[i] = spec.side ?? 0;
+  c.isFirst[i] = (spec.isFirst ?? true) ? 1 : 0;
+  batch.changeCount = i + 1;
 }
 
 /** Puts a record at the end of a batch. */
@@ -84,6 +109,7 @@ export function addRecord(batch: FlowBatch, spec: RecordSpec = {}): void {
   const history = [...(spec.history ?? 'S')].map((letter) => letter.charCodeAt(0));
   c.historyLen[i] = history.length;
   put(c.history, 24, history);
+  c.routeOrigSide[i] = spec.routeOrigSide ?? 255;
   c.hasMac[i] = spec.macs === null ? 0 : 1;
   put(c.srcMac, 6, spec.macs?.[0] ?? [2, 0, 0, 0, 0, 1]);
   put(c.dstMac, 6, spec.macs?.[1] ?? [2, 0, 0, 0, 0, 2]);

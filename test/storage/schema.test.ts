@@ -54,11 +54,17 @@ describe('opening a database', () => {
     const db = openForWriting(path);
     expect(db.pragma('user_version', { simple: true })).toBe(SCHEMA_VERSION);
     expect(db.prepare("SELECT code FROM tunnel_types WHERE name = 'gtp-u'").pluck().get()).toBe(10);
-    expect(db.prepare('SELECT packets, tunnelled, tunnel_undecoded FROM captures').raw().get()).toEqual([
+    expect(db.prepare('SELECT packets, tunnelled, shed_route_changes FROM captures').raw().get()).toEqual([
       5, 0, 0,
     ]);
     expect([...queryFlows(db, EVERYTHING)]).toEqual([
-      expect.objectContaining({ flowId: 1, packetsFwd: 3, tunnelType: null, tunnelOuterFlowId: null }),
+      expect.objectContaining({
+        flowId: 1,
+        packetsFwd: 3,
+        tunnelType: null,
+        tunnelOuterFlowId: null,
+        routeChanges: null,
+      }),
     ]);
     db.close();
   });

@@ -3,6 +3,8 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { BatchPool, createBatchPool } from '../../storage/batch-pool.ts';
 import { type StorageReply, type StorageRequest, zeroCounters } from '../../storage/messages.ts';
+import { routeAudits } from '../../storage/route-counts.ts';
+import { routeUpdatesAt } from '../../storage/route-updates.ts';
 import type { StorageInlet } from '../../storage/storage-service.ts';
 import type { StorageThreadData, StorageThreadRequest } from '../../storage/storage-thread.ts';
 import { addRecord, captureInfo, decision, type RecordSpec, TEST_RUN } from './records.ts';
@@ -122,6 +124,39 @@ describe('the storage thread', () => {
     first.send({ type: 'close' });
     expect((await ended)[0].at(-1)).toEqual({ type: 'closed', flows: 3, records: 3 });
     expect(readFlows(path)).toHaveLength(3);
+  });
+
+  test('takes route updates from a thread that has no batches, and waits for its close', async () => {
+    const path = tempDb();
+    const capture = new Capture(8, 1);
+    const { worker, ended } = start(path, [capture]);
+    const { port1, port2 } = new MessageChannel();
+    const request: StorageThreadRequest = { type: 'inlet', inlet: { port: port2, pool: null } };
+    worker.postMessage(request, [port2]);
+    const mirror = (message: StorageRequest): void => port1.postMessage(message);
+    const update = { type: 'routeUpdate', netns: 'blue', netnsId: '4:1', isFull: true } as const;
+    mirror({ ...update, atNs: 1n, data: new Uint8Array([1]) });
+    capture.send({ type: 'capture', info: captureInfo(0) });
+    capture.batch({});
+    capture.send({ type: 'close' });
+    capture.pool.acquireWait(30_000); // the capture thread's end does not end it
+    mirror({ ...update, atNs: 2n, data: new Uint8Array([2]) });
+    mirror({
+      type: 'routeAudit',
+      netns: 'blue',
+      netnsId: '4:1',
+      asked: 1,
+      agreed: 1,
+      disagreed: 0,
+      unasked: 0,
+    });
+    mirror({ type: 'close' });
+    expect((await ended)[0].at(-1)).toEqual({ type: 'closed', flows: 1, records: 1 });
+    withDb(path, (db) => {
+      expect(routeUpdatesAt(db, 'blue', 9n).map(({ data }) => data[0])).toEqual([2]);
+      expect(routeUpdatesAt(db, 'blue', 1n).map(({ data }) => data[0])).toEqual([1]);
+      expect(routeAudits(db)).toMatchObject([{ runId: 1, asked: 1 }]);
+    });
   });
 
   test('keeps what a capture thread had handed over before it died', async () => {

@@ -111,6 +111,7 @@ describe('a record comes back as it was', () => {
       dstMac: Buffer.from([255, 254, 253, 252, 251, 250]),
       routeFwd: decision(),
       routeRev: decision({ type: 'local' }),
+      routeChanges: null,
     });
   });
 
@@ -139,6 +140,7 @@ describe('a record comes back as it was', () => {
       'dstMac',
       'routeFwd',
       'routeRev',
+      'routeChanges',
     ] as const)
       expect(row[field], field).toBeNull();
     expect(row.src).toEqual(Buffer.from([10, 0, 0, 1]));

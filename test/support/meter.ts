@@ -4,7 +4,14 @@ import type { TunnelMode } from '../../daemon/config.ts';
 import type { FlowTableOptions, PacketTagger } from '../../daemon/flow/table-options.ts';
 import { FlowTable } from '../../daemon/flow/table.ts';
 import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
-import { CONN_STATES, END_REASONS, FlowBatch, HISTORY_MAX, TUNNEL_TYPES } from '../../storage/flow-batch.ts';
+import {
+  CONN_STATES,
+  END_REASONS,
+  FlowBatch,
+  HISTORY_MAX,
+  NONE_U8,
+  TUNNEL_TYPES,
+} from '../../storage/flow-batch.ts';
 import { type FrameSpec, frame } from './frames.ts';
 
 /** A flow record as a test likes to read it. */
@@ -30,6 +37,8 @@ export interface TestRecord {
   retransmits: [number, number];
   outOfOrder: [number, number];
   routes: [number, number];
+  /** Only of a flow whose route decision changed. */
+  routeOrigSide?: number;
   /** Only of a flow inside a tunnel: type, id or null, and `seq` of the flow outside or null. */
   tunnel?: [string, number | null, number | null];
 }
@@ -44,18 +53,27 @@ export class TestMeter {
 
   constructor(
     options: Partial<FlowTableOptions> = {},
-    tagger: PacketTagger = { generation: 1, tag: () => 0, tagInner: () => 1 },
+    tagger: PacketTagger = {
+      generation: 1,
+      round: 0,
+      isWaiting: false,
+      heldUntil: () => 1,
+      tag: () => 0,
+      tagInner: () => 1,
+    },
     tunnels: TunnelMode = 'outer',
   ) {
+    const withRoom = (hasRoom: (batch: FlowBatch) => boolean): FlowBatch | null => {
+      if (this.full) return null;
+      const last = this.#batches.at(-1);
+      if (last !== undefined && hasRoom(last)) return last;
+      const batch = new FlowBatch(64);
+      this.#batches.push(batch);
+      return batch;
+    };
     const sink = {
-      batch: (): FlowBatch | null => {
-        if (this.full) return null;
-        const last = this.#batches.at(-1);
-        if (last !== undefined && last.count < last.capacity) return last;
-        const batch = new FlowBatch(64);
-        this.#batches.push(batch);
-        return batch;
-      },
+      batch: () => withRoom((batch) => batch.count < batch.capacity),
+      changes: () => withRoom((batch) => batch.changeCount < batch.capacity),
     };
     this.table = new FlowTable(
       {
@@ -91,12 +109,34 @@ export class TestMeter {
     return this.records();
   }
 
+  /** The route changes so far, oldest first. */
+  changes(): TestChange[] {
+    return this.#batches.flatMap(({ changes: c, changeCount }) =>
+      Array.from({ length: changeCount }, (_, i) => ({
+        seq: c.flowSeq[i]!,
+        at: `${c.sec[i]}.${String(c.nsec[i]).padStart(9, '0')}`,
+        side: c.side[i]!,
+        decisions: [c.previous[i]!, c.decision[i]!],
+        isFirst: c.isFirst[i] === 1,
+      })),
+    );
+  }
+
   /** The records written so far, oldest first. */
   records(): TestRecord[] {
     return this.#batches.flatMap((batch) =>
       Array.from({ length: batch.count }, (_, i) => readRecord(batch, i)),
     );
   }
+}
+
+/** A route change as a test likes to read it. */
+export interface TestChange {
+  seq: number;
+  at: string;
+  side: number;
+  decisions: [number, number];
+  isFirst: boolean;
 }
 
 function readRecord(batch: FlowBatch, i: number): TestRecord {
@@ -130,6 +170,7 @@ function readRecord(batch: FlowBatch, i: number): TestRecord {
     retransmits: [c.retransmitsFwd[i]!, c.retransmitsRev[i]!],
     outOfOrder: [c.outOfOrderFwd[i]!, c.outOfOrderRev[i]!],
     routes: [c.routeFwd[i]!, c.routeRev[i]!],
+    ...(c.routeOrigSide[i] !== NONE_U8 && { routeOrigSide: c.routeOrigSide[i]! }),
     ...(c.tunnelType[i] !== 0 && {
       tunnel: [TUNNEL_TYPES[c.tunnelType[i]!]!, orNull(c.tunnelId[i]!), orNull(c.outerSeq[i]!)],
     }),

@@ -3,11 +3,16 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openEvent, signalEvent, takeEvent } from '../../daemon/kernel/eventfd.ts';
 import { close } from '../../daemon/kernel/libc.ts';
-import { openNetlinkFd } from '../../daemon/kernel/netlink-socket.ts';
 import { openNetns } from '../../daemon/kernel/netns.ts';
-import { ROUTE_GROUPS } from '../../daemon/routes/mirror.ts';
-import type { MirrorReply, MirrorRequest, MirrorThreadData } from '../../daemon/routes/mirror-thread.ts';
-import type { RouteSnapshot } from '../../daemon/routes/snapshot.ts';
+import { openMirrorFds } from '../../daemon/mirror/fds.ts';
+import type {
+  MirrorReply,
+  MirrorRequest,
+  MirrorThreadData,
+  RoutesMessage,
+} from '../../daemon/mirror/messages.ts';
+import { RouteTables } from '../../daemon/routes/route-tables.ts';
+import type { CompiledRoute } from '../../daemon/routes/shapes.ts';
 import { Lab, labMissing, until } from '../kernel/lab.ts';
 
 const missing = labMissing();
@@ -17,19 +22,21 @@ class Harness {
   readonly wakeFd = openEvent();
   readonly routesWakeFd = openEvent();
   readonly replies: MirrorReply[] = [];
-  readonly snapshots: { netnsId: string; snapshot: RouteSnapshot }[] = [];
+  readonly updates: RoutesMessage[] = [];
   readonly worker: Worker;
 
   constructor() {
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (message) => this.snapshots.push(message));
+    port1.on('message', (message) => this.updates.push(message));
     port1.unref();
     const workerData: MirrorThreadData = {
       wakeFd: this.wakeFd,
       routes: port2,
       routesWakeFd: this.routesWakeFd,
+      storage: null,
+      history: false,
     };
-    this.worker = new Worker(new URL('../../daemon/routes/mirror-thread.ts', import.meta.url), {
+    this.worker = new Worker(new URL('../../daemon/mirror/thread.ts', import.meta.url), {
       workerData,
       transferList: [port2],
     });
@@ -41,12 +48,15 @@ class Harness {
     signalEvent(this.wakeFd);
   }
 
-  /** Destinations of the newest snapshot's routes in the main table, IPv4. */
+  /** Destinations in the main table, IPv4, after all updates so far. */
   main(netnsId: string): string[] {
-    const newest = this.snapshots.findLast((s) => s.netnsId === netnsId);
-    return (newest?.snapshot.routes ?? [])
-      .filter((r) => r.family === 4 && r.table === 254)
-      .map((r) => r.prefix);
+    const shapes: CompiledRoute[] = [];
+    const tables = new RouteTables(shapes, false);
+    for (const { netnsId: of, update } of this.updates)
+      if (of === netnsId) tables.apply(update.ops, 0, update.ops.length);
+    const prefixes: string[] = [];
+    tables.tables4.get(254)?.each((id) => prefixes.push(tables.v4.prefixText(id)));
+    return prefixes;
   }
 
   async stop(): Promise<void> {
@@ -64,8 +74,7 @@ describe.skipIf(missing !== null)(`the thread that follows routes${missing ? ` (
 
   function add(harness: Harness, name: string): string {
     using netns = openNetns(name);
-    const fd = openNetlinkFd(netns, { groups: ROUTE_GROUPS });
-    harness.send({ type: 'add', netns: name, netnsId: netns.id, fd });
+    harness.send({ type: 'add', netns: name, netnsId: netns.id, fds: openMirrorFds(netns) });
     return netns.id;
   }
 
@@ -76,13 +85,13 @@ describe.skipIf(missing !== null)(`the thread that follows routes${missing ? ` (
     const harness = new Harness();
     const idA = add(harness, a);
     const idB = add(harness, b);
-    // The wake-up follows its snapshot: whoever sees the snapshot first may still have to wait for it.
+    // The wake-up follows its update: whoever sees the update first may still have to wait for it.
     await until('both are loaded', () => harness.replies.length === 2);
     expect(harness.replies).toEqual([
       { type: 'loaded', netnsId: idA, reason: null },
       { type: 'loaded', netnsId: idB, reason: null },
     ]);
-    await until('both snapshots', () => harness.main(idA).length > 0 && harness.main(idB).length > 0);
+    await until('both updates', () => harness.main(idA).length > 0 && harness.main(idB).length > 0);
     expect(harness.main(idA)).toEqual(['10.1.0.0/24']);
     await until('the wake-up after it', () => takeEvent(harness.routesWakeFd));
 
@@ -93,7 +102,7 @@ describe.skipIf(missing !== null)(`the thread that follows routes${missing ? ` (
     await harness.stop();
   });
 
-  it('gathers many changes into few snapshots', async () => {
+  it('gathers many changes into few updates', async () => {
     const a = lab.add('many');
     const harness = new Harness();
     const id = add(harness, a);
@@ -104,7 +113,7 @@ describe.skipIf(missing !== null)(`the thread that follows routes${missing ? ` (
     );
     lab.exec(a, 'sh', '-c', `printf '%s\\n' "$0" | ip -batch -`, batch.join('\n'));
     await until('all routes', () => harness.main(id).length === 2000);
-    expect(harness.snapshots.length).toBeLessThan(200);
+    expect(harness.updates.length).toBeLessThan(200);
     await harness.stop();
   });
 
@@ -127,7 +136,7 @@ describe.skipIf(missing !== null)(`the thread that follows routes${missing ? ` (
     const a = lab.add('e');
     const harness = new Harness();
     // An eventfd is no netlink socket.
-    harness.send({ type: 'add', netns: 'x', netnsId: '0:0', fd: openEvent() });
+    harness.send({ type: 'add', netns: 'x', netnsId: '0:0', fds: [openEvent()] });
     const id = add(harness, a);
     await until('both answers', () => harness.replies.length === 2);
     expect(harness.replies[0]).toMatchObject({

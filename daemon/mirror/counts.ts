@@ -1,0 +1,39 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { RouteRequest } from '../../storage/messages.ts';
+import type { RouteAudit } from './audit.ts';
+import type { Mirrored } from './mirrored.ts';
+
+/** Counts that changed are written this often. */
+const WRITE_MS = 1000;
+
+/** Sends to storage what was counted of each namespace's mirror and audit. */
+export class RouteCounts {
+  readonly #port: MessagePort;
+  /** By netnsId: what was sent last, as text. */
+  readonly #sent = new Map<string, string>();
+  #nextMs = 0;
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+  }
+
+  /** Writes what is due. @param nowMs performance.now() */
+  tick(nowMs: number, entries: Iterable<Mirrored>, audit: RouteAudit): void {
+    if (nowMs < this.#nextMs) return;
+    this.#nextMs = nowMs + WRITE_MS;
+    for (const entry of entries) this.write(entry, audit);
+  }
+
+  /** Writes the counts of a namespace now, if they are other than before. */
+  write({ netns, netnsId, mirror }: Mirrored, audit: RouteAudit): void {
+    const { resyncs, reloads, applied, interrupted } = mirror;
+    const requests: RouteRequest[] = [
+      { type: 'routeMirror', netns, netnsId, resyncs, reloads, applied, interrupted },
+      { type: 'routeAudit', netns, netnsId, ...audit.counts(netnsId) },
+    ];
+    const text = JSON.stringify(requests);
+    if (this.#sent.get(netnsId) === text) return;
+    this.#sent.set(netnsId, text);
+    for (const request of requests) this.#port.postMessage(request);
+  }
+}

@@ -1,0 +1,64 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { RouteDecision } from '../../storage/route-decision.ts';
+import type { Disagreement } from './audit.ts';
+import type { RouteUpdate } from '../routes/update.ts';
+import type { Compared } from '../routes/verify.ts';
+
+/** workerData of the mirror thread. */
+export interface MirrorThreadData {
+  /** eventfd that wakes this thread after a message was posted to it. */
+  wakeFd: number;
+  /** Takes RoutesMessage, gives RouteSample: the capture thread. */
+  routes: MessagePort;
+  /** eventfd that wakes the capture thread. */
+  routesWakeFd: number;
+  /** Takes RouteRequest: the storage thread, for counts and the tables over time. Null: nobody wants them. */
+  storage: MessagePort | null;
+  /** False: the tables are not stored over time. */
+  history: boolean;
+}
+
+/** To the mirror thread. */
+export type MirrorRequest =
+  /** @param fds of openMirrorFds; owned by the thread from now on */
+  | { type: 'add'; netns: string; netnsId: string; fds: number[] }
+  /** The namespace is gone: close everything in it. */
+  | { type: 'remove'; netnsId: string }
+  | { type: 'stop' };
+
+/** From the mirror thread. */
+export type MirrorReply =
+  /** The first update is on its way to the capture thread, or there will be none for now (`reason`). */
+  | { type: 'loaded'; netnsId: string; reason: string | null }
+  | { type: 'failed'; netnsId: string; reason: string }
+  /** The kernel answers otherwise than we decided: everything that it takes to ask again. */
+  | { type: 'disagreed'; netns: string; netnsId: string; disagreement: Disagreement }
+  | { type: 'removed'; netnsId: string };
+
+/** To the capture thread. */
+export interface RoutesMessage {
+  type: 'routes';
+  netnsId: string;
+  update: RouteUpdate;
+}
+
+/** A question that a captured packet raised, and the answer of the tables in force, to be asked of the kernel too. */
+export interface RouteSample {
+  netnsId: string;
+  version: 4 | 6;
+  /** Network order. */
+  dst: Uint8Array;
+  src: Uint8Array;
+  /** 0: the host itself sends. */
+  iifIndex: number;
+  tos: number;
+  /** 0: left out, with the ports. */
+  proto: number;
+  sport: number;
+  dport: number;
+  /** Null: the kernel cannot be asked this. */
+  decision: RouteDecision | null;
+  /** For `agreesWithKernel`. */
+  compared: Compared;
+  others: RouteDecision[];
+}

@@ -1,0 +1,133 @@
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { POLLIN } from '../kernel/constants.ts';
+import { withResource } from '../kernel/dispose.ts';
+import { signalEvent, takeEvent } from '../kernel/eventfd.ts';
+import { close } from '../kernel/libc.ts';
+import { NetlinkSocket } from '../kernel/netlink-socket.ts';
+import { PollSet } from '../kernel/poll.ts';
+import { RouteAudit } from './audit.ts';
+import { RouteMirror } from '../routes/mirror.ts';
+import type { MirrorReply, MirrorRequest, MirrorThreadData, RouteSample, RoutesMessage } from './messages.ts';
+import { Mirrored } from './mirrored.ts';
+import { RouteCounts } from './counts.ts';
+import { RouteJournal } from './journal.ts';
+import type { RouteUpdate } from '../routes/update.ts';
+
+/** Samples of the capture thread wake nobody: they are fetched this often. */
+const SAMPLES_MS = 250;
+
+/** Follows the routes of every captured namespace; blocks in poll(2) over their netlink sockets. */
+function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void {
+  const mirrored = new Map<string, Mirrored>();
+  const journal = data.storage !== null && data.history ? new RouteJournal(data.storage) : null;
+  const counts = data.storage === null ? null : new RouteCounts(data.storage);
+  const audit = new RouteAudit();
+  let changed = true;
+  let stopped = false;
+  const reply = (message: MirrorReply): void => parent.postMessage(message);
+
+  function tell(entry: Mirrored, update: RouteUpdate): void {
+    const { netns, netnsId } = entry;
+    journal?.add(netns, netnsId, update, entry.mirror);
+    const message: RoutesMessage = { type: 'routes', netnsId, update };
+    data.routes.postMessage(message, [update.ops.buffer]);
+    signalEvent(data.routesWakeFd);
+    audit.changed(netnsId);
+  }
+
+  function add(netns: string, netnsId: string, fds: number[]): void {
+    mirrored.get(netnsId)?.mirror.close();
+    const [fd, ...settings] = fds;
+    let mirror: RouteMirror;
+    try {
+      mirror = new RouteMirror(new NetlinkSocket(fd!), netns, settings);
+    } catch (error) {
+      for (const each of fds) close(each);
+      reply({ type: 'loaded', netnsId, reason: (error as Error).message });
+      return;
+    }
+    const entry: Mirrored = new Mirrored(netns, netnsId, mirror, (update) => tell(entry, update));
+    mirrored.set(netnsId, entry);
+    reply({ type: 'loaded', netnsId, reason: entry.load(performance.now()) });
+  }
+
+  function remove(netnsId: string): void {
+    const entry = mirrored.get(netnsId);
+    if (entry === undefined) return;
+    counts?.write(entry, audit);
+    entry.mirror.close();
+    mirrored.delete(netnsId);
+    journal?.remove(netnsId);
+    audit.remove(netnsId);
+    changed = true;
+  }
+
+  function handle(request: MirrorRequest): void {
+    switch (request.type) {
+      case 'add':
+        add(request.netns, request.netnsId, request.fds);
+        changed = true;
+        break;
+      case 'remove':
+        remove(request.netnsId);
+        reply({ type: 'removed', netnsId: request.netnsId });
+        break;
+      case 'stop':
+        stopped = true;
+    }
+  }
+
+  function askSamples(): void {
+    for (let m = receiveMessageOnPort(data.routes); m !== undefined; m = receiveMessageOnPort(data.routes)) {
+      const sample = m.message as RouteSample;
+      const entry = mirrored.get(sample.netnsId);
+      if (entry === undefined) continue;
+      const disagreement = audit.ask(sample, entry.mirror);
+      entry.notice(performance.now());
+      if (disagreement !== null)
+        reply({ type: 'disagreed', netns: entry.netns, netnsId: entry.netnsId, disagreement });
+    }
+  }
+
+  function timeoutMs(): number {
+    if (mirrored.size === 0) return -1;
+    let until = performance.now() + SAMPLES_MS;
+    for (const entry of mirrored.values()) until = Math.min(until, entry.dueAtMs);
+    return Math.max(0, Math.ceil(until - performance.now()));
+  }
+
+  function rebuild(): void {
+    poll.clear();
+    poll.add(data.wakeFd, POLLIN);
+    for (const entry of mirrored.values())
+      entry.pollIndex = entry.isBroken ? -1 : poll.add(entry.mirror.fd, POLLIN);
+    changed = false;
+  }
+
+  while (!stopped) {
+    if (changed) rebuild();
+    poll.wait(timeoutMs());
+    if (poll.revents(0) !== 0 && takeEvent(data.wakeFd)) {
+      for (let m = receiveMessageOnPort(parent); m !== undefined; m = receiveMessageOnPort(parent))
+        handle(m.message as MirrorRequest);
+    }
+    const nowMs = performance.now();
+    for (const entry of mirrored.values()) {
+      const wasBroken = entry.isBroken;
+      const isReady = entry.pollIndex >= 0 && poll.revents(entry.pollIndex) !== 0;
+      const reason = entry.turn(nowMs, isReady, mirrored.size);
+      if (reason !== null) reply({ type: 'failed', netnsId: entry.netnsId, reason });
+      if (entry.isBroken !== wasBroken) changed = true;
+    }
+    askSamples();
+    counts?.tick(nowMs, mirrored.values(), audit);
+  }
+  for (const { netnsId } of [...mirrored.values()]) remove(netnsId);
+  data.storage?.postMessage({ type: 'close' });
+  data.routes.close();
+  parent.close();
+}
+
+if (parentPort === null) throw new Error('mirror/thread.ts runs as a worker thread only');
+const parent = parentPort;
+withResource(new PollSet(), (poll) => main(workerData as MirrorThreadData, parent, poll));
