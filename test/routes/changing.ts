@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NetlinkSocket } from '../../daemon/kernel/netlink-socket.ts';
 import { openNetns } from '../../daemon/kernel/netns.ts';
@@ -11,7 +11,7 @@ import { type Comparison, compareAnswers } from './differential.ts';
 import { changeCommands } from './random-changes.ts';
 import { buildNamespace, settle } from './random-namespace.ts';
 import { questionPool, randomQuestion } from './random-questions.ts';
-import type { RandomRound } from './random-round.ts';
+import { type RandomRound, randomRound } from './random-round.ts';
 import { random } from './random-tables.ts';
 
 /** What a round of changes came to. */
@@ -47,11 +47,15 @@ export async function compareAfterChanges(
     const engine = new RouteEngine({ ...first.context!, routes: [] });
     engine.apply(first);
     const lines = changeCommands(changes, random(round.seed * 31 + 7), round.tables);
-    await follow(mirror, engine, name, lines);
+    // Other values of the same kind: those of another round.
+    const { sysctls } = randomRound(round.seed + 100_000);
+    await follow(mirror, engine, name, lines, sysctls);
     settle(name);
     // What settled late is told late.
     await sleep(20);
     mirror.drain();
+    // Some settings are told by nobody: the daemon looks at them every now and then.
+    mirror.poll();
     takeOver(mirror, engine);
     const snapshot = mirror.snapshot();
     const pool = questionPool(snapshot);
@@ -77,6 +81,7 @@ async function follow(
   engine: RouteEngine,
   name: string,
   lines: readonly string[],
+  sysctls: readonly string[],
 ): Promise<void> {
   const children = [
     { family: '-4', own: lines.filter((line) => !line.startsWith('-6 ')) },
@@ -86,11 +91,10 @@ async function follow(
       stdio: ['pipe', 'ignore', 'ignore'],
     });
     child.stdin.end(`${own.join('\n')}\n`);
-    return new Promise<void>((resolve, reject) => {
-      child.on('exit', () => resolve());
-      child.on('error', reject);
-    });
+    return ended(child);
   });
+  const settings = ['netns', 'exec', name, 'sysctl', '-qw', ...sysctls];
+  children.push(ended(spawn('ip', settings, { stdio: 'ignore' })));
   let isDone = false;
   const done = Promise.all(children).then(() => {
     isDone = true;
@@ -101,4 +105,11 @@ async function follow(
     await sleep(2);
   }
   await done;
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.on('exit', () => resolve());
+    child.on('error', reject);
+  });
 }
