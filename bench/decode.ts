@@ -1,5 +1,6 @@
 import { Meter } from '../daemon/capture/meter.ts';
 import { FlowTable } from '../daemon/flow/table.ts';
+import type { PacketTagger } from '../daemon/flow/table-options.ts';
 import { DEFAULT_TIMEOUTS } from '../daemon/flow/timeouts.ts';
 import { decodePacket } from '../decoders/packet.ts';
 import { PacketFields } from '../decoders/packet-fields.ts';
@@ -9,7 +10,8 @@ import { median, printTable } from './support.ts';
 
 const PACKETS = 2_000_000;
 const ROUNDS = 5;
-const STRIDE = 256;
+/** Octets between two frames of `packets`. */
+export const STRIDE = 256;
 
 /** Frames of so many flows, one each STRIDE octets. */
 export interface BenchPackets {
@@ -57,8 +59,18 @@ export function packets(flows: number, wrap = (inner: Uint8Array): Uint8Array =>
   return { view: new DataView(bytes.buffer), length };
 }
 
+/** Decides nothing. */
+const NO_ROUTES: PacketTagger = {
+  generation: 1,
+  round: 0,
+  isWaiting: false,
+  heldUntil: () => 1,
+  tag: () => 0,
+  tagInner: () => 0,
+};
+
 /** A flow table whose records go nowhere. */
-export function newTable(tunnels = false): FlowTable {
+export function newTable(tunnels = false, tagger = NO_ROUTES): FlowTable {
   const batch = new FlowBatch(1024);
   const sink = {
     batch: (): FlowBatch => {
@@ -68,14 +80,7 @@ export function newTable(tunnels = false): FlowTable {
     changes: (): null => null,
   };
   const options = { maxFlows: 1 << 17, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 1, tunnels };
-  return new FlowTable(options, sink, {
-    generation: 1,
-    round: 0,
-    isWaiting: false,
-    heldUntil: () => 1,
-    tag: () => 0,
-    tagInner: () => 0,
-  });
+  return new FlowTable(options, sink, tagger);
 }
 
 /** Nanoseconds of CPU that `packet` takes, over packets of `flows` flows in no order. */

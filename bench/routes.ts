@@ -1,24 +1,32 @@
+import { Meter } from '../daemon/capture/meter.ts';
+import { RouteTagger } from '../daemon/capture/route-tag.ts';
 import { RT_TABLE_MAIN } from '../daemon/kernel/netlink-constants.ts';
 import { RouteEngine, RouteQuery } from '../daemon/routes/engine.ts';
+import { RouteOps } from '../daemon/routes/route-tables.ts';
 import { defaultRules } from '../daemon/routes/routing.ts';
 import type { RouteSnapshot, SnapshotLink, SnapshotRoute } from '../daemon/routes/snapshot.ts';
 import { snapshotPrefix } from '../daemon/routes/words.ts';
 import { PacketType } from '../decoders/packet-fields.ts';
 import { Random } from '../test/support/random.ts';
+import { newTable, packets, perPacket, STRIDE } from './decode.ts';
+import { runLive } from './routes-live.ts';
 import { median } from './support.ts';
 
-const ROUTES4 = 1_000_000;
-const ROUTES6 = 200_000;
+export const ROUTES4 = 1_000_000;
+export const ROUTES6 = 200_000;
 const DESTINATIONS = 1 << 16;
 /** As many distinct destinations as a busy uplink has among a second's new flows. */
 const HOT = 1 << 10;
 const ROUNDS = 5;
+const FLOWS = 60_000;
+/** Octets from the start of an Ethernet frame to the destination address of IPv4. */
+const DST_OFF = 30;
 const GATEWAYS = 16;
 const UPLINK = 2;
 const LAN = 3;
 
 /** Prefix lengths and their shares: assumed, in the manner of an Internet table (most are /24 and /48), not measured on one. */
-const LENGTHS4: readonly [number, number][] = [
+export const LENGTHS4: readonly [number, number][] = [
   [24, 600],
   [23, 100],
   [22, 115],
@@ -31,7 +39,7 @@ const LENGTHS4: readonly [number, number][] = [
   [14, 3],
   [12, 2],
 ];
-const LENGTHS6: readonly [number, number][] = [
+export const LENGTHS6: readonly [number, number][] = [
   [48, 480],
   [32, 120],
   [44, 110],
@@ -75,6 +83,60 @@ export async function run(): Promise<void> {
     );
     print(`  ${median(few).toFixed(0)} ns each of ${count(HOT)} destinations (in the processor's caches)`);
   }
+  perPacketCost(engine, routes, next);
+  await runLive();
+}
+
+/**
+ * What decisions cost a packet beside the meter's own work: of new flows whose routes were never used before, whose routes
+ * were, and the latter while the table changes.
+ */
+function perPacketCost(engine: RouteEngine, routes: SnapshotRoute[], next: (n: number) => number): void {
+  const { view, length } = packets(FLOWS);
+  for (let i = 0; i < FLOWS; i++)
+    view.setInt32(i * STRIDE + DST_OFF, wordsOf(routes[next(ROUTES4)]!, next)[0]!);
+  const tagger = (): RouteTagger => {
+    const made = new RouteTagger();
+    made.setCapture(0, 'n', LAN);
+    made.setRoutes('n', engine);
+    return made;
+  };
+  const ops = new RouteOps();
+  const without: number[] = [];
+  const [first, quiet, busy]: [number[], number[], number[]] = [[], [], []];
+  const known = tagger();
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const [times, by, changes] of [
+      [without, null, false],
+      [first, tagger(), false],
+      [quiet, known, false],
+      [busy, known, true],
+    ] as const) {
+      const meter = new Meter(by === null ? newTable() : newTable(false, by));
+      let n = 0;
+      const each = (off: number): void => {
+        meter.packet(view, off, length);
+        // 50 updates for a million packets, of 200 prefixes each: 10,000 changes a second.
+        if (!changes || ++n % 20_000 !== 0) return;
+        for (let i = 0; i < 200; i++) {
+          const { words, len } = snapshotPrefix(routes[next(ROUTES4)]!.prefix);
+          ops.add(4, RT_TABLE_MAIN, words, len, []);
+        }
+        const update = ops.take();
+        known.changeRoutes('n', update, 0, update.length);
+      };
+      meter.fields.pktType = PacketType.Host;
+      const cost = perPacket(meter.fields, FLOWS, each, length);
+      // The compiler's warm-up.
+      if (round > 0) times.push(cost);
+    }
+  }
+  const base = median(without);
+  const more = (times: number[]): string => (median(times) - base).toFixed(0);
+  print(`a packet, ${count(FLOWS)} new flows in 2,000,000 packets, decode and meter ${base.toFixed(0)} ns:`);
+  print(
+    `  its route decision ${more(quiet)} ns more; with 10,000 changes of routes a second ${more(busy)} ns more`,
+  );
 }
 
 function time(engine: RouteEngine, version: 4 | 6, destinations: Int32Array): number {
@@ -96,7 +158,7 @@ function time(engine: RouteEngine, version: 4 | 6, destinations: Int32Array): nu
 }
 
 /** Distinct prefixes of global unicast space with the given lengths, by one of a few gateways. */
-function* tableOf(
+export function* tableOf(
   family: 4 | 6,
   size: number,
   lengths: readonly [number, number][],
@@ -161,7 +223,7 @@ function address6(len: number, next: (n: number) => number): string {
 }
 
 /** An address inside the prefix, as words in host order. */
-function wordsOf(route: SnapshotRoute, next: (n: number) => number): Int32Array {
+export function wordsOf(route: SnapshotRoute, next: (n: number) => number): Int32Array {
   const { version, words, len } = snapshotPrefix(route.prefix);
   if (version === 4) return Int32Array.of(words[0]! + next(2 ** (32 - len)));
   // All prefixes end within the first half of the address.
@@ -211,10 +273,10 @@ function memory(): number {
   return heapUsed + arrayBuffers;
 }
 
-function count(n: number): string {
+export function count(n: number): string {
   return n.toLocaleString('en-US');
 }
 
-function print(line: string): void {
+export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }

@@ -10,7 +10,7 @@ import { AnswerCache } from './answer-cache.ts';
 import { Answer, Kind, Verdict } from './answer.ts';
 import { Decider } from './decide.ts';
 import { DecisionIndex } from './decision-index.ts';
-import { formatRoute } from './format.ts';
+import { formatShape } from './format.ts';
 import { inferLocalRoutes } from './infer-local.ts';
 import { RouteQuery } from './query.ts';
 import { doubtSentence, dropSentence } from './reasons.ts';
@@ -254,7 +254,7 @@ export class RouteEngine {
       observed: OBSERVED[a.observed]!,
       confidence: doubt === null ? 'exact' : 'assumed',
       reason: drop !== null && doubt !== null ? `${drop}; ${doubt}` : (drop ?? doubt),
-      text: route === null || prefix === null ? null : formatRoute({ ...route, prefix }),
+      text: route === null || prefix === null ? null : formatShape(route, prefix),
     };
   }
 }

@@ -1,5 +1,6 @@
 import { protocolNames, tableNames } from '../netlink/names.ts';
 import { RT_TABLE_MAIN } from '../kernel/netlink-constants.ts';
+import type { RouteShape } from './shapes.ts';
 import type { SnapshotNextHop, SnapshotRoute, SnapshotRule } from './snapshot.ts';
 
 /** A prefix as `ip` prints it: "default", and no length for a single address. */
@@ -13,9 +14,14 @@ export function formatPrefix(prefix: string, family: 4 | 6): string {
  * their own, follow on the same line.
  */
 export function formatRoute(route: SnapshotRoute): string {
+  return formatShape(route, route.prefix);
+}
+
+/** The same of a route whose prefix stands elsewhere. */
+export function formatShape(route: RouteShape, prefix: string): string {
   const words: string[] = [];
   if (route.type !== 'unicast') words.push(route.type);
-  words.push(formatPrefix(route.prefix, route.family));
+  words.push(formatPrefix(prefix, route.family));
   if (route.from !== null) words.push('from', formatPrefix(route.from, route.family));
   if (route.tos !== 0) words.push('tos', hexOctet(route.tos));
   if (route.nhid !== null) words.push('nhid', String(route.nhid));
