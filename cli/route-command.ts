@@ -25,6 +25,7 @@ export interface RouteGetFlags {
   iif?: string;
   oif?: string;
   tos?: number;
+  dscp?: number;
   mark?: number;
   uid?: number;
   ipproto?: string;

@@ -15,6 +15,7 @@ export function registerRoute(program: Command): void {
     .option('--iif <dev>', 'interface that the packet comes in on; without it the host itself sends')
     .option('--oif <dev>', 'device that the sending socket is bound to')
     .option('--tos <n>', 'TOS octet, decimal or 0x', hexNumber(0xff))
+    .option('--dscp <n>', 'DSCP, in place of the TOS octet', hexNumber(0x3f))
     .option('--mark <n>', 'firewall mark, decimal or 0x; unknown when left out', hexNumber(0xffffffff))
     .option('--uid <n>', 'owner of the sending socket, for rules with uidrange', hexNumber(0xffffffff))
     .option('--ipproto <name>', 'protocol by name or number, for rules that select by it')

@@ -52,7 +52,8 @@ export class Decider {
       if (seen !== 0) this.#compare(seen);
       return;
     }
-    const iif = q.ifIndex === 0 ? 0 : links.routedIndex(q.ifIndex);
+    // A packet on a port of a bond goes on as the bond's; the kernel is asked about the interface that is named.
+    const iif = q.ifIndex === 0 || q.asked ? q.ifIndex : links.routedIndex(q.ifIndex);
     if (!q.asked && local && iif !== 0 && links.isLoopback(iif)) this.#loopedBack(q, steps);
     else this.#input.decide(q, iif, steps);
   }

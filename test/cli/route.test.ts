@@ -253,6 +253,45 @@ describe.skipIf(missing !== null)(`on the live kernel${missing === null ? '' : `
     expect(status).toBe(0);
   });
 
+  test('a bound device, an owner and a DSCP are asked, alone and in a batch, and said back', () => {
+    ipBatch(
+      a,
+      [
+        'rule add pref 90 uidrange 1000-1000 lookup 90',
+        'route add blackhole default table 90',
+        'rule add pref 91 tos 0x08 lookup 91',
+        'route add prohibit default table 91',
+      ],
+      false,
+    );
+    const asked = [
+      [{ uid: 1000 }, 'blackhole', { uid: 1000, oif: null, tos: null }],
+      [{ uid: 999 }, 'unicast', { uid: 999 }],
+      [{ oif: 'toB', uid: 0 }, 'unicast', { oif: 'toB', uid: 0 }],
+      [{ dscp: 2 }, 'prohibit', { tos: 8 }],
+    ] as const;
+    const { stdout } = nstap(
+      ['route', 'get', '--netns', a, '--batch', '-', '--verify'],
+      asked.map(([query]) => JSON.stringify({ dst: '10.2.3.4', ...query })).join('\n'),
+    );
+    const batch = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    asked.forEach(([query, type, said], i) => {
+      const flags = Object.entries(query).flatMap(([name, value]) => [`--${name}`, String(value)]);
+      const alone = json(['route', 'get', '10.2.3.4', '--netns', a, '--verify', ...flags]);
+      expect(alone).toMatchObject({ type, agrees: true, query: said });
+      expect(batch[i]).toEqual(alone);
+    });
+    expect(nstap(['route', 'get', '1.1.1.1', '--netns', a, '--oif', 'nodev'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('no interface nodev'),
+    });
+    expect(nstap(['route', 'get', '1.1.1.1', '--netns', a, '--tos', '8', '--dscp', '2']).status).toBe(2);
+    ipBatch(a, ['rule del pref 90', 'rule del pref 91'], false);
+  });
+
   test('a namespace or interface that is not there says so', () => {
     expect(nstap(['route', 'get', '1.1.1.1', '--netns', 'nsb-nowhere'])).toMatchObject({
       status: 1,

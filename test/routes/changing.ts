@@ -1,20 +1,18 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openNetlinkSocket } from '../../daemon/kernel/netlink-socket.ts';
+import { NetlinkSocket } from '../../daemon/kernel/netlink-socket.ts';
 import { openNetns } from '../../daemon/kernel/netns.ts';
+import { openMirrorFds } from '../../daemon/mirror/fds.ts';
 import { RouteEngine } from '../../daemon/routes/engine.ts';
 import { LiveRoutes } from '../../daemon/routes/live-snapshot.ts';
-import { ROUTE_GROUPS, RouteMirror } from '../../daemon/routes/mirror.ts';
+import { RouteMirror } from '../../daemon/routes/mirror.ts';
 import type { Lab } from '../kernel/lab.ts';
 import { type Comparison, compareAnswers } from './differential.ts';
 import { changeCommands } from './random-changes.ts';
 import { buildNamespace, settle } from './random-namespace.ts';
 import { questionPool, randomQuestion } from './random-questions.ts';
-import type { RandomRound } from './random-round.ts';
+import { type RandomRound, randomRound } from './random-round.ts';
 import { random } from './random-tables.ts';
-
-/** Settings of "all" that no message tells: a mirror does not know them. */
-const UNTOLD = /conf\.all\.(accept_local|route_localnet|src_valid_mark|send_redirects)=/;
 
 /** What a round of changes came to. */
 export interface ChangedRound {
@@ -28,7 +26,7 @@ export interface ChangedRound {
 
 /**
  * Makes a namespace, has a mirror follow it while other processes change it at random, waits until it rests, and compares the
- * mirror's decisions with the kernel's. A seed makes the same changes; how they fall together with the mirror's reads is chance.
+ * decisions of an engine that got its changes with the kernel's. A seed makes the same changes; how they fall together with the mirror's reads is chance.
  */
 export async function compareAfterChanges(
   lab: Lab,
@@ -37,22 +35,29 @@ export async function compareAfterChanges(
   changes: number,
   questions: number,
 ): Promise<ChangedRound> {
-  const sysctls = round.sysctls.filter((setting) => !UNTOLD.test(setting));
-  const name = buildNamespace(lab, label, { ...round, sysctls });
+  const name = buildNamespace(lab, label, round);
   const handle = openNetns(name);
-  const mirror = new RouteMirror(openNetlinkSocket(handle, { groups: ROUTE_GROUPS }), name);
+  const [fd, ...settings] = openMirrorFds(handle);
+  const mirror = new RouteMirror(new NetlinkSocket(fd!), name, settings);
   handle.close();
   const live = new LiveRoutes(name);
   try {
     mirror.load();
+    const first = mirror.take()!;
+    const engine = new RouteEngine({ ...first.context!, routes: [] });
+    engine.apply(first);
     const lines = changeCommands(changes, random(round.seed * 31 + 7), round.tables);
-    await follow(mirror, name, lines);
+    // Other values of the same kind: those of another round.
+    const { sysctls } = randomRound(round.seed + 100_000);
+    await follow(mirror, engine, name, lines, sysctls);
     settle(name);
     // What settled late is told late.
     await sleep(20);
     mirror.drain();
+    // Some settings are told by nobody: the daemon looks at them every now and then.
+    mirror.poll();
+    takeOver(mirror, engine);
     const snapshot = mirror.snapshot();
-    const engine = new RouteEngine(snapshot);
     const pool = questionPool(snapshot);
     const next = random(round.seed * 17 + 3);
     const comparisons: Comparison[] = [];
@@ -65,8 +70,19 @@ export async function compareAfterChanges(
   }
 }
 
-/** Runs the commands, and drains the mirror meanwhile; now and then it is asked for a snapshot in the middle of it. */
-async function follow(mirror: RouteMirror, name: string, lines: readonly string[]): Promise<void> {
+function takeOver(mirror: RouteMirror, engine: RouteEngine): void {
+  const update = mirror.take();
+  if (update !== null) engine.apply(update);
+}
+
+/** Runs the commands, and drains the mirror meanwhile; now and then the engine gets what changed, in the middle of it. */
+async function follow(
+  mirror: RouteMirror,
+  engine: RouteEngine,
+  name: string,
+  lines: readonly string[],
+  sysctls: readonly string[],
+): Promise<void> {
   const children = [
     { family: '-4', own: lines.filter((line) => !line.startsWith('-6 ')) },
     { family: '-6', own: lines.filter((line) => line.startsWith('-6 ')).map((line) => line.slice(3)) },
@@ -75,19 +91,25 @@ async function follow(mirror: RouteMirror, name: string, lines: readonly string[
       stdio: ['pipe', 'ignore', 'ignore'],
     });
     child.stdin.end(`${own.join('\n')}\n`);
-    return new Promise<void>((resolve, reject) => {
-      child.on('exit', () => resolve());
-      child.on('error', reject);
-    });
+    return ended(child);
   });
+  const settings = ['netns', 'exec', name, 'sysctl', '-qw', ...sysctls];
+  children.push(ended(spawn('ip', settings, { stdio: 'ignore' })));
   let isDone = false;
   const done = Promise.all(children).then(() => {
     isDone = true;
   });
   for (let turn = 0; !isDone; turn++) {
     mirror.drain();
-    if (turn % 2 === 1) mirror.snapshot();
+    if (turn % 2 === 1) takeOver(mirror, engine);
     await sleep(2);
   }
   await done;
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.on('exit', () => resolve());
+    child.on('error', reject);
+  });
 }

@@ -3,13 +3,20 @@ import { NetlinkError } from '../../daemon/netlink/errors.ts';
 import { RouteEngine, RouteQuery } from '../../daemon/routes/engine.ts';
 import { LiveRoutes } from '../../daemon/routes/live-snapshot.ts';
 import type { RouteSnapshot } from '../../daemon/routes/snapshot.ts';
-import { agreesWithKernel, askKernel, type KernelAnswer } from '../../daemon/routes/verify.ts';
+import { agreesWithKernel, askKernel, type Compared, type KernelAnswer } from '../../daemon/routes/verify.ts';
 import { bytesToWords } from '../../daemon/routes/words.ts';
 import { parseAddress } from '../../decoders/address.ts';
 import { PacketType } from '../../decoders/packet-fields.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { Lab } from '../kernel/lab.ts';
-import { type Exception, exceptionFor, exceptionOf, isHidden, withoutSubtree } from './exceptions.ts';
+import {
+  type Exception,
+  exceptionFor,
+  exceptionOf,
+  isHidden,
+  withThrow,
+  withoutSubtree,
+} from './exceptions.ts';
 import { type Question, type QuestionPool, questionPool } from './random-questions.ts';
 import type { RandomRound } from './random-round.ts';
 import { buildNamespace } from './random-namespace.ts';
@@ -90,16 +97,22 @@ export function compareAnswers(
     let other = withoutSubtree(snapshot, decision);
     // More than one such prefix may hold the destination.
     for (let round = 0; other !== null && exception === null && round < 4; round++) {
-      const others = new RouteEngine(other);
-      const answer = others.explain(q).decision;
-      if (agreesWithKernel(answer, kernel, compared, others.alternatives(q)) === true) exception = 'subtree';
-      else other = withoutSubtree(other, answer);
+      const passing = new RouteEngine(other);
+      if (isAnswerOf(passing, q, kernel, compared)) exception = 'subtree';
+      else other = withoutSubtree(other, passing.explain(q).decision);
     }
   }
-  if (exception === null && question.version === 6 && isHidden(snapshot, kernel, question.dst))
-    exception = 'hidden';
+  if (exception === null && question.version === 6) {
+    const thrown = withThrow(snapshot, decision);
+    const isThrown = thrown !== null && isAnswerOf(new RouteEngine(thrown), q, kernel, compared);
+    if (isThrown || isHidden(snapshot, kernel, question.dst)) exception = 'hidden';
+  }
   const text = `${JSON.stringify(question)}\n  kernel ${JSON.stringify(kernel)}\n  nstap  ${JSON.stringify(decision)}`;
   return { decision, exception, disagreement: exception === null ? text : null };
+}
+
+function isAnswerOf(engine: RouteEngine, q: RouteQuery, kernel: KernelAnswer, compared: Compared): boolean {
+  return agreesWithKernel(engine.explain(q).decision, kernel, compared, engine.alternatives(q)) === true;
 }
 
 /** One namespace with random tables, to ask both the kernel and nstap. */

@@ -1,6 +1,6 @@
 import type { NetlinkError } from '../../daemon/netlink/errors.ts';
 import { tableNames } from '../../daemon/netlink/names.ts';
-import type { RouteSnapshot } from '../../daemon/routes/snapshot.ts';
+import type { RouteSnapshot, SnapshotRoute } from '../../daemon/routes/snapshot.ts';
 import type { KernelAnswer } from '../../daemon/routes/verify.ts';
 import { prefixWords } from '../../daemon/routes/words.ts';
 import { samePrefix } from '../../daemon/routes/prefix-hash.ts';
@@ -34,7 +34,8 @@ export const EXCEPTIONS = {
   /**
    * fib6_dump_node of net/ipv6/ip6_fib.c jumps from the first to the last next hop of an IPv6 multipath route, each of which is
    * a route of its own in the list, and leaves out whatever was appended in between with the same metric. Accepted only where
-   * the kernel answers with a route that no dump has, or rejects within the prefix of a multipath route.
+   * the kernel answers with a route that no dump has, rejects within the prefix of a multipath route, or answers as if a throw
+   * route were in its place.
    */
   hidden:
     'routes between the next hops of an IPv6 multipath route are in no dump: fib6_dump_node, net/ipv6/ip6_fib.c',
@@ -68,6 +69,24 @@ export function withoutSubtree(snapshot: RouteSnapshot, decision: RouteDecision)
 
 function tableOf({ table }: RouteDecision): number {
   return tableNames.number(table!)!;
+}
+
+/** The snapshot with a throw route in place of the decision's IPv6 multipath route; null when it is no such route. */
+export function withThrow(snapshot: RouteSnapshot, decision: RouteDecision): RouteSnapshot | null {
+  if (decision.table === null) return null;
+  const id = tableOf(decision);
+  const isIt = (route: SnapshotRoute): boolean =>
+    route.family === 6 &&
+    route.table === id &&
+    route.prefix === decision.prefix &&
+    route.from === null &&
+    route.nhid === null &&
+    route.nextHops.length > 1;
+  if (!snapshot.routes.some(isIt)) return null;
+  const routes = snapshot.routes.map((route) =>
+    isIt(route) ? { ...route, type: 'throw', nextHops: [], pref: 'high' } : route,
+  );
+  return { ...snapshot, routes };
 }
 
 /** True when the kernel's answer may come from a route that it leaves out of its dumps. */

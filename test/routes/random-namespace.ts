@@ -1,8 +1,11 @@
+import { IFF_LOWER_UP, IFF_UP } from '../../daemon/kernel/netlink-constants.ts';
 import { LiveRoutes } from '../../daemon/routes/live-snapshot.ts';
+import type { RouteSnapshot, SnapshotLink } from '../../daemon/routes/snapshot.ts';
 import type { Lab } from '../kernel/lab.ts';
 import { ipBatch } from './ip-batch.ts';
 import { addressCommands, deviceCommands } from './random-devices.ts';
 import { nexthopCommands } from './random-nexthops.ts';
+import { addRawRules } from './raw-rules.ts';
 import type { RandomRound } from './random-round.ts';
 import { ruleCommands } from './random-rules.ts';
 import { DEVICES, picker, random, routeCommands } from './random-tables.ts';
@@ -34,6 +37,7 @@ export function buildNamespace(lab: Lab, label: string, round: RandomRound): str
   const devices = round.wide === true ? undefined : DEVICES;
   ipBatch(name, routeCommands(round.routes, next, round.tables, devices), true);
   ipBatch(name, ruleCommands(round.rules, next, round.tables, devices), true);
+  if (round.wide === true && round.rules > 0) addRawRules(name, 4, next, round.tables);
   if (round.sysctls.length > 0) lab.exec(name, 'sysctl', '-qw', ...round.sysctls);
   if (round.wide === true) ipBatch(name, lateChanges(next), true);
   settle(name);
@@ -59,14 +63,24 @@ function lateChanges(next: () => number): string[] {
   return lines;
 }
 
+/** True for an interface whose carrier is on its way: the kernel tells of it up to a second later (linkwatch). */
+function isPending(link: SnapshotLink, { links }: RouteSnapshot): boolean {
+  const isOn = (flags: number): boolean => (flags & IFF_UP) !== 0 && (flags & IFF_LOWER_UP) !== 0;
+  if (isOn(link.flags)) return link.operState === 'down' || link.operState === 'lowerlayerdown';
+  // A bridge has one when the first of its ports forwards.
+  const isUp = (link.flags & IFF_UP) !== 0 && link.kind === 'bridge';
+  return isUp && links.some(({ master, flags }) => master === link.ifIndex && isOn(flags));
+}
+
 /** Waits until the namespace stays as it is. @throws Error when it never does */
 export function settle(name: string): void {
   const live = new LiveRoutes(name);
   try {
     let before = '';
     for (let round = 0; round < SETTLE_ROUNDS; round++) {
-      const now = JSON.stringify({ ...live.read(), takenAt: null });
-      if (now === before) return;
+      const snapshot = live.read();
+      const now = JSON.stringify({ ...snapshot, takenAt: null });
+      if (now === before && !snapshot.links.some((link) => isPending(link, snapshot))) return;
       before = now;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SETTLE_MS);
     }
