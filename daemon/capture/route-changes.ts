@@ -1,5 +1,5 @@
 /** Buckets of addresses: a change of routes is noted for the bucket of its prefix, or for all that it covers. */
-const BUCKET_BITS = 14;
+const BUCKET_BITS = 12;
 const BUCKETS = 1 << BUCKET_BITS;
 
 /**
@@ -8,7 +8,7 @@ const BUCKETS = 1 << BUCKET_BITS;
  */
 export class RouteChanges {
   #all = 0;
-  /** By the first 14 bits of an IPv4 address. */
+  /** By the first 12 bits of an IPv4 address. */
   readonly #v4 = new Int32Array(BUCKETS);
   /** By a hash of the first 32 bits of an IPv6 address, for prefixes of that length and longer; and for shorter ones. */
   readonly #v6 = new Int32Array(BUCKETS);
