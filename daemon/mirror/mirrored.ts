@@ -66,7 +66,11 @@ export class Mirrored {
    * @returns why it failed, or null
    */
   turn(nowMs: number, isReady: boolean, namespaces: number): string | null {
-    if (nowMs >= this.#reloadAtMs) return this.load(nowMs);
+    if (nowMs >= this.#reloadAtMs) {
+      // Whatever was told while the socket failed is lost.
+      this.mirror.resyncs++;
+      return this.load(nowMs);
+    }
     if (this.isBroken) return null;
     return this.#attempt(() => {
       if (nowMs >= this.#lookAgainAtMs) {

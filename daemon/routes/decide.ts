@@ -1,5 +1,5 @@
 import { PacketType } from '../../decoders/packet-fields.ts';
-import { LBCAST, isMulticast4, isZero } from './address-class.ts';
+import { LBCAST, isMulticast4, isZero, needsStrict } from './address-class.ts';
 import { type Answer, Kind, Observed, Reason, Stage, Verdict } from './answer.ts';
 import { Decision } from './decision.ts';
 import { InputPath } from './input-path.ts';
@@ -43,7 +43,10 @@ export class Decider {
     const local = ownerOf(this.#routing, q.version, src) !== -1;
     // What this host sends is looked up before it is cut.
     if (q.isFragment && !local) this.#decision.flow.hidePorts();
-    if (q.pktType === PacketType.Outgoing || (q.pktType === PacketType.Unknown && local)) {
+    // What a VRF device shows as leaving came in by one of its ports (vrf_ip_rcv), unless this host sends it.
+    const isInVrf = q.pktType === PacketType.Outgoing && !q.asked && !local && links.isVrf(q.ifIndex);
+    const isOutgoing = q.pktType === PacketType.Outgoing && !isInVrf;
+    if (isOutgoing || (q.pktType === PacketType.Unknown && local)) {
       const seen = q.pktType === PacketType.Outgoing && !q.asked ? q.ifIndex : 0;
       // Without a source the packet is this host's own (DHCP, duplicate address detection).
       if (local || isZero(src)) this.#output.decide(q, seen, steps);
@@ -52,8 +55,11 @@ export class Decider {
       if (seen !== 0) this.#compare(seen);
       return;
     }
-    // A packet on a port of a bond goes on as the bond's; the kernel is asked about the interface that is named.
-    const iif = q.ifIndex === 0 || q.asked ? q.ifIndex : links.routedIndex(q.ifIndex);
+    // A packet on a port of a bond goes on as the bond's, on one of a VRF as the VRF's, except where its address means something
+    // on that link alone (vrf_ip_rcv, vrf_ip6_rcv); the kernel is asked about the interface that is named.
+    let iif = q.ifIndex === 0 || q.asked ? q.ifIndex : links.routedIndex(q.ifIndex);
+    if (!q.asked && iif !== 0 && (q.version === 4 || !needsStrict(this.#decision.flow.dst)))
+      iif = links.l3Master(iif) || iif;
     if (!q.asked && local && iif !== 0 && links.isLoopback(iif)) this.#loopedBack(q, steps);
     else this.#input.decide(q, iif, steps);
   }

@@ -92,6 +92,11 @@ export class LinkTable {
     return link.master !== 0 && this.#byIndex.get(link.master)?.kind === 'vrf' ? link.master : 0;
   }
 
+  /** True for a VRF device itself. */
+  isVrf(ifIndex: number): boolean {
+    return this.#byIndex.get(ifIndex)?.kind === 'vrf';
+  }
+
   /** True when a packet that leaves by `routed` is rightly seen leaving by `seen`: the same, a lower device, or a port. */
   carries(routed: number, seen: number): boolean {
     if (routed === seen) return true;
