@@ -12,6 +12,6 @@ export interface RoutesFlags extends SnapshotFlags {
 /** Runs `nstap routes`. @returns exit status @throws as `namedSnapshot`; SyscallError, NetlinkError */
 export async function routesCommand(flags: RoutesFlags): Promise<number> {
   const snapshot = (await namedSnapshot(flags)) ?? liveSnapshot(flags.netns);
-  await writeLines(flags.json ? snapshotLines(snapshot) : [formatTables(snapshot)]);
+  await writeLines(flags.json ? snapshotLines(snapshot) : formatTables(snapshot));
   return 0;
 }
