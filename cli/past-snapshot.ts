@@ -85,15 +85,16 @@ function otherHistories(db: FlowDatabase): string {
 function doubts(db: FlowDatabase, netns: string, atNs: bigint, last: StoredUpdate): string[] {
   const notes: string[] = [];
   const run = readRun(db, last.runId);
-  if (run !== null && run.endedNs !== null && run.endedNs < atNs)
+  const endedNs = run?.endedNs ?? null;
+  if (endedNs !== null && endedNs < atNs)
     notes.push(
-      `the daemon that followed the routes ended at ${formatTime(run.endedNs)}; what changed after that is not known`,
+      `the daemon that followed the routes ended at ${formatTime(endedNs)}; what changed after that is not known`,
     );
-  else if (last.atNs >= routeUpdateSpan(db, netns)!.lastNs)
+  if (run !== null && endedNs === null && last.atNs >= routeUpdateSpan(db, netns)!.lastNs)
     notes.push(
-      run === null || runState(run) === 'running'
+      runState(run) === 'running'
         ? 'no later change is stored'
-        : 'no later change is stored, and the daemon that followed the routes did not say when it ended',
+        : 'no later change is stored, and the daemon that followed the routes has not said when it ended',
     );
   const another = nextFullUpdate(db, netns, last.atNs, last.netnsId);
   if (another !== null)

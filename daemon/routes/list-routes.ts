@@ -36,21 +36,31 @@ export function eachPrefix(
  */
 export function listRoutes(tables: RouteTables, shapes: readonly RouteShape[]): SnapshotRoute[] {
   const routes: SnapshotRoute[] = [];
+  // A copy whose prefix is set takes half the time of an object put together, and most routes share few shapes.
+  const blanks: SnapshotRoute[] = [];
   for (const family of [tables.tables4, tables.tables6]) {
     for (const table of [...family.values()].sort(compareTables)) {
       const store = tables.store(table.family);
       for (const first of sortedPrefixes(table, store)) {
         const prefix = store.prefixText(first);
         for (let id = first; id >= 0; id = store.next(id)) {
-          const shape = shapes[store.shape(id)];
-          if (shape === undefined) throw new RangeError(`${prefix}: no shape ${store.shape(id)}`);
-          const { family: version, type, table: of, ...rest } = shape;
-          routes.push({ family: version, type, table: of, prefix, ...rest });
+          const number = store.shape(id);
+          blanks[number] ??= blankOf(shapes[number], number, prefix);
+          const route = { ...blanks[number] };
+          route.prefix = prefix;
+          routes.push(route);
         }
       }
     }
   }
   return routes;
+}
+
+/** The route of a shape, with a prefix to be replaced, and its keys in the order of `parseRoute`. */
+function blankOf(shape: RouteShape | undefined, number: number, prefix: string): SnapshotRoute {
+  if (shape === undefined) throw new RangeError(`${prefix}: no shape ${number}`);
+  const { family, type, table, ...rest } = shape;
+  return { family, type, table, prefix, ...rest };
 }
 
 function compareTables(a: FibTable, b: FibTable): number {
