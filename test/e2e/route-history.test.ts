@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Status } from '../../cli/status.ts';
 import { formatRoute, formatRule } from '../../daemon/routes/format.ts';
 import { parseRouteText } from '../../daemon/routes/route-text.ts';
 import { parseRuleText } from '../../daemon/routes/rule-text.ts';
@@ -33,6 +34,7 @@ describe.skipIf(missing !== null)(`route history${missing === null ? '' : ` (${m
   const moments: Moment[] = [];
   let red: string;
   let daemon: TestDaemon | null = null;
+  let running: Status;
 
   const sorted = (lines: string[]): string[] => lines.toSorted();
   const routeLines = (text: string): string[] => sorted(parseRouteText(text, 'ip').map(formatRoute));
@@ -57,6 +59,7 @@ describe.skipIf(missing !== null)(`route history${missing === null ? '' : ` (${m
     return d;
   }
 
+  const status = (): Status => JSON.parse(nstap(['status', '--json', '--db', db]).stdout) as Status;
   const atMoment = (i: number): string[] => ['--netns', red, '--db', db, '--at', moments[i]!.at];
   const past = (i: number, ...words: string[]) => nstap(['routes', ...atMoment(i), ...words]);
 
@@ -84,6 +87,7 @@ describe.skipIf(missing !== null)(`route history${missing === null ? '' : ` (${m
     );
     const first = await start();
     await moment(); // 0
+    running = status();
     ipBatch(
       red,
       [
@@ -118,6 +122,16 @@ describe.skipIf(missing !== null)(`route history${missing === null ? '' : ` (${m
     if (daemon !== null && daemon.code === undefined) await daemon.end('SIGKILL');
     lab.close();
     rmSync(dir, { recursive: true, force: true });
+  });
+
+  test('status shows the daemon as running, then as ended, with what it captured and how it followed the routes', () => {
+    expect(running.run).toMatchObject({ kind: 'daemon', run_id: 1, state: 'running', ended: null });
+    expect(running.captures).toMatchObject([{ netns: red, interface: 'v0', source: 'ring', ended: false }]);
+    expect(running.namespaces).toMatchObject([{ netns: red, mirror: { resyncs: 0, shed_updates: 0 } }]);
+    const after = status();
+    expect(after.run).toMatchObject({ run_id: 2, state: 'ended' });
+    expect(after.captures.map(({ ended }) => ended)).toEqual([true, true]); // of each namespace of the name
+    expect(after.balanced).toBe(true);
   });
 
   test('the moments differ, so that they can be told apart', () => {
