@@ -8,6 +8,7 @@ import { registerReplay } from './commands/replay.ts';
 import { registerRoute } from './commands/route.ts';
 import { registerRoutes } from './commands/routes.ts';
 import { registerSnapshot } from './commands/snapshot.ts';
+import { registerStatus } from './commands/status.ts';
 import { ExitStatus, UsageError } from './errors.ts';
 
 /** Every command, in the order of `--help`. A command's file loads nothing heavy before its action runs. */
@@ -15,6 +16,7 @@ const COMMANDS = [
   registerDaemon,
   registerReplay,
   registerFlows,
+  registerStatus,
   registerRoutes,
   registerRoute,
   registerSnapshot,

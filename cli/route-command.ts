@@ -7,20 +7,20 @@ import { NetlinkError } from '../daemon/netlink/errors.ts';
 import { RouteEngine, RouteQuery } from '../daemon/routes/engine.ts';
 import { ipProtoNumber } from '../daemon/routes/format.ts';
 import { LiveRoutes } from '../daemon/routes/live-snapshot.ts';
-import { loadSnapshot } from '../daemon/routes/load-snapshot.ts';
 import type { RouteStep } from '../daemon/routes/resolve.ts';
+import type { RouteSnapshot } from '../daemon/routes/snapshot.ts';
 import { type KernelAnswer, agreesWithKernel, askKernel } from '../daemon/routes/verify.ts';
 import { bytesToWords } from '../daemon/routes/words.ts';
 import type { RouteDecision } from '../storage/route-decision.ts';
 import { UsageError } from './errors.ts';
 import { formatRouteAnswer } from './format/route-answer.ts';
 import { writeLines } from './output.ts';
+import { namedSnapshot, type SnapshotFlags } from './snapshot-source.ts';
 
 const IPPROTO_UDP = 17;
 
 /** Flags of `nstap route get` as they were given. */
-export interface RouteGetFlags {
-  netns: string;
+export interface RouteGetFlags extends SnapshotFlags {
   from?: string;
   iif?: string;
   oif?: string;
@@ -31,10 +31,6 @@ export interface RouteGetFlags {
   ipproto?: string;
   sport?: number;
   dport?: number;
-  routes?: string;
-  rules?: string;
-  addrs?: string;
-  snapshot?: string;
   batch?: string;
   verify?: boolean;
   json?: boolean;
@@ -64,14 +60,14 @@ export interface RouteAnswer extends RouteDecision {
   agrees?: boolean | null;
 }
 
-/** Runs `nstap route get`. @returns exit status @throws UsageError; SyscallError, NetlinkError, RouteTextError */
+/** Runs `nstap route get`. @returns exit status @throws as `namedSnapshot`; SyscallError, NetlinkError */
 export async function routeGetCommand(dst: string | undefined, flags: RouteGetFlags): Promise<number> {
   if ((dst === undefined) === (flags.batch === undefined))
     throw new UsageError('give either a destination or --batch');
   const isFile = [flags.routes, flags.snapshot, flags.rules, flags.addrs].some((file) => file !== undefined);
   if (isFile && flags.verify)
     throw new UsageError('--verify asks the live kernel, which knows nothing of files');
-  const asker = new RouteAsker(flags);
+  const asker = new RouteAsker(flags, await namedSnapshot(flags));
   try {
     if (dst === undefined) return await answerBatch(asker, flags.batch!);
     const answer = asker.ask(askedOf({ ...flags, dst }));
@@ -163,19 +159,19 @@ function tosOf(tos: number | null, dscp: number | null): number | null {
   return dscp << 2;
 }
 
-/** Answers questions about one namespace or one set of files. */
+/** Answers questions about one namespace, live or of the past, or one set of files. */
 class RouteAsker {
   readonly #engine: RouteEngine;
   readonly #live: LiveRoutes | null;
   readonly #verify: boolean;
   readonly #where: string;
 
-  constructor(flags: RouteGetFlags) {
-    const snapshot = loadSnapshot(flags);
+  /** @param snapshot null: the live kernel is asked */
+  constructor(flags: RouteGetFlags, snapshot: RouteSnapshot | null) {
     this.#live = snapshot === null ? new LiveRoutes(flags.netns) : null;
     this.#engine = new RouteEngine(snapshot ?? this.#live!.read());
     this.#verify = flags.verify === true;
-    this.#where = snapshot === null ? flags.netns : (flags.snapshot ?? flags.routes!);
+    this.#where = flags.snapshot ?? flags.routes ?? flags.netns;
   }
 
   /** @throws UsageError for a question that makes no sense */

@@ -17,3 +17,16 @@ export function addrsOption(): Option {
     'text of `ip addr`, best of `ip -d addr`, or its -j JSON: interfaces and addresses for --routes',
   );
 }
+
+/** `--at`, the same for every command that shows or asks routes. */
+export function atOption(): Option {
+  return new Option(
+    '--at <time>',
+    'as it was at this time (RFC 3339, epoch seconds, 10m or 2h ago), from the history that the daemon keeps',
+  ).conflicts(['routes', 'rules', 'addrs', 'snapshot', 'verify']);
+}
+
+/** `--db` for `--at`. */
+export function historyDbOption(): Option {
+  return new Option('--db <file>', 'database with the history for --at (default: see `nstap --help`)');
+}

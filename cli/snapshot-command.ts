@@ -4,20 +4,19 @@ import { snapshotLines, writeSnapshot } from '../daemon/routes/snapshot-file.ts'
 import { counted } from './format/count.ts';
 import { Interruption } from './interruption.ts';
 import { writeLines } from './output.ts';
+import { namedSnapshot, type SnapshotFlags } from './snapshot-source.ts';
 
 /** Flags of `nstap snapshot save` as they were given. */
-export interface SnapshotSaveFlags {
-  netns: string;
-}
+export type SnapshotSaveFlags = Pick<SnapshotFlags, 'netns' | 'at' | 'db'>;
 
 /**
- * Runs `nstap snapshot save`: reads a live namespace and writes its snapshot; says on stderr what was saved.
+ * Runs `nstap snapshot save`: reads a live namespace, or the history of one, and writes its snapshot; says on stderr what was saved.
  * @param file path, or "-" for stdout
  * @returns exit status: 130 (or as the signal says) when interrupted, and nothing was written then
- * @throws SyscallError, NetlinkError, AtomicFileError
+ * @throws as `namedSnapshot`; SyscallError, NetlinkError, AtomicFileError
  */
 export async function snapshotSaveCommand(file: string, flags: SnapshotSaveFlags): Promise<number> {
-  const snapshot = liveSnapshot(flags.netns);
+  const snapshot = (await namedSnapshot(flags)) ?? liveSnapshot(flags.netns);
   if (file === '-') {
     await writeLines(snapshotLines(snapshot));
     say(snapshot, 'to stdout');

@@ -4,6 +4,8 @@ import { clampNs } from './time.ts';
 
 /** An update of a namespace's tables as it was handed to storage. */
 export interface RouteUpdate {
+  /** Of the run that was told it. */
+  runId: number;
   /** "dev:inode" of the namespace. */
   netnsId: string;
   /** Nanoseconds since the epoch. */
@@ -59,25 +61,70 @@ function readUpdates(db: FlowDatabase, netns: string, at: bigint): RouteUpdate[]
   const updates: RouteUpdate[] = [];
   for (const row of rows) {
     if (row.data === null) return [];
-    updates.push({ ...row, isFull: row.isFull === 1n, data: row.data });
+    updates.push({ ...row, runId: Number(full.runId), isFull: row.isFull === 1n, data: row.data });
   }
   return updates;
 }
 
+/** What is kept of the tables of one namespace name over time. Times are nanoseconds since the epoch. */
+export interface RouteHistory {
+  /** Of the first update from which tables can be made, and of the last one. */
+  firstNs: bigint;
+  lastNs: bigint;
+}
+
 /**
- * The time of the first update from which a namespace's tables can be made, and of the last one; null when there is none.
+ * What is kept of a namespace's tables; null when there is nothing from which they can be made.
  * @throws StorageError
  */
-export function routeUpdateSpan(db: FlowDatabase, netns: string): { firstNs: bigint; lastNs: bigint } | null {
+export function routeUpdateSpan(db: FlowDatabase, netns: string): RouteHistory | null {
+  const span = ask<[string, string], { firstNs: bigint | null; lastNs: bigint }>(
+    db,
+    `SELECT (SELECT min(at_ns) FROM route_updates WHERE netns = ? AND is_full = 1) AS firstNs,
+            (SELECT max(at_ns) FROM route_updates WHERE netns = ? AND data IS NOT NULL) AS lastNs`,
+    netns,
+    netns,
+  )[0]!;
+  return span.firstNs === null ? null : { firstNs: span.firstNs, lastNs: span.lastNs };
+}
+
+/**
+ * The time of the first update after `afterNs` from which tables can be made; null when none follows.
+ * @param notOf "dev:inode" of a namespace that does not count: whose name went to another one
+ * @throws StorageError
+ */
+export function nextFullUpdate(
+  db: FlowDatabase,
+  netns: string,
+  afterNs: bigint,
+  notOf: string = '',
+): bigint | null {
+  const [next] = ask<[string, bigint, string], { atNs: bigint | null }>(
+    db,
+    `SELECT min(at_ns) AS atNs FROM route_updates
+     WHERE netns = ? AND is_full = 1 AND at_ns > ? AND netns_id != ?`,
+    netns,
+    clampNs(afterNs),
+    notOf,
+  );
+  return next!.atNs;
+}
+
+/** Names of the namespaces of which tables can be made, sorted. @throws StorageError */
+export function routeHistoryNames(db: FlowDatabase): string[] {
+  return ask<[], { netns: string }>(
+    db,
+    'SELECT DISTINCT netns FROM route_updates WHERE is_full = 1 ORDER BY netns',
+  ).map(({ netns }) => netns);
+}
+
+/** Rows with their integers as bigint. */
+function ask<P extends unknown[], T>(db: FlowDatabase, sql: string, ...params: P): T[] {
   try {
-    const span = db
-      .prepare<[string, string], { firstNs: bigint | null; lastNs: bigint }>(
-        `SELECT (SELECT min(at_ns) FROM route_updates WHERE netns = ? AND is_full = 1) AS firstNs,
-                (SELECT max(at_ns) FROM route_updates WHERE netns = ? AND data IS NOT NULL) AS lastNs`,
-      )
+    return db
+      .prepare<P, T>(sql)
       .safeIntegers()
-      .get(netns, netns)!;
-    return span.firstNs === null ? null : { firstNs: span.firstNs, lastNs: span.lastNs };
+      .all(...params);
   } catch (error) {
     throw toStorageError('query', db.name, error);
   }

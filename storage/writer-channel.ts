@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { COUNTER_COLUMNS } from './counter-columns.ts';
 import type { FlowDatabase } from './database.ts';
 import type { FlowBatch } from './flow-batch.ts';
 import { ENDPOINT_COLUMNS, FlowRecord, ID_COLUMNS, type SqlValue, VALUE_COLUMNS } from './flow-columns.ts';
-import { type CaptureCounters, type CaptureInfo, zeroCounters } from './messages.ts';
+import type { CaptureCounters, CaptureInfo } from './messages.ts';
 import { DECISION_KEYS, type RouteDecision } from './route-decision.ts';
 import { clampNs, toNs } from './time.ts';
 
@@ -14,9 +15,6 @@ export const ID_BLOCK = 1024;
 
 /** Columns of `route_decisions` after its digest, in the order of the decision object. */
 const DECISION_COLUMNS = DECISION_KEYS.map((key) => (key === 'table' ? 'table_name' : key));
-
-/** Column of `captures` for each counter: the same name in snake case. */
-const COUNTER_KEYS = Object.keys(zeroCounters()) as (keyof CaptureCounters)[];
 
 /** The statements that all channels of a connection share. */
 export type WriterStatements = ReturnType<typeof prepareStatements>;
@@ -55,7 +53,7 @@ export function prepareStatements(db: FlowDatabase) {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     updateCounters: db.prepare<SqlValue[]>(
-      `UPDATE captures SET ended = ?, ${COUNTER_KEYS.map((key) => `${snakeCase(key)} = ?`).join(', ')}
+      `UPDATE captures SET ended = ?, ${COUNTER_COLUMNS.map(([, column]) => `${column} = ?`).join(', ')}
        WHERE capture_id = ?`,
     ),
     findDecision: db
@@ -129,7 +127,7 @@ export class WriterChannel {
   /** Writes the counters of a capture point over the earlier ones. */
   setCounters(captureIndex: number, counters: CaptureCounters, final: boolean): void {
     const id = known(this.#captures, captureIndex, 'capture');
-    const values = COUNTER_KEYS.map((key) => counters[key]);
+    const values = COUNTER_COLUMNS.map(([key]) => counters[key]);
     this.#owner.statements.updateCounters.run(final ? 1 : 0, ...values, id);
   }
 
@@ -225,8 +223,4 @@ function known(ids: readonly number[], index: number, what: string): number {
   if (id === undefined)
     throw new RangeError(`storage: a record names ${what} ${index}, which was not announced`);
   return id;
-}
-
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { RouteGetFlags } from '../route-command.ts';
 import { wholeNumber } from '../option-values.ts';
-import { addrsOption, hexNumber } from '../route-options.ts';
+import { addrsOption, atOption, hexNumber, historyDbOption } from '../route-options.ts';
 
 /** `nstap route get DST`: the kernel's decision for one packet, explained. */
 export function registerRoute(program: Command): void {
@@ -31,6 +31,8 @@ export function registerRoute(program: Command): void {
     )
     .addOption(addrsOption())
     .addOption(new Option('--snapshot <file>', 'file of `nstap snapshot save`').conflicts('routes'))
+    .addOption(atOption())
+    .addOption(historyDbOption())
     .option(
       '--batch <file>',
       'one JSON query a line (dst, from, iif, oif, tos or dscp, mark, uid, ipproto, sport, dport); - is stdin',
@@ -43,6 +45,7 @@ export function registerRoute(program: Command): void {
 Example:
   $ nstap route get 10.2.3.4 --netns lab-r --from 10.1.0.5 --iif eth0
   $ nstap route get 8.8.8.8 --routes routes.txt
+  $ nstap route get 8.8.8.8 --netns lab-r --at 10m   # what the kernel would have done ten minutes ago
   $ echo '{"dst":"8.8.8.8"}' | nstap route get --batch - --verify`,
     )
     .action(async (dst: string | undefined, flags: RouteGetFlags) => {

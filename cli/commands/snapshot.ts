@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { atOption, historyDbOption } from '../route-options.ts';
 import type { SnapshotSaveFlags } from '../snapshot-command.ts';
 
 /** `nstap snapshot save FILE`: what the kernel knows about routing in a namespace, into a file. */
@@ -8,9 +9,11 @@ export function registerSnapshot(program: Command): void {
     .description('keep the routing of a namespace in a file, for later questions and replays');
   snapshot
     .command('save')
-    .description('write rules, routes, interfaces, addresses and sysctls of a live namespace to a file')
+    .description('write rules, routes, interfaces, addresses and sysctls of a namespace to a file')
     .argument('<file>', 'file to write, .gz or .zst for a compressed one; - is stdout')
     .option('--netns <name>', 'namespace: a name of `ip netns`, a path, or host', 'host')
+    .addOption(atOption())
+    .addOption(historyDbOption())
     .addHelpText(
       'after',
       `
@@ -19,6 +22,7 @@ A file of that name is replaced when the new one is whole. \`nstap routes --snap
 Example:
   $ sudo nstap snapshot save --netns lab-r before.json
   $ nstap route get 10.2.3.4 --snapshot before.json
+  $ nstap snapshot save --netns lab-r --at yesterday before.json   # of the daemon's history
   $ nstap replay --snapshot before.json --compare after.json capture.pcapng`,
     )
     .action(async (file: string, flags: SnapshotSaveFlags) => {

@@ -7,6 +7,8 @@ export interface Column<T> {
   /** What a cell says when it has nothing to say: a column of nothing else goes before all others. */
   blank?: string;
   text(row: T): string;
+  /** True for a cell that must not be overlooked. */
+  isMarked?(row: T): boolean;
 }
 
 const GAP = '  ';
@@ -22,6 +24,7 @@ const CUT_FROM = 2;
  * @param width columns of the terminal, or null for no limit: then nothing is left out or cut
  * @param head  how to print the titles, for colour
  * @param below more lines on a row, which stand below it and have no part in the columns
+ * @param mark  how to print marked cells, for colour
  */
 export function formatColumns<T>(
   columns: readonly Column<T>[],
@@ -29,6 +32,7 @@ export function formatColumns<T>(
   width: number | null,
   head: (line: string) => string,
   below?: (row: T) => readonly string[],
+  mark: (cell: string) => string = (cell) => cell,
 ): string {
   const cells = columns.map((column) => ({
     ...column,
@@ -55,17 +59,19 @@ export function formatColumns<T>(
     if (worst === 0) break;
     shown = shown.filter(({ dropOrder }) => dropOrder !== worst);
   }
-  const line = (cell: (column: (typeof shown)[number]) => string): string =>
+  const line = (cell: (column: (typeof shown)[number]) => string, row: T | null): string =>
     shown
       .map((column) => {
         const text = cut(cell(column), column.width);
-        return column.align === 'right' ? text.padStart(column.width) : text.padEnd(column.width);
+        const blanks = ' '.repeat(column.width - text.length);
+        const marked = row !== null && column.isMarked?.(row) === true ? mark(text) : text;
+        return column.align === 'right' ? blanks + marked : marked + blanks;
       })
       .join(GAP)
       .trimEnd();
-  const lines = [head(line(({ title }) => title))];
+  const lines = [head(line(({ title }) => title, null))];
   for (let i = 0; i < rows.length; i++) {
-    lines.push(line(({ cells: column }) => column[i]!));
+    lines.push(line(({ cells: column }) => column[i]!, rows[i]!));
     for (const text of below?.(rows[i]!) ?? []) {
       const whole = INDENT + printable(text);
       lines.push(width === null ? whole : cut(whole, width));
@@ -79,6 +85,6 @@ function cut(text: string, width: number): string {
 }
 
 /** Names come from whoever made the namespace or interface: no escape sequence of theirs may reach the terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

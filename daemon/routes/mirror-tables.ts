@@ -1,5 +1,6 @@
 import { RT_TABLE_LOCAL } from '../kernel/netlink-constants.ts';
 import type { ProbedRoute, ProbedRoutes } from '../netlink/probe.ts';
+import { eachPrefix, listRoutes } from './list-routes.ts';
 import { type RouteOrder, type RouteShape, sameSource } from './shapes.ts';
 import { RouteOps, RouteTables } from './route-tables.ts';
 import { ShapeIndex } from './shape-index.ts';
@@ -143,7 +144,7 @@ export class MirrorTables implements ProbedRoutes {
   /** All routes as operations, with all their shapes: for somebody who knows nothing yet. */
   full(): { shapes: { id: number; shape: RouteShape }[]; ops: Int32Array<ArrayBuffer> } {
     const ops = new RouteOps();
-    this.#each((table, prefix, len) =>
+    eachPrefix(this.#tables, (table, prefix, len) =>
       ops.add(table.family, table.id, prefix, len, this.#tables.list(table, prefix, len)),
     );
     const shapes: { id: number; shape: RouteShape }[] = [];
@@ -152,19 +153,9 @@ export class MirrorTables implements ProbedRoutes {
     return { shapes, ops: ops.take() };
   }
 
-  /** All routes as objects, those of one prefix in order. */
+  /** All routes as objects, see `listRoutes`. */
   routes(): SnapshotRoute[] {
-    const routes: SnapshotRoute[] = [];
-    this.#each((table, prefix, len) => {
-      const store = this.#tables.store(table.family);
-      const first = table.first(prefix, len);
-      const text = store.prefixText(first);
-      for (let id = first; id >= 0; id = store.next(id)) {
-        const { family, type, table: of, ...rest } = this.index.shapes[store.shape(id)]!;
-        routes.push({ family, type, table: of, prefix: text, ...rest });
-      }
-    });
-    return routes;
+    return listRoutes(this.#tables, this.index.shapes);
   }
 
   /** The routes of the IPv4 table local for one address. */
@@ -184,18 +175,6 @@ export class MirrorTables implements ProbedRoutes {
       routes.push({ type: this.index.shapes[store.shape(id)]!.type, prefix: store.prefixText(id) });
     });
     return routes;
-  }
-
-  #each(callback: (table: FibTable, prefix: Int32Array, len: number) => void): void {
-    const prefix = new Int32Array(4);
-    for (const tables of [this.#tables.tables4, this.#tables.tables6])
-      for (const table of tables.values()) {
-        const store = this.#tables.store(table.family);
-        table.each((id) => {
-          store.prefix(id, prefix);
-          callback(table, prefix, store.prefixLen(id));
-        });
-      }
   }
 
   #note(table: FibTable, prefix: Int32Array, len: number, list: readonly number[]): void {

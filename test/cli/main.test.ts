@@ -30,7 +30,17 @@ describe('nstap', () => {
   test('tells its commands and its version', async () => {
     const help = await nstap(['--help']);
     expect([help.status, help.stderr]).toEqual([0, '']);
-    for (const name of ['daemon', 'replay', 'flows', 'route', 'routes', 'snapshot', 'netns', 'demo'])
+    for (const name of [
+      'daemon',
+      'replay',
+      'flows',
+      'status',
+      'route',
+      'routes',
+      'snapshot',
+      'netns',
+      'demo',
+    ])
       expect(help.stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
     expect(await nstap(['--version'])).toMatchObject({
       status: 0,

@@ -2,7 +2,12 @@ import { describe, expect, test } from 'vitest';
 import type { StorageRequest } from '../../storage/messages.ts';
 import { RouteBacklog } from '../../storage/route-backlog.ts';
 import { routeAudits, routeMirrors } from '../../storage/route-counts.ts';
-import { routeUpdateSpan, routeUpdatesAt } from '../../storage/route-updates.ts';
+import {
+  nextFullUpdate,
+  routeHistoryNames,
+  routeUpdateSpan,
+  routeUpdatesAt,
+} from '../../storage/route-updates.ts';
 import { FlowWriter, type WriteRequest } from '../../storage/writer.ts';
 import { TEST_RUN } from './records.ts';
 import { tempDb, withDb } from './temp-db.ts';
@@ -44,8 +49,8 @@ describe('route updates', () => {
     expect(textsAt(path, 10)).toEqual(['A', 'b', 'c']);
     expect(textsAt(path, 20)).toEqual(['D']);
     expect(withDb(path, (db) => routeUpdatesAt(db, 'blue', 2n ** 70n))).toEqual([
-      { netnsId: '4:1', atNs: T0 + 20n, isFull: true, data: Buffer.from('D') },
-      { netnsId: '4:1', atNs: T0 + 30n, isFull: false, data: Buffer.from([0, 255, 1]) },
+      { runId: 1, netnsId: '4:1', atNs: T0 + 20n, isFull: true, data: Buffer.from('D') },
+      { runId: 1, netnsId: '4:1', atNs: T0 + 30n, isFull: false, data: Buffer.from([0, 255, 1]) },
     ]);
     expect(textsAt(path, 99, 'red')).toEqual([]);
   });
@@ -85,6 +90,20 @@ describe('route updates', () => {
     withDb(path, (db) => {
       expect(routeUpdateSpan(db, 'blue')).toEqual({ firstNs: T0 + 5n, lastNs: T0 + 7n });
       expect(routeUpdateSpan(db, 'green')).toBeNull();
+      expect(routeHistoryNames(db)).toEqual(['blue', 'red']);
+    });
+  });
+
+  test('tell the next one from which tables can be made, and the next of another namespace of the name', () => {
+    const path = tempDb();
+    run(path, update('A', 0), update('b', 5), update('C', 10), update('D', 20, '4:2'));
+    withDb(path, (db) => {
+      const next = (at: number, notOf?: string): bigint | null =>
+        nextFullUpdate(db, 'blue', T0 + BigInt(at), notOf);
+      expect([-1, 0, 9, 10, 20].map((at) => next(at))).toEqual([T0, T0 + 10n, T0 + 10n, T0 + 20n, null]);
+      expect(next(-1, '4:1')).toBe(T0 + 20n);
+      expect(next(0, '4:2')).toBe(T0 + 10n);
+      expect(nextFullUpdate(db, 'green', 0n)).toBeNull();
     });
   });
 

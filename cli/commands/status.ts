@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import type { StatusFlags } from '../status-command.ts';
+
+/** `nstap status`: the daemon that is running, what it captured, and what was lost. */
+export function registerStatus(program: Command): void {
+  program
+    .command('status')
+    .description('the run that is going on, or the latest one: what it captured, and what was lost')
+    .option('--db <file>', 'database to read (default: see `nstap --help`)')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Read from the database: counters of a running daemon are about a second old. What is lost is red on a terminal, and
+listed in the last lines with what helps. Exit status 1 when there is no database, or nothing in it.
+
+Keys of --json, all always there:
+  database
+  run         run_id kind version pid host command_line started ended state (running, ended, gone, unknown)
+              flows records clamped_times
+  captures[]  netns netns_id interface source file filter ended packets bytes decoded undecoded unaccounted truncated
+              fragments tunnelled tunnel_undecoded kernel_drops duplicates shed_records shed_route_changes evicted_flows
+  namespaces[] netns netns_id
+              mirror {resyncs reloads applied interrupted shed_updates}  audit {asked agreed disagreed unasked}, or null
+  totals      the counts of captures, mirrors and audits added up
+  balanced    true: packets = decoded + undecoded in every capture
+
+Example:
+  $ nstap status
+  $ nstap status --json | jq -e '.run.state == "running" and .totals.kernel_drops == 0'`,
+    )
+    .action(async (flags: StatusFlags) => {
+      const { statusCommand } = await import('../status-command.ts');
+      process.exitCode = await statusCommand(flags);
+    });
+}

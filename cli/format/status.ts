@@ -1,0 +1,149 @@
+import type { CaptureCounts, CaptureStatus, NamespaceStatus, Status } from '../status.ts';
+import { type Column, formatColumns, printable } from './columns.ts';
+import { counted, formatCount } from './count.ts';
+
+/** How to print what must not be overlooked, and titles. */
+interface Colors {
+  bold: (text: string) => string;
+  red: (text: string) => string;
+}
+
+/** What is lost, by key of the totals: what it means, and what helps. */
+const LOSSES = {
+  kernel_drops: 'packets lost before nstap saw them; a larger --ring-mib, a --filter or --snaplen 256 helps',
+  undecoded: 'packets that could not be decoded',
+  tunnel_undecoded: 'packets in tunnels whose inside could not be followed',
+  unaccounted: 'packets that are in no count: a bug of nstap',
+  evicted_flows: 'flows that ended early because the flow table was full; raise --max-flows',
+  shed_records: 'flow records lost because the database was too slow',
+  shed_route_changes: 'changes of route decisions lost because the database was too slow',
+  resyncs: 'times that changes of routes were missed, and the tables read anew',
+  shed_updates: 'updates of tables missing in the route history because the database was too slow',
+  disagreed: 'decisions on which the kernel disagreed; please report them with the log of the daemon',
+} as const satisfies Partial<Record<keyof Status['totals'], string>>;
+
+const TOTAL = 'total';
+
+/** A capture point, or all of them. */
+type CaptureLine = CaptureCounts & { place: string; state: string };
+type NamespaceLine = Pick<NamespaceStatus, 'netns' | 'mirror' | 'audit'>;
+
+/** A column of numbers. @param isLoss marks every number but 0 */
+function numbers<T>(
+  title: string,
+  dropOrder: number,
+  value: (row: T) => number | undefined,
+  isLoss = false,
+): Column<T> {
+  return {
+    title,
+    align: 'right',
+    dropOrder,
+    blank: '0',
+    text: (row) => {
+      const number = value(row);
+      return number === undefined ? '-' : formatCount(number);
+    },
+    isMarked: (row) => isLoss && (value(row) ?? 0) !== 0,
+  };
+}
+
+const CAPTURE_COLUMNS: readonly Column<CaptureLine>[] = [
+  { title: 'NETNS/IF', align: 'left', dropOrder: 0, text: (row) => row.place },
+  { title: 'STATE', align: 'left', dropOrder: 5, text: (row) => row.state },
+  numbers('PACKETS', 0, (row) => row.packets),
+  numbers('BYTES', 7, (row) => row.bytes),
+  numbers('DECODED', 4, (row) => row.decoded),
+  numbers('UNDECODED', 1, (row) => row.undecoded, true),
+  numbers('DROPS', 0, (row) => row.kernel_drops, true),
+  numbers('DUPLICATES', 8, (row) => row.duplicates),
+  numbers('SHED', 2, (row) => row.shed_records, true),
+  numbers('SHED-CHANGES', 6, (row) => row.shed_route_changes, true),
+  numbers('EVICTED', 3, (row) => row.evicted_flows, true),
+];
+
+const NAMESPACE_COLUMNS: readonly Column<NamespaceLine>[] = [
+  { title: 'NETNS', align: 'left', dropOrder: 0, text: (row) => row.netns },
+  numbers('APPLIED', 3, ({ mirror }) => mirror?.applied),
+  numbers('RELOADS', 4, ({ mirror }) => mirror?.reloads),
+  numbers('RESYNCS', 1, ({ mirror }) => mirror?.resyncs, true),
+  numbers('INTERRUPTED', 6, ({ mirror }) => mirror?.interrupted),
+  numbers('SHED', 1, ({ mirror }) => mirror?.shed_updates, true),
+  numbers('ASKED', 2, ({ audit }) => audit?.asked),
+  numbers('AGREED', 2, ({ audit }) => audit?.agreed),
+  numbers('DISAGREED', 0, ({ audit }) => audit?.disagreed, true),
+  numbers('UNASKED', 5, ({ audit }) => audit?.unasked),
+];
+
+/** The state of a run for people. @param width columns of the terminal, or null for no limit */
+export function formatStatus(status: Status, width: number | null, { bold, red }: Colors): string {
+  const { run, captures, namespaces, totals, database } = status;
+  const isGone = run.state === 'gone';
+  const lines = [
+    `${run.kind} (run ${run.run_id}, nstap ${run.version}, pid ${run.pid}, host ${run.host}): ${isGone ? red(runSentence(run)) : runSentence(run)}`,
+    `database  ${database}: ${counted(run.flows, 'flow')} of this run`,
+    '',
+  ];
+  if (captures.length === 0) lines.push('no interface has been captured');
+  else
+    lines.push(formatColumns(CAPTURE_COLUMNS, captureLines(status), width, bold, undefined, red).trimEnd());
+  if (namespaces.length > 0) {
+    const all: NamespaceLine = { netns: TOTAL, mirror: totals, audit: totals };
+    lines.push(
+      '',
+      'routes: changes followed, and a sample of decisions that the kernel was asked for',
+      formatColumns(NAMESPACE_COLUMNS, [...namespaces, all], width, bold, undefined, red).trimEnd(),
+    );
+  }
+  lines.push('', lawLine(status, red), ...lossLines(totals, red));
+  return `${lines.join('\n')}\n`;
+}
+
+function runSentence({ state, started, ended }: Status['run']): string {
+  switch (state) {
+    case 'running':
+      return `running since ${started}`;
+    case 'ended':
+      return `ran from ${started} to ${ended}`;
+    case 'gone':
+      return `began at ${started} and is gone without having ended; what it had not stored by then is lost`;
+    case 'unknown':
+      return `began at ${started} on another host; whether it is running cannot be told here`;
+  }
+}
+
+function captureLines({ captures, totals, run }: Status): CaptureLine[] {
+  const goesOn = run.state === 'ended' || run.state === 'gone' ? 'cut off' : 'open';
+  const lines = captures.map((capture) => ({
+    ...capture,
+    place: placeOf(capture),
+    state: capture.ended ? 'ended' : goesOn,
+  }));
+  return [...lines, { ...totals, place: TOTAL, state: '' }];
+}
+
+function placeOf({ netns, interface: name, file }: CaptureStatus): string {
+  const place = `${netns ?? '-'}/${name ?? '-'}`;
+  return file === null ? place : `${place} (${file})`;
+}
+
+/** The law that nothing is lost silently. */
+function lawLine({ captures, totals, balanced }: Status, red: Colors['red']): string {
+  const count = (n: number): string => n.toLocaleString('en-US');
+  const sum = `${counted(totals.packets, 'packet')} = ${count(totals.decoded)} decoded + ${count(totals.undecoded)} undecoded`;
+  if (balanced) return `law       ${sum}: holds for every capture`;
+  const broken = captures
+    .filter(({ unaccounted }) => unaccounted !== 0)
+    .map((capture) => printable(placeOf(capture)));
+  return `law       ${sum}: ${red(`BROKEN for ${broken.join(', ')}`)}`;
+}
+
+function lossLines(totals: Status['totals'], red: Colors['red']): string[] {
+  const lost = (Object.keys(LOSSES) as (keyof typeof LOSSES)[]).filter((key) => totals[key] !== 0);
+  if (lost.length === 0) return ['losses    none'];
+  return lost.map((key, i) => {
+    const count = `${key} ${totals[key].toLocaleString('en-US')}`;
+    const head = (i === 0 ? 'losses' : '').padEnd(10);
+    return `${head}${red(count)}: ${LOSSES[key]}`;
+  });
+}

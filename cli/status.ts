@@ -1,0 +1,210 @@
+import { readCaptures } from '../storage/captures.ts';
+import { type FlowDatabase, openForReading } from '../storage/database.ts';
+import { StorageError } from '../storage/errors.ts';
+import { type CaptureCounters, zeroCounters } from '../storage/messages.ts';
+import { routeAudits, routeMirrors } from '../storage/route-counts.ts';
+import type { RunRow } from '../storage/runs.ts';
+import { formatTime } from './format/time.ts';
+import { currentRun, type RunState, runState } from './run-state.ts';
+
+/** What a capture point counted since it began; `bytes` are frame octets on the wire. */
+export interface CaptureCounts {
+  packets: number;
+  bytes: number;
+  decoded: number;
+  undecoded: number;
+  /** `packets` less `decoded` less `undecoded`: anything but 0 is a bug of nstap. */
+  unaccounted: number;
+  truncated: number;
+  fragments: number;
+  tunnelled: number;
+  tunnel_undecoded: number;
+  kernel_drops: number;
+  duplicates: number;
+  shed_records: number;
+  shed_route_changes: number;
+  evicted_flows: number;
+}
+
+/** A capture point as `nstap status` shows it. */
+export interface CaptureStatus extends CaptureCounts {
+  netns: string | null;
+  netns_id: string | null;
+  interface: string | null;
+  source: string;
+  file: string | null;
+  filter: string | null;
+  ended: boolean;
+}
+
+/** How the routes of a namespace were followed. */
+export interface MirrorCounts {
+  resyncs: number;
+  reloads: number;
+  applied: number;
+  interrupted: number;
+  /** Updates that are missing in the history. */
+  shed_updates: number;
+}
+
+/** A sample of route decisions against the kernel's own. */
+export interface AuditCounts {
+  asked: number;
+  agreed: number;
+  disagreed: number;
+  unasked: number;
+}
+
+/** A namespace as `nstap status` shows it; null where nothing was counted (yet). */
+export interface NamespaceStatus {
+  netns: string;
+  netns_id: string;
+  mirror: MirrorCounts | null;
+  audit: AuditCounts | null;
+}
+
+/** What `nstap status --json` prints. Every key is always there. */
+export interface Status {
+  database: string;
+  run: {
+    run_id: number;
+    kind: string;
+    version: string;
+    pid: number;
+    host: string;
+    command_line: string;
+    /** RFC 3339 with nanoseconds. */
+    started: string;
+    ended: string | null;
+    state: RunState;
+    flows: number;
+    records: number;
+    /** Times that no 64 bits hold. */
+    clamped_times: number;
+  };
+  captures: CaptureStatus[];
+  namespaces: NamespaceStatus[];
+  /** Sums over all captures and namespaces. */
+  totals: CaptureCounts & MirrorCounts & AuditCounts;
+  /** True when of every capture packets = decoded + undecoded. */
+  balanced: boolean;
+}
+
+/** Reads what is stored of the run that is running, else of the latest one. @throws StorageError */
+export function readStatus(path: string): Status {
+  const db = openForReading(path);
+  try {
+    const run = currentRun(db);
+    if (run === null)
+      throw new StorageError(
+        'query',
+        path,
+        'NSTAP_NO_RUN',
+        'nothing has been written to it yet; run `nstap daemon` or `nstap replay FILE`, or name another with --db',
+      );
+    return statusOf(db, path, run);
+  } finally {
+    db.close();
+  }
+}
+
+const CAPTURE_KEYS = Object.keys(countsOf(zeroCounters())) as (keyof CaptureCounts)[];
+const MIRROR_KEYS = ['resyncs', 'reloads', 'applied', 'interrupted', 'shed_updates'] as const;
+const AUDIT_KEYS = ['asked', 'agreed', 'disagreed', 'unasked'] as const;
+
+function statusOf(db: FlowDatabase, path: string, run: RunRow): Status {
+  const captures = captureStatus(db, run.runId);
+  const namespaces = namespaceStatus(db, run.runId);
+  return {
+    database: path,
+    run: {
+      run_id: run.runId,
+      kind: run.kind,
+      version: run.version,
+      pid: run.pid,
+      host: run.host.name,
+      command_line: run.commandLine,
+      started: formatTime(run.startedNs),
+      ended: run.endedNs === null ? null : formatTime(run.endedNs),
+      state: runState(run),
+      flows: run.flows,
+      records: run.records,
+      clamped_times: run.clampedTimes,
+    },
+    captures,
+    namespaces,
+    totals: {
+      ...sum(CAPTURE_KEYS, captures),
+      ...sum(
+        MIRROR_KEYS,
+        namespaces.flatMap(({ mirror }) => mirror ?? []),
+      ),
+      ...sum(
+        AUDIT_KEYS,
+        namespaces.flatMap(({ audit }) => audit ?? []),
+      ),
+    },
+    balanced: captures.every(({ unaccounted }) => unaccounted === 0),
+  };
+}
+
+function captureStatus(db: FlowDatabase, runId: number): CaptureStatus[] {
+  return readCaptures(db, runId).map((row) => ({
+    netns: row.netns,
+    netns_id: row.netnsId,
+    interface: row.interface,
+    source: row.source,
+    file: row.file,
+    filter: row.filter,
+    ended: row.ended === 1,
+    ...countsOf(row),
+  }));
+}
+
+function countsOf(c: CaptureCounters): CaptureCounts {
+  const decoded = c.decodedIpv4 + c.decodedIpv6 + c.decodedArp + c.decodedOther;
+  return {
+    packets: c.packets,
+    bytes: c.bytes,
+    decoded,
+    undecoded: c.undecoded,
+    unaccounted: c.packets - decoded - c.undecoded,
+    truncated: c.truncated,
+    fragments: c.fragments,
+    tunnelled: c.tunnelled,
+    tunnel_undecoded: c.tunnelUndecoded,
+    kernel_drops: c.kernelDrops,
+    duplicates: c.duplicates,
+    shed_records: c.shedRecords,
+    shed_route_changes: c.shedRouteChanges,
+    evicted_flows: c.evictedFlows,
+  };
+}
+
+/** Namespaces whose routes were followed, by name. */
+function namespaceStatus(db: FlowDatabase, runId: number): NamespaceStatus[] {
+  const byId = new Map<string, NamespaceStatus>();
+  const of = ({ netns, netnsId }: { netns: string; netnsId: string }): NamespaceStatus => {
+    const known = byId.get(netnsId);
+    if (known !== undefined) return known;
+    const fresh = { netns, netns_id: netnsId, mirror: null, audit: null };
+    byId.set(netnsId, fresh);
+    return fresh;
+  };
+  for (const row of routeMirrors(db, runId)) {
+    const { resyncs, reloads, applied, interrupted, shedUpdates } = row;
+    of(row).mirror = { resyncs, reloads, applied, interrupted, shed_updates: shedUpdates };
+  }
+  for (const row of routeAudits(db, runId)) {
+    const { asked, agreed, disagreed, unasked } = row;
+    of(row).audit = { asked, agreed, disagreed, unasked };
+  }
+  return [...byId.values()].sort((a, b) => (a.netns < b.netns ? -1 : a.netns > b.netns ? 1 : 0));
+}
+
+/** Each of the keys added up over a list. */
+function sum<K extends string>(keys: readonly K[], list: readonly Record<K, number>[]): Record<K, number> {
+  return Object.fromEntries(
+    keys.map((key) => [key, list.reduce((n, counts) => n + counts[key], 0)]),
+  ) as Record<K, number>;
+}

@@ -1,0 +1,256 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import Database from 'better-sqlite3';
+import { describe, expect, test } from 'vitest';
+import type { Status } from '../../cli/status.ts';
+import { openForWriting } from '../../storage/database.ts';
+import { zeroCounters, type CaptureCounters } from '../../storage/messages.ts';
+import { FlowWriter, type WriteRequest } from '../../storage/writer.ts';
+import { captureInfo, TEST_RUN } from '../storage/records.ts';
+import { tempDb } from '../storage/temp-db.ts';
+import { MAIN, nstap } from '../support/nstap.ts';
+
+const hasScript = spawnSync('script', ['--version']).status === 0;
+
+const DAEMON = { ...TEST_RUN, kind: 'daemon' } as const;
+
+function counters(
+  captureIndex: number,
+  counts: Partial<CaptureCounters>,
+  final = true,
+): Extract<WriteRequest, { type: 'counters' }> {
+  return { type: 'counters', captureIndex, counters: { ...zeroCounters(), ...counts }, final };
+}
+
+/** A run with two captures and the counts of one namespace. */
+function write(path: string, second: Partial<CaptureCounters>, run: object = DAEMON): FlowWriter {
+  const writer = new FlowWriter(path, { ...DAEMON, ...run });
+  const channel = writer.channel();
+  const requests: WriteRequest[] = [
+    { type: 'capture', info: captureInfo(0) },
+    { type: 'capture', info: captureInfo(1, { interface: 'lo' }) },
+    counters(0, { packets: 10, bytes: 1000, decodedIpv4: 4, decodedIpv6: 3, decodedArp: 2, decodedOther: 1 }),
+    counters(1, second, false),
+    {
+      type: 'routeMirror',
+      netns: 'blue',
+      netnsId: '4:1',
+      resyncs: 0,
+      reloads: 3,
+      applied: 12,
+      interrupted: 1,
+    },
+    { type: 'routeAudit', netns: 'blue', netnsId: '4:1', asked: 9, agreed: 9, disagreed: 0, unasked: 2 },
+    { type: 'routeAudit', netns: 'azure', netnsId: '4:2', asked: 1, agreed: 1, disagreed: 0, unasked: 0 },
+  ];
+  writer.write(requests.map((request) => [channel, request] as const));
+  return writer;
+}
+
+const CLEAN = { packets: 5, bytes: 500, decodedIpv4: 4, undecoded: 0, decodedArp: 1, duplicates: 5 };
+const LOSSY = { ...CLEAN, packets: 6, undecoded: 1, kernelDrops: 1234, shedRecords: 7, evictedFlows: 2 };
+
+function json(path: string): Status {
+  const { status, stdout, stderr } = nstap(['status', '--json', '--db', path]);
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+  return JSON.parse(stdout) as Status;
+}
+
+/** Changes what no writer would write. */
+function alter(path: string, sql: string): void {
+  const db = new Database(path);
+  db.exec(sql);
+  db.close();
+}
+
+describe('status', () => {
+  test('--json has the run, every capture and namespace, and what they add up to', () => {
+    const path = tempDb();
+    write(path, LOSSY).close();
+    const status = json(path);
+    expect(status).toMatchObject({
+      database: path,
+      run: { run_id: 1, kind: 'daemon', version: '0.0.0', pid: process.pid, state: 'ended', flows: 0 },
+      balanced: true,
+    });
+    expect(status.run.started).toMatch(/^\d{4}-\d\d-\d\dT.*\.\d{9}Z$/);
+    expect(status.run.ended! >= status.run.started).toBe(true);
+    const counts = {
+      netns: 'blue',
+      netns_id: '4:4026532000',
+      source: 'ring',
+      file: null,
+      filter: null,
+      unaccounted: 0,
+      truncated: 0,
+      fragments: 0,
+      tunnelled: 0,
+      tunnel_undecoded: 0,
+      shed_route_changes: 0,
+    };
+    const clean = { kernel_drops: 0, duplicates: 0, shed_records: 0, evicted_flows: 0 };
+    const lossy = { kernel_drops: 1234, duplicates: 5, shed_records: 7, evicted_flows: 2 };
+    expect(status.captures).toEqual([
+      {
+        ...counts,
+        ...clean,
+        interface: 'veth0',
+        ended: true,
+        packets: 10,
+        bytes: 1000,
+        decoded: 10,
+        undecoded: 0,
+      },
+      {
+        ...counts,
+        ...lossy,
+        interface: 'lo',
+        ended: false,
+        packets: 6,
+        bytes: 500,
+        decoded: 5,
+        undecoded: 1,
+      },
+    ]);
+    const mirror = { resyncs: 0, reloads: 3, applied: 12, interrupted: 1, shed_updates: 0 };
+    expect(status.namespaces).toEqual([
+      {
+        netns: 'azure',
+        netns_id: '4:2',
+        mirror: null,
+        audit: { asked: 1, agreed: 1, disagreed: 0, unasked: 0 },
+      },
+      { netns: 'blue', netns_id: '4:1', mirror, audit: { asked: 9, agreed: 9, disagreed: 0, unasked: 2 } },
+    ]);
+    expect(status.totals).toMatchObject({
+      ...lossy,
+      ...mirror,
+      packets: 16,
+      decoded: 15,
+      undecoded: 1,
+      asked: 10,
+      unasked: 2,
+    });
+  });
+
+  test('keys are those that the help lists, in that order', () => {
+    const path = tempDb();
+    write(path, CLEAN).close();
+    const { stdout } = nstap(['status', '--help']);
+    const { run, captures, namespaces, ...rest } = json(path);
+    expect(stdout).toContain('Example:\n');
+    for (const keys of [run, captures[0]!, namespaces[1]!.mirror!, namespaces[1]!.audit!].map(Object.keys)) {
+      const pattern = keys.join('[\\s{]+(?:\\([^)]*\\)\\s+)?');
+      expect(stdout).toMatch(new RegExp(`\\b${pattern}\\b`));
+    }
+    for (const key of Object.keys(rest)) expect(stdout).toMatch(new RegExp(`^  ${key}\\b`, 'm'));
+  });
+
+  test('for people has a line a capture, the law, and no loss where there is none', () => {
+    const path = tempDb();
+    write(path, CLEAN).close();
+    const { status, stdout, stderr } = nstap(['status', '--db', path]);
+    expect(stdout).toMatch(/^daemon \(run 1, nstap 0\.0\.0, pid \d+, host .*\): ran from 20\S+Z to 20\S+Z\n/);
+    expect(stdout).toMatch(/^blue\/veth0 +ended +10 +1\.0k +10 +0 +0 +0 +0 +0 +0$/m);
+    expect(stdout).toMatch(/^blue\/lo +cut off +5 +500 +5 +0 +0 +5 +0 +0 +0$/m);
+    expect(stdout).toMatch(/^total +15 +1\.5k +15 /m);
+    expect(stdout).toMatch(/^azure +- +- +- +- +- +1 +1 +0 +0$/m);
+    expect(stdout).toMatch(/^blue +12 +3 +0 +1 +0 +9 +9 +0 +2$/m);
+    expect(stdout).toContain(
+      '\nlaw       15 packets = 15 decoded + 0 undecoded: holds for every capture\nlosses    none\n',
+    );
+    expect(stdout).not.toContain('\u001b');
+    expect([status, stderr]).toEqual([0, '']);
+  });
+
+  test('names each loss with what helps', () => {
+    const path = tempDb();
+    write(path, LOSSY).close();
+    const { stdout } = nstap(['status', '--db', path]);
+    const losses = stdout.slice(stdout.indexOf('\nlosses ') + 1).split('\n');
+    expect(losses.map((line) => line.slice(10).split(':')[0])).toEqual([
+      'kernel_drops 1,234',
+      'undecoded 1',
+      'evicted_flows 2',
+      'shed_records 7',
+      '',
+    ]);
+    expect(losses[0]).toContain('a larger --ring-mib');
+  });
+
+  test.skipIf(!hasScript)('marks losses red on a terminal unless NO_COLOR is set (needs script(1))', () => {
+    const path = tempDb();
+    write(path, LOSSY).close();
+    const shown = (noColor: string): string =>
+      spawnSync('script', ['-qec', `'${process.execPath}' '${MAIN}' status --db '${path}'`, '/dev/null'], {
+        encoding: 'utf8',
+        env: { ...process.env, NO_COLOR: noColor, TERM: 'xterm', COLUMNS: '200' },
+      }).stdout;
+    const colored = shown('');
+    expect(colored).toContain('\u001b[31m1.2k\u001b[39m');
+    expect(colored).toContain('\u001b[31mkernel_drops 1,234\u001b[39m');
+    expect(shown('1')).not.toContain('\u001b[31m');
+  });
+
+  test('says where the law is broken', () => {
+    const path = tempDb();
+    write(path, { ...CLEAN, packets: 9 }).close();
+    const { stdout } = nstap(['status', '--db', path]);
+    expect(stdout).toContain('law       19 packets = 15 decoded + 0 undecoded: BROKEN for blue/lo\n');
+    expect(stdout).toContain('losses    unaccounted 4: packets that are in no count');
+    expect(json(path)).toMatchObject({ balanced: false, totals: { unaccounted: 4 } });
+  });
+
+  test('tells a run that goes on from one whose process is gone, whose number another process has, and of another host', async () => {
+    const state = (path: string): string => json(path).run.state;
+    const running = tempDb();
+    const writer = write(running, CLEAN);
+    expect(state(running)).toBe('running');
+    expect(nstap(['status', '--db', running]).stdout).toMatch(/: running since \S+\n/);
+    expect(nstap(['status', '--db', running]).stdout).toMatch(/^blue\/lo +open /m);
+    writer.close();
+    expect(state(running)).toBe('ended');
+
+    const child = spawn('sleep', ['60']);
+    await once(child, 'spawn');
+    alter(running, `UPDATE runs SET ended_ns = NULL, pid = ${child.pid}`);
+    expect(state(running)).toBe('running');
+    // Older than the process by an hour: the number was given to another one.
+    alter(running, 'UPDATE runs SET started_ns = started_ns - 3600000000000');
+    expect(state(running)).toBe('gone');
+    alter(running, 'UPDATE runs SET started_ns = started_ns + 3600000000000');
+    child.kill();
+    await once(child, 'exit');
+    expect(state(running)).toBe('gone');
+    expect(nstap(['status', '--db', running]).stdout).toContain('is gone without having ended');
+    alter(running, `UPDATE hosts SET name = 'elsewhere'`);
+    expect(state(running)).toBe('unknown');
+  });
+
+  test('shows the run that is running rather than a later one that has ended', () => {
+    const path = tempDb();
+    const writer = write(path, CLEAN);
+    write(path, LOSSY, { kind: 'replay' }).close();
+    expect(json(path).run).toMatchObject({ run_id: 1, state: 'running' });
+    expect(json(path).totals.packets).toBe(15);
+    writer.close();
+    expect(json(path).run).toMatchObject({ run_id: 2, kind: 'replay', state: 'ended' });
+    expect(json(path).captures).toHaveLength(2);
+  });
+
+  test('without a database, or with an empty one, is one line and status 1', () => {
+    const path = tempDb();
+    const { status, stdout, stderr } = nstap(['status', '--db', path]);
+    expect(stderr).toBe(
+      `nstap: open ${path}: NSTAP_MISSING, there is no such database; run \`nstap daemon\` or \`nstap replay FILE\`, or name another with --db\n`,
+    );
+    expect([status, stdout]).toEqual([1, '']);
+    openForWriting(path).close();
+    expect(nstap(['status', '--db', path])).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringContaining('NSTAP_NO_RUN, nothing has been written to it yet'),
+    });
+  });
+});
