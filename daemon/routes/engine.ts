@@ -18,7 +18,7 @@ import type { RouteStep } from './resolve.ts';
 import { RouteTables } from './route-tables.ts';
 import { type Routing, addOwnAddresses, compileRouting } from './routing.ts';
 import { ShapeIndex } from './shape-index.ts';
-import { type CompiledRoute, compileShape, type RouteShape } from './shapes.ts';
+import { type CompiledRoute, compileShape, isCustomLocal, type RouteShape } from './shapes.ts';
 import type { RouteSnapshot, SnapshotRoute } from './snapshot.ts';
 import type { RouteUpdate } from './update.ts';
 import { snapshotPrefix } from './words.ts';
@@ -42,6 +42,7 @@ export class RouteEngine {
   readonly #compiled: CompiledRoute[] = [];
   readonly #index = new DecisionIndex();
   readonly #restored = new Answer();
+  #hasSourceRoutes = false;
   #cache: AnswerCache;
   #tables = new RouteTables(this.#compiled, true);
   #routing: Routing;
@@ -99,6 +100,11 @@ export class RouteEngine {
   /** True when sources are looked at strictly because of a single route: when it turns true, any decision may change. */
   get hasCustomLocalRoutes(): boolean {
     return this.#routing.hasCustomLocalRoutes;
+  }
+
+  /** True when IPv6 routes select by source: then a change may concern addresses that its prefix does not hold. */
+  get hasSourceRoutes(): boolean {
+    return this.#hasSourceRoutes;
   }
 
   /** Routes in all tables. */
@@ -216,10 +222,10 @@ export class RouteEngine {
     this.#cache.clear();
     this.#routing.subtrees.clear();
     const { uses } = this.#tables;
+    this.#hasSourceRoutes = this.#shapes.some(({ from }, id) => from !== null && (uses[id] ?? 0) > 0);
     // Once is for good: fib_has_custom_local_routes.
     this.#routing.hasCustomLocalRoutes ||= this.#shapes.some(
-      (shape, id) =>
-        shape.family === 4 && shape.type === 'local' && shape.protocol !== 'kernel' && (uses[id] ?? 0) > 0,
+      (shape, id) => isCustomLocal(shape) && (uses[id] ?? 0) > 0,
     );
   }
 
