@@ -7,6 +7,7 @@ import { snapshotPrefix } from '../../daemon/routes/words.ts';
 
 /** What tells `RouteMirror` from its kernel: it is told what to have, and makes the same updates of it. */
 export class ModelMirror {
+  /** What is not routes, beside what is remembered of routes. */
   context: RouteContext;
   readonly tables = new MirrorTables();
   #told = '';
@@ -43,22 +44,29 @@ export class ModelMirror {
 
   /** @param atMs see RouteUpdate */
   take(atMs = 0): RouteUpdate | null {
-    const text = JSON.stringify(this.context);
+    const context = this.#makeContext();
+    const text = JSON.stringify(context);
     const isFull = this.#told === '';
     const isNew = text !== this.#told;
     this.#told = text;
     const { shapes, ops } = this.tables.take();
     this.tables.releaseUnused();
     if (!isNew && ops.length === 0) return null;
-    return structuredClone({ isFull, atMs, context: isNew ? this.context : null, shapes, ops });
+    return structuredClone({ isFull, atMs, context: isNew ? context : null, shapes, ops });
   }
 
   full(atMs = 0): RouteUpdate {
-    return structuredClone({ isFull: true, atMs, context: this.context, ...this.tables.full() });
+    return structuredClone({ isFull: true, atMs, context: this.#makeContext(), ...this.tables.full() });
   }
 
   snapshot(): RouteSnapshot {
-    return structuredClone({ ...this.context, routes: this.tables.routes() });
+    return structuredClone({ ...this.#makeContext(), routes: this.tables.routes() });
+  }
+
+  #makeContext(): RouteContext {
+    const { sysctls, ...rest } = this.context;
+    const memory = this.index.hasCustomLocal ? { customLocalRoutes4: true } : {};
+    return { ...rest, sysctls: { ...sysctls, ...memory } };
   }
 }
 
