@@ -212,7 +212,7 @@ class Follower {
     const update = this.mirror.take();
     if (update !== null) this.engine.apply(update);
     if (index.shapes.some((_, id) => !index.has(id))) reached.released++;
-    if (update !== null && update.shapes.some(({ id }) => id < before)) reached.reused++;
+    if (update?.shapes.some(({ id }) => id < before)) reached.reused++;
   }
 
   #route(): SnapshotRoute {
