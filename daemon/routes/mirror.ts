@@ -139,9 +139,11 @@ export class RouteMirror {
 
   /** Asks the kernel for its own decision, see `askKernel`. @throws NetlinkError, SyscallError */
   ask(query: Omit<KernelRouteQuery, 'fibMatch'>): KernelAnswer {
-    const answer = askKernel(this.#client, query, this.#nameOf, `a sample in ${this.netns}`);
-    this.#noticeLoss();
-    return answer;
+    try {
+      return askKernel(this.#client, query, this.#nameOf, `a sample in ${this.netns}`);
+    } finally {
+      this.#noticeLoss();
+    }
   }
 
   /** True when `take` will read the routes anew. */
