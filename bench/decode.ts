@@ -62,7 +62,8 @@ export function packets(flows: number, wrap = (inner: Uint8Array): Uint8Array =>
 /** Decides nothing. */
 const NO_ROUTES: PacketTagger = {
   generation: 1,
-  round: 0,
+  onStartOver: null,
+  arrive: () => {},
   isWaiting: false,
   heldUntil: () => 1,
   tag: () => 0,

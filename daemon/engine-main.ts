@@ -125,7 +125,7 @@ class Engine {
     switch (command.type) {
       case 'netns':
         if (fd === undefined) throw new Error('command netns without its descriptor');
-        this.#waiting.set(command.netnsId, []);
+        if (!this.#waiting.has(command.netnsId)) this.#waiting.set(command.netnsId, []);
         this.#toMirror({ type: 'add', netns: command.netns, netnsId: command.netnsId, fds });
         break;
       case 'ring': {
@@ -203,10 +203,6 @@ class Engine {
   }
 
   #mirrorReply(reply: MirrorReply): void {
-    if (reply.type === 'removed') {
-      this.#toCapture({ type: 'remove-routes', netnsId: reply.netnsId });
-      return;
-    }
     const { netnsId } = reply;
     if (reply.type === 'disagreed') {
       const { netns, disagreement } = reply;

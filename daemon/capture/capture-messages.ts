@@ -23,15 +23,12 @@ export type CaptureOpen =
       bufferBytes: number;
     };
 
-/** From the engine's main thread (and, for `routes`, its netlink thread) to the capture thread. */
+/** To the capture thread: from the engine's main thread, and RoutesMessage from the thread that follows routes. */
 export type CaptureRequest =
   | { type: 'add'; capture: CaptureInfo; open: CaptureOpen }
   /** Its interface or namespace is gone. The thread answers `ended`, at the latest 200 ms later. */
   | { type: 'remove'; captureIndex: number; reason: string }
-  /** The routes of a namespace, the first time or changed. */
   | RoutesMessage
-  /** A namespace is gone, and with it its routes. */
-  | { type: 'remove-routes'; netnsId: string }
   /** Drain, write every flow with end_reason shutdown, and end. */
   | { type: 'stop' };
 

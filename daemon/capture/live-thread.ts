@@ -33,12 +33,15 @@ function main(data: LiveThreadData): void {
   const session = new CaptureSession(data.options, new BatchPool(data.pool), data.storage, false);
   const reply = (message: CaptureReply): void => parentPort!.postMessage(message);
   const waiting: AddRequest[] = [];
+  /** Namespaces that are gone, whose routes the packets that are still in the rings were sent by. */
+  const leaving = new Set<string>();
   let nextFlushMs = 0;
   let nextCountersMs = 0;
 
   const loop = new LiveLoop(data.wakeFd, session.meter, {
     tick(nowSec) {
       session.table.tick(nowSec);
+      if (leaving.size > 0) removeRoutes();
       for (const sample of session.takeRouteSamples()) data.requests[0]?.postMessage(sample);
       const now = performance.now();
       if (now >= nextFlushMs) {
@@ -83,14 +86,26 @@ function main(data: LiveThreadData): void {
         remove(request.captureIndex, request.reason);
         break;
       case 'routes':
+        // Another namespace that got the number of one that is gone.
+        if (request.update.isFull) leaving.delete(request.netnsId);
         session.updateRoutes(request.netnsId, request.update);
         break;
       case 'remove-routes':
-        session.removeRoutes(request.netnsId);
+        leaving.add(request.netnsId);
         break;
       case 'stop':
         for (const each of waiting.splice(0)) open(each);
         loop.stop('stopped');
+    }
+  }
+
+  /** Forgets the routes of namespaces that are gone and whose rings are empty. */
+  function removeRoutes(): void {
+    const captures = [...session.captures(), ...waiting.map(({ capture }) => capture)];
+    for (const netnsId of leaving) {
+      if (captures.some((capture) => capture.netnsId === netnsId)) continue;
+      leaving.delete(netnsId);
+      session.removeRoutes(netnsId);
     }
   }
 

@@ -27,8 +27,13 @@ export class RouteChanges {
       return;
     }
     const bucket = first >>> (32 - BUCKET_BITS);
-    if (len >= BUCKET_BITS) this.#v4[bucket] = generation;
-    else this.#v4.fill(generation, bucket, bucket + (1 << (BUCKET_BITS - len)));
+    if (len >= BUCKET_BITS) {
+      this.#v4[bucket] = generation;
+      return;
+    }
+    const covered = 1 << (BUCKET_BITS - len);
+    const start = bucket & -covered;
+    this.#v4.fill(generation, start, start + covered);
   }
 
   /** True when no change since `generation` touches an address. @param first its first word */

@@ -13,8 +13,9 @@ const GRACE_MS = 3 * RING_RETIRE_MS;
 const TURN_WORDS = 4096;
 
 interface Feed {
-  engine: RouteEngine;
-  /** False while the first tables are read in. */
+  /** Null before the first update is begun. */
+  engine: RouteEngine | null;
+  /** False while an update that is all of the tables is taken into an engine of its own: what was in force stays so. */
   inForce: boolean;
   updates: RouteUpdate[];
   /** Word of the first update's operations at which to go on; -1: it has not been begun. */
@@ -36,18 +37,19 @@ export class RouteFeed {
 
   /** Takes an update; `work` carries it out. */
   push(netnsId: string, update: RouteUpdate): void {
-    const feed = this.#feeds.get(netnsId);
-    if (feed !== undefined && !(update.isFull && feed.updates.length === 0)) {
-      feed.updates.push(update);
-      this.#wait();
-      return;
+    let feed = this.#feeds.get(netnsId);
+    if (feed === undefined) {
+      // Told of a namespace that was removed meanwhile: there is nothing that it changes.
+      if (!update.isFull) return;
+      feed = { engine: null, inForce: false, updates: [], at: -1 };
+      this.#feeds.set(netnsId, feed);
     }
-    // A full one stands for itself: what is in force stays so until the new tables are whole.
-    const engine = new RouteEngine({ ...update.context!, routes: [] });
-    this.#feeds.set(netnsId, { engine, inForce: false, updates: [update], at: -1 });
+    feed.updates.push(update);
+    this.#tagger.setBehind(netnsId, true);
+    this.#wait();
   }
 
-  /** True until the first tables of a namespace are in force. */
+  /** True until the tables of a namespace are in force and whole. */
   isLoading(netnsId: string): boolean {
     return this.#feeds.get(netnsId)?.inForce === false;
   }
@@ -71,6 +73,9 @@ export class RouteFeed {
       const waitedMs = nowMs - update.atMs;
       if (feed.inForce && feed.at === -1 && waitedMs < GRACE_MS && waitedMs > -GRACE_MS) continue;
       this.#turn(netnsId, feed, update);
+      // The others come first the next time.
+      this.#feeds.delete(netnsId);
+      this.#feeds.set(netnsId, feed);
       return true;
     }
     return false;
@@ -97,23 +102,35 @@ export class RouteFeed {
   }
 
   #turn(netnsId: string, feed: Feed, update: RouteUpdate): void {
-    if (feed.at === -1) {
-      feed.engine.apply(update, false);
-      feed.at = 0;
-      this.#tagger.changesSince(netnsId, update.atMs);
-      if (update.context !== null && feed.inForce) this.#tagger.changeAll(netnsId);
-    }
+    if (feed.at === -1) this.#begin(netnsId, feed, update);
+    const engine = feed.engine!;
     const from = feed.at;
-    const wasStrict = feed.engine.hasCustomLocalRoutes;
-    feed.at = feed.engine.applyOps(update.ops, from, Math.min(from + TURN_WORDS, update.ops.length));
-    if (feed.inForce) this.#tagger.changeRoutes(netnsId, update.ops, from, feed.at);
-    if (feed.inForce && feed.engine.hasCustomLocalRoutes !== wasStrict) this.#tagger.changeAll(netnsId);
+    const wasStrict = engine.hasCustomLocalRoutes;
+    feed.at = engine.applyOps(update.ops, from, Math.min(from + TURN_WORDS, update.ops.length));
+    if (feed.inForce) {
+      this.#tagger.changeRoutes(netnsId, update.ops, from, feed.at);
+      // Decisions that may change though no route to their addresses did: see Subtrees.
+      if (engine.hasCustomLocalRoutes !== wasStrict || engine.hasSourceRoutes)
+        this.#tagger.changeAll(netnsId);
+    }
     if (feed.at < update.ops.length) return;
     feed.updates.shift();
     feed.at = -1;
-    this.#wait();
-    if (feed.inForce) return;
+    if (!feed.inForce) this.#tagger.setRoutes(netnsId, engine);
     feed.inForce = true;
-    this.#tagger.setRoutes(netnsId, feed.engine);
+    this.#tagger.setBehind(netnsId, feed.updates.length > 0);
+    this.#wait();
+  }
+
+  #begin(netnsId: string, feed: Feed, update: RouteUpdate): void {
+    feed.at = 0;
+    if (update.isFull) {
+      feed.engine = new RouteEngine({ ...update.context!, routes: [] });
+      feed.inForce = false;
+    }
+    feed.engine!.apply(update, false);
+    if (!feed.inForce) return;
+    this.#tagger.changesSince(netnsId, update.atMs);
+    if (update.context !== null) this.#tagger.changeAll(netnsId);
   }
 }

@@ -3,6 +3,9 @@ import { isMulticast6 } from '../routes/address-class.ts';
 import { type RouteEngine, RouteQuery } from '../routes/engine.ts';
 import type { RouteSample } from '../mirror/messages.ts';
 
+/** Interfaces are drained one after the other: packets may be so much older than one before. More is a clock set back. */
+const BEHIND_SEC = 2;
+
 /**
  * Takes some of the questions that packets raise, to be put to the kernel as well: at most `rate` a second (of packet time) and
  * namespace. The kernel is asked as `ip route get` asks it, so the same question is put to our tables in that form.
@@ -25,7 +28,7 @@ export class RouteSampler {
     if (budget === undefined) {
       budget = { sec: nowSec, left: this.#rate };
       this.#budgets.set(netnsId, budget);
-    } else if (budget.sec !== nowSec) {
+    } else if (nowSec > budget.sec || nowSec < budget.sec - BEHIND_SEC) {
       budget.sec = nowSec;
       budget.left = this.#rate;
     }

@@ -50,6 +50,8 @@ interface Engine {
   /** Our decision number + 1 by the engine's; 0: not known. */
   numbers: Int32Array;
   changes: RouteChanges;
+  /** Changes are known that are not in force yet: the kernel may answer otherwise. */
+  isBehind: boolean;
   /** Time from which the last change holds: whole seconds and nanoseconds. */
   sinceSec: number;
   sinceNsec: number;
@@ -62,8 +64,7 @@ interface Engine {
 export class RouteTagger implements PacketTagger {
   generation = 1;
   isWaiting = false;
-  /** Goes up when generations started over: what was tagged before must be forgotten. */
-  round = 0;
+  onStartOver: (() => void) | null = null;
   readonly sampler: RouteSampler;
   readonly #engines = new Map<string, Engine>();
   /** An engine that comes back has the numbers that it had. */
@@ -95,9 +96,12 @@ export class RouteTagger implements PacketTagger {
     if (entry === undefined) {
       const { epoch } = engine;
       const numbers = new Int32Array(64);
-      entry = { engine, epoch, numbers, changes: new RouteChanges(), sinceSec: 0, sinceNsec: 0 };
+      const changes = new RouteChanges();
+      entry = { engine, epoch, numbers, changes, isBehind: false, sinceSec: 0, sinceNsec: 0 };
       this.#known.set(engine, entry);
     }
+    // Nothing that was decided before holds, and generations may have started over while another engine was in force.
+    entry.changes.reset();
     this.#engines.set(netnsId, entry);
     this.#point(netnsId);
     this.changeAll(netnsId);
@@ -109,6 +113,12 @@ export class RouteTagger implements PacketTagger {
     if (entry === undefined) return;
     this.#next();
     entry.changes.changeAll(this.generation);
+  }
+
+  /** Says whether a namespace's tables are known to lack changes: then its decisions are not to be compared with the kernel's. */
+  setBehind(netnsId: string, isBehind: boolean): void {
+    const entry = this.#engines.get(netnsId);
+    if (entry !== undefined) entry.isBehind = isBehind;
   }
 
   /** Says from when on the next changes of a namespace hold. @param atMs milliseconds since the epoch */
@@ -144,8 +154,12 @@ export class RouteTagger implements PacketTagger {
     this.#dueNsec = atMs === Infinity ? 0 : Math.floor((atMs % 1000) * 1_000_000);
   }
 
+  arrive(f: PacketFields): void {
+    if (f.tsSec > this.#dueSec || (f.tsSec === this.#dueSec && f.tsNsec >= this.#dueNsec))
+      this.onDue?.(f.tsSec * 1000 + f.tsNsec / 1e6);
+  }
+
   heldUntil(view: DataView, f: PacketFields, generation: number): number {
-    if (this.#isDue(f)) this.onDue?.(f.tsSec * 1000 + f.tsNsec / 1e6);
     const entry = this.#captures[f.captureIndex]?.entry;
     // Without tables the answer is that there are none, until there are.
     if (entry === undefined) return generation === 0 ? -1 : this.generation;
@@ -162,7 +176,6 @@ export class RouteTagger implements PacketTagger {
   }
 
   tag(view: DataView, f: PacketFields): number {
-    if (this.#isDue(f)) this.onDue?.(f.tsSec * 1000 + f.tsNsec / 1e6);
     const capture = this.#captures[f.captureIndex];
     const entry = capture?.entry;
     if (capture === undefined || entry === undefined) return this.#constant(UNKNOWN);
@@ -185,7 +198,7 @@ export class RouteTagger implements PacketTagger {
     q.tos = f.tos;
     const id = entry.engine.lookup(q);
     // As an int32: a double would be boxed for the call.
-    this.sampler.offer(capture.netnsId, entry.engine, q, f.tsSec | 0);
+    if (!entry.isBehind) this.sampler.offer(capture.netnsId, entry.engine, q, f.tsSec | 0);
     if (entry.epoch !== entry.engine.epoch) {
       entry.epoch = entry.engine.epoch;
       entry.numbers.fill(0);
@@ -236,17 +249,13 @@ export class RouteTagger implements PacketTagger {
     for (const capture of this.#captures) if (capture?.netnsId === netnsId) capture.entry = entry;
   }
 
-  #isDue(f: PacketFields): boolean {
-    return f.tsSec > this.#dueSec || (f.tsSec === this.#dueSec && f.tsNsec >= this.#dueNsec);
-  }
-
   #next(): void {
     if (this.generation < MAX_GENERATION) {
       this.generation++;
       return;
     }
     this.generation = 1;
-    this.round++;
     for (const { changes } of this.#engines.values()) changes.reset();
+    this.onStartOver?.();
   }
 }

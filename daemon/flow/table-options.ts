@@ -14,10 +14,12 @@ export interface RecordSink {
 export interface PacketTagger {
   /** 1 to 65535; goes up whenever a decision given before may no longer hold. */
   readonly generation: number;
-  /** A change waits for packets of its time: every packet has to ask `heldUntil`. */
+  /** A change waits for packets of its time: `arrive` has to see every packet before `generation` is read. */
   readonly isWaiting: boolean;
-  /** Goes up when generations start over: those that were noted before mean nothing any more. */
-  readonly round: number;
+  /** Called when generations start over: those that were noted before mean nothing any more. For the flow table to set. */
+  onStartOver: (() => void) | null;
+  /** Puts in force what waits for a packet of this time. */
+  arrive(f: PacketFields): void;
   /**
    * Whether what was decided at a generation, 0 for never, holds for this packet.
    * @returns the generation up to which it is known to hold; -1: it has to be decided anew

@@ -50,8 +50,6 @@ export class FlowTable implements Slab {
   readonly #index: FlowIndex;
   readonly #wheel: TimerWheel;
   readonly #key: FlowKey;
-  /** The tagger's round that generations are of. */
-  #round = 0;
   #free = -1;
   #used = 0;
   readonly #hand = new VictimHand();
@@ -74,6 +72,7 @@ export class FlowTable implements Slab {
     this.inner = options.tunnels === true ? new InnerFlows(options.maxFlows) : null;
     this.#wheel = new TimerWheel(this.words);
     this.#key = new FlowKey(options.seed);
+    tagger.onStartOver = () => this.#forgetDecisions();
   }
 
   /**
@@ -124,9 +123,6 @@ export class FlowTable implements Slab {
   /** Moves time forward when no packet does it: expires idle flows and writes checkpoints. @param sec epoch seconds */
   tick(sec: number): void {
     this.#moveTime(sec);
-    if (this.#tagger.round === this.#round) return;
-    this.#round = this.#tagger.round;
-    for (let slot = 0; slot < this.#used; slot++) this.words[slot * SLOT_WORDS + W.routeGen] = 0;
   }
 
   /**
@@ -285,9 +281,11 @@ export class FlowTable implements Slab {
       }
     }
 
-    const { generation, isWaiting } = this.#tagger;
+    // Before the generation of the flow is read: a change may make all generations start over.
+    if (this.#tagger.isWaiting) this.#tagger.arrive(f);
+    const { generation } = this.#tagger;
     const gens = words[base + W.routeGen]!;
-    if (((gens >>> shift) & 0xffff) !== generation || isWaiting) {
+    if (((gens >>> shift) & 0xffff) !== generation) {
       const isFirst = doubles[dbase + D.packets0 + side] === 1;
       let stamp = isFirst ? -1 : this.#tagger.heldUntil(view, f, (gens >>> shift) & 0xffff);
       if (stamp < 0) {
@@ -295,7 +293,7 @@ export class FlowTable implements Slab {
         const decision = isInner ? this.#tagger.tagInner() : this.#tagger.tag(view, f);
         if (!isFirst && decision !== words[base + W.route0 + side]) this.#routeChanged(slot, side, decision);
         words[base + W.route0 + side] = decision;
-        stamp = this.#tagger.generation;
+        stamp = generation;
       }
       words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (stamp << shift);
     }
@@ -311,6 +309,11 @@ export class FlowTable implements Slab {
     const orig = (bits & BIT.origIsHi) !== 0 ? 1 : 0;
     this.words[at] = (orig === side ? bits : bits ^ BIT.origIsHi) | BIT.origBySyn;
     if (orig !== side) markFlip(this.words, this.bytes, slot);
+  }
+
+  /** Every decision is to be looked at again. */
+  #forgetDecisions(): void {
+    for (let slot = 0; slot < this.#used; slot++) this.words[slot * SLOT_WORDS + W.routeGen] = 0;
   }
 
   #routeChanged(slot: number, side: number, decision: number): void {

@@ -1,12 +1,18 @@
 import { formatAddress } from '../../decoders/address.ts';
 import type { RouteAuditCounts } from '../../storage/messages.ts';
-import { NetlinkError } from '../netlink/errors.ts';
+import { SyscallError } from '../kernel/errors.ts';
+import { HOST_NETNS } from '../kernel/netns.ts';
+import { NetlinkError, NetlinkFormatError } from '../netlink/errors.ts';
 import type { RouteMirror } from '../routes/mirror.ts';
 import type { RouteSample } from './messages.ts';
 import { agreesWithKernel, type KernelAnswer } from '../routes/verify.ts';
 
 /** The decision was made by tables that may be this much behind, and the kernel is asked now: no comparison while they change. */
 const SETTLED_MS = 1000;
+
+/** Disagreements that are told of a namespace, at most so many in so long; the next one after that counts the others. */
+const TOLD_MAX = 10;
+const TOLD_MS = 60_000;
 
 type Counts = Omit<RouteAuditCounts, 'netns' | 'netnsId'>;
 
@@ -17,16 +23,32 @@ export interface Disagreement {
   command: string;
   decision: RouteSample['decision'];
   kernel: KernelAnswer;
+  /** Disagreements since the last one that was told: a table that is wrong is wrong for every packet. */
+  untold: number;
+}
+
+/** What was told of a namespace in the minute that began at `sinceMs`, and what was not since the last time. */
+interface Told {
+  sinceMs: number;
+  count: number;
+  untold: number;
 }
 
 /** Puts a sample of our decisions to the kernel, and counts. */
 export class RouteAudit {
   readonly #counts = new Map<string, Counts>();
   readonly #changedAtMs = new Map<string, number>();
+  readonly #told = new Map<string, Told>();
+  readonly #nowMs: () => number;
+
+  /** @param nowMs a clock that only goes forward, in milliseconds */
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
+  }
 
   /** The tables of a namespace are others now. */
   changed(netnsId: string): void {
-    this.#changedAtMs.set(netnsId, performance.now());
+    this.#changedAtMs.set(netnsId, this.#nowMs());
   }
 
   /** What was counted of a namespace so far. */
@@ -38,12 +60,12 @@ export class RouteAudit {
   remove(netnsId: string): void {
     this.#counts.delete(netnsId);
     this.#changedAtMs.delete(netnsId);
+    this.#told.delete(netnsId);
   }
 
   /**
    * Asks the kernel. Counted as unasked: what it cannot be asked, and what it was asked while the tables changed.
-   * @returns a disagreement, or null
-   * @throws SyscallError
+   * @returns a disagreement that is to be told, or null
    */
   ask(sample: RouteSample, mirror: RouteMirror): Disagreement | null {
     let counts = this.#counts.get(sample.netnsId);
@@ -56,8 +78,8 @@ export class RouteAudit {
       kernel === null || sample.decision === null
         ? null
         : agreesWithKernel(sample.decision, kernel, sample.compared, sample.others);
-    const changedAtMs = this.#changedAtMs.get(sample.netnsId) ?? 0;
-    const isSettled = !mirror.hasChanged && performance.now() - changedAtMs > SETTLED_MS;
+    const changedAtMs = this.#changedAtMs.get(sample.netnsId) ?? -Infinity;
+    const isSettled = !mirror.hasChanged && this.#nowMs() - changedAtMs > SETTLED_MS;
     if (kernel === null || agrees === null || (!agrees && !isSettled)) {
       counts.unasked++;
       return null;
@@ -68,7 +90,32 @@ export class RouteAudit {
       return null;
     }
     counts.disagreed++;
-    return { ...describe(sample, mirror), decision: sample.decision, kernel };
+    const untold = this.#mayTell(sample.netnsId);
+    return untold === null
+      ? null
+      : { ...describe(sample, mirror), decision: sample.decision, kernel, untold };
+  }
+
+  /** @returns how many were not told before this one; null when this one is not to be told either */
+  #mayTell(netnsId: string): number | null {
+    const nowMs = this.#nowMs();
+    let told = this.#told.get(netnsId);
+    if (told === undefined) {
+      told = { sinceMs: nowMs, count: 0, untold: 0 };
+      this.#told.set(netnsId, told);
+    }
+    if (nowMs - told.sinceMs >= TOLD_MS) {
+      told.sinceMs = nowMs;
+      told.count = 0;
+    }
+    if (told.count === TOLD_MAX) {
+      told.untold++;
+      return null;
+    }
+    told.count++;
+    const { untold } = told;
+    told.untold = 0;
+    return untold;
   }
 }
 
@@ -88,7 +135,13 @@ function askKernelOf(sample: RouteSample, mirror: RouteMirror): KernelAnswer | n
       dport: proto === 0 ? undefined : dport,
     });
   } catch (error) {
-    if (error instanceof NetlinkError) return null;
+    // Of a broken socket whoever reads its notifications will hear.
+    if (error instanceof NetlinkError || error instanceof SyscallError) return null;
+    if (error instanceof NetlinkFormatError) {
+      // A notification that came in between, and that nobody will see again.
+      mirror.suspect();
+      return null;
+    }
     throw error;
   }
 }
@@ -102,12 +155,18 @@ function describe(sample: RouteSample, mirror: RouteMirror): Pick<Disagreement, 
     words.push('from', question.from);
   }
   if (sample.iifIndex !== 0) {
-    question.iif = mirror.linkName(sample.iifIndex) ?? String(sample.iifIndex);
+    question.iif = mirror.linkName(sample.iifIndex) ?? `if${sample.iifIndex}`;
     words.push('iif', question.iif);
   } else words.push('uid', 0);
   if (tos !== 0) words.push('tos', `0x${tos.toString(16)}`);
   if (proto !== 0) words.push('ipproto', proto, 'sport', sport, 'dport', dport);
   Object.assign(question, { tos, ipproto: proto, sport, dport });
-  const family = version === 6 ? '-6 ' : '';
-  return { question, command: `ip ${family}-n ${mirror.netns} route get fibmatch ${words.join(' ')}` };
+  return { question, command: `${ipIn(mirror.netns, version)} route get fibmatch ${words.join(' ')}` };
+}
+
+/** `ip` in a namespace as the daemon names it: "host", a name of ip-netns(8), or a path. */
+function ipIn(netns: string, version: 4 | 6): string {
+  const ip = version === 6 ? 'ip -6' : 'ip';
+  if (netns === HOST_NETNS) return ip;
+  return netns.includes('/') ? `nsenter --net=${netns} ${ip}` : `${ip} -n ${netns}`;
 }

@@ -24,6 +24,12 @@ export class RouteCounts {
     for (const entry of entries) this.write(entry, audit);
   }
 
+  /** Writes the last counts of a namespace that is gone. */
+  end(entry: Mirrored, audit: RouteAudit): void {
+    this.write(entry, audit);
+    this.#sent.delete(entry.netnsId);
+  }
+
   /** Writes the counts of a namespace now, if they are other than before. */
   write({ netns, netnsId, mirror }: Mirrored, audit: RouteAudit): void {
     const { resyncs, reloads, applied, interrupted } = mirror;

@@ -31,16 +31,14 @@ export type MirrorReply =
   /** The first update is on its way to the capture thread, or there will be none for now (`reason`). */
   | { type: 'loaded'; netnsId: string; reason: string | null }
   | { type: 'failed'; netnsId: string; reason: string }
-  /** The kernel answers otherwise than we decided: everything that it takes to ask again. */
-  | { type: 'disagreed'; netns: string; netnsId: string; disagreement: Disagreement }
-  | { type: 'removed'; netnsId: string };
+  /** The kernel answers otherwise than we decided: everything that it takes to ask again. Not each one, see RouteAudit. */
+  | { type: 'disagreed'; netns: string; netnsId: string; disagreement: Disagreement };
 
 /** To the capture thread. */
-export interface RoutesMessage {
-  type: 'routes';
-  netnsId: string;
-  update: RouteUpdate;
-}
+export type RoutesMessage =
+  | { type: 'routes'; netnsId: string; update: RouteUpdate }
+  /** The namespace is gone; another may come that has its number. */
+  | { type: 'remove-routes'; netnsId: string };
 
 /** A question that a captured packet raised, and the answer of the tables in force, to be asked of the kernel too. */
 export interface RouteSample {

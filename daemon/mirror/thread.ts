@@ -26,12 +26,15 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
   let stopped = false;
   const reply = (message: MirrorReply): void => parent.postMessage(message);
 
+  function toCapture(message: RoutesMessage, transfer: ArrayBuffer[]): void {
+    data.routes.postMessage(message, transfer);
+    signalEvent(data.routesWakeFd);
+  }
+
   function tell(entry: Mirrored, update: RouteUpdate): void {
     const { netns, netnsId } = entry;
     journal?.add(netns, netnsId, update, entry.mirror);
-    const message: RoutesMessage = { type: 'routes', netnsId, update };
-    data.routes.postMessage(message, [update.ops.buffer]);
-    signalEvent(data.routesWakeFd);
+    toCapture({ type: 'routes', netnsId, update }, [update.ops.buffer]);
     audit.changed(netnsId);
   }
 
@@ -54,7 +57,7 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
   function remove(netnsId: string): void {
     const entry = mirrored.get(netnsId);
     if (entry === undefined) return;
-    counts?.write(entry, audit);
+    counts?.end(entry, audit);
     entry.mirror.close();
     mirrored.delete(netnsId);
     journal?.remove(netnsId);
@@ -70,7 +73,7 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
         break;
       case 'remove':
         remove(request.netnsId);
-        reply({ type: 'removed', netnsId: request.netnsId });
+        toCapture({ type: 'remove-routes', netnsId: request.netnsId }, []);
         break;
       case 'stop':
         stopped = true;

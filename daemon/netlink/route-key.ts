@@ -36,6 +36,8 @@ export class RouteKey {
       return false;
     this.family = family;
     this.prefixLen = view.getUint8(off + DST_LEN_OFF);
+    if (this.prefixLen > (family === 4 ? 32 : 128))
+      throw new NetlinkFormatError(`prefix length ${this.prefixLen} of IPv${family}`, off);
     this.table = view.getUint8(off + 4);
     this.prefix.fill(0);
     this.keyLen = 0;

@@ -1,3 +1,4 @@
+import { IGMP } from './input-path.ts';
 import type { RouteQuery } from './query.ts';
 
 /** Questions remembered a family, at most: 8 MiB for IPv4, 16 for IPv6. */
@@ -28,9 +29,12 @@ export class AnswerCache {
    */
   constructor(usesPorts: boolean, routes: number) {
     this.#usesPorts = usesPorts;
-    let slots = 1;
-    while (slots < SLOTS_MAX && slots < routes / 2) slots *= 2;
-    this.#slots = slots;
+    this.#slots = slotsFor(routes);
+  }
+
+  /** True when one for so many routes would be larger. */
+  isTooSmall(routes: number): boolean {
+    return slotsFor(routes) > this.#slots;
   }
 
   /** Makes everything that is remembered void. */
@@ -71,10 +75,15 @@ export class AnswerCache {
     }
   }
 
-  /** Type of the packet, TOS, whether the ports are known and it is a fragment, and the protocol. */
+  /** Type of the packet, TOS, whether the ports are known and it is a fragment, and the protocol where that may matter. */
   #how(q: RouteQuery): number {
-    const how = (q.pktType & 7) | (q.tos << 3) | (q.l4Known ? 1 << 11 : 0) | (q.isFragment ? 1 << 12 : 0);
-    return this.#usesPorts ? how | (q.proto << 13) : how;
+    const how =
+      (q.pktType & 7) |
+      (q.tos << 3) |
+      (q.l4Known ? 1 << 11 : 0) |
+      (q.isFragment ? 1 << 12 : 0) |
+      (q.proto === IGMP ? 1 << 13 : 0);
+    return this.#usesPorts ? how | (q.proto << 14) : how;
   }
 
   #ports(q: RouteQuery): number {
@@ -91,4 +100,10 @@ export class AnswerCache {
     h ^= h >>> 13;
     return (h & (this.#slots - 1)) << (q.version === 4 ? SHIFT4 : SHIFT6);
   }
+}
+
+function slotsFor(routes: number): number {
+  let slots = 1;
+  while (slots < SLOTS_MAX && slots < routes / 2) slots *= 2;
+  return slots;
 }

@@ -15,10 +15,16 @@ const DECISIONS_MAX = 1 << 20;
 export class DecisionIndex {
   /** Goes up when all numbers were forgotten and start from 0 again. */
   epoch = 1;
+  readonly #max: number;
   #count = 0;
   #answers = new Int32Array(FIRST_DECISIONS * WORDS);
   /** By hash: the number + 1. */
   #slots = new Int32Array(FIRST_DECISIONS * 2);
+
+  /** @param max answers remembered at most; a power of two */
+  constructor(max = DECISIONS_MAX) {
+    this.#max = max;
+  }
 
   /** The number of an answer. @param store the routes of its family */
   idOf(a: Answer, store: RouteStore): number {
@@ -94,14 +100,17 @@ export class DecisionIndex {
       )
         return id;
     }
-    if (this.#count === DECISIONS_MAX) {
+    if (this.#count === this.#max) {
       this.reset();
+      return this.#find(a, how, serial);
+    }
+    if (this.#count * WORDS === words.length) {
+      this.#grow();
       return this.#find(a, how, serial);
     }
     const id = this.#count++;
     this.#put(id, a, how, rest, serial);
     this.#slots[slot] = id + 1;
-    if ((this.#count + 1) * WORDS > words.length) this.#grow();
     return id;
   }
 

@@ -15,10 +15,11 @@ import { inferLocalRoutes } from './infer-local.ts';
 import { RouteQuery } from './query.ts';
 import { doubtSentence, dropSentence } from './reasons.ts';
 import type { RouteStep } from './resolve.ts';
+import type { RouteStore } from './route-store.ts';
 import { RouteTables } from './route-tables.ts';
 import { type Routing, addOwnAddresses, compileRouting } from './routing.ts';
 import { ShapeIndex } from './shape-index.ts';
-import { type CompiledRoute, compileShape, type RouteShape } from './shapes.ts';
+import { type CompiledRoute, compileShape, isCustomLocal, type RouteShape } from './shapes.ts';
 import type { RouteSnapshot, SnapshotRoute } from './snapshot.ts';
 import type { RouteUpdate } from './update.ts';
 import { snapshotPrefix } from './words.ts';
@@ -40,20 +41,24 @@ export interface RouteExplanation {
 export class RouteEngine {
   readonly #shapes: RouteShape[] = [];
   readonly #compiled: CompiledRoute[] = [];
-  readonly #index = new DecisionIndex();
+  readonly #index: DecisionIndex;
   readonly #restored = new Answer();
+  #hasSourceRoutes = false;
   #cache: AnswerCache;
   #tables = new RouteTables(this.#compiled, true);
   #routing: Routing;
   #decider: Decider;
 
-  /** @throws RangeError when the snapshot holds text that is no address */
-  constructor(snapshot: RouteSnapshot) {
+  /**
+   * @param decisionsMax see DecisionIndex
+   * @throws RangeError when the snapshot holds text that is no address
+   */
+  constructor(snapshot: RouteSnapshot, decisionsMax?: number) {
+    this.#index = new DecisionIndex(decisionsMax);
     this.#routing = compileRouting(snapshot, this.#tables);
     this.#decider = new Decider(this.#routing);
-    this.#cache = new AnswerCache(this.#routing.usesPorts, this.#tables.size);
+    this.#cache = new AnswerCache(this.#routing.usesPorts, 0);
     this.#insertAll(snapshot);
-    this.#cache = new AnswerCache(this.#routing.usesPorts, this.#tables.size);
     this.#settle();
   }
 
@@ -101,6 +106,11 @@ export class RouteEngine {
     return this.#routing.hasCustomLocalRoutes;
   }
 
+  /** True when IPv6 routes select by source: then a change may concern addresses that its prefix does not hold. */
+  get hasSourceRoutes(): boolean {
+    return this.#hasSourceRoutes;
+  }
+
   /** Routes in all tables. */
   get size(): number {
     return this.#tables.size;
@@ -132,17 +142,20 @@ export class RouteEngine {
   lookup(q: RouteQuery): number {
     // Decisions in a small table take no longer than finding them in the cache.
     const store = q.version === 4 ? this.#tables.v4 : this.#tables.v6;
-    if (store.size < CACHE_FROM || q.asked || q.markKnown) {
-      this.#decider.decide(q, null);
-      return this.#index.idOf(this.#decider.answer, store);
-    }
+    if (store.size < CACHE_FROM || q.asked || q.markKnown) return this.#decide(q, store);
     const known = this.#cache.find(q);
     if (known >= 0) return known;
+    const id = this.#decide(q, store);
+    this.#cache.put(q, id);
+    return id;
+  }
+
+  #decide(q: RouteQuery, store: RouteStore): number {
     const { epoch } = this.#index;
     this.#decider.decide(q, null);
     const id = this.#index.idOf(this.#decider.answer, store);
+    // There were too many decisions: what the cache has are numbers of others now, also those of the other family.
     if (epoch !== this.#index.epoch) this.#cache.clear();
-    this.#cache.put(q, id);
     return id;
   }
 
@@ -213,13 +226,15 @@ export class RouteEngine {
 
   /** The routes changed: what follows from all of them. */
   #settle(): void {
-    this.#cache.clear();
+    const { size } = this.#tables;
+    if (this.#cache.isTooSmall(size)) this.#cache = new AnswerCache(this.#routing.usesPorts, size);
+    else this.#cache.clear();
     this.#routing.subtrees.clear();
     const { uses } = this.#tables;
+    this.#hasSourceRoutes = this.#shapes.some(({ from }, id) => from !== null && (uses[id] ?? 0) > 0);
     // Once is for good: fib_has_custom_local_routes.
     this.#routing.hasCustomLocalRoutes ||= this.#shapes.some(
-      (shape, id) =>
-        shape.family === 4 && shape.type === 'local' && shape.protocol !== 'kernel' && (uses[id] ?? 0) > 0,
+      (shape, id) => isCustomLocal(shape) && (uses[id] ?? 0) > 0,
     );
   }
 

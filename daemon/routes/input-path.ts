@@ -17,8 +17,8 @@ import type { RouteStep } from './resolve.ts';
 import { Doubt } from './rules.ts';
 import { SourceCheck } from './source-check.ts';
 
-/** IPPROTO_IGMP: its reports may come without a source. */
-const IGMP = 2;
+/** IPPROTO_IGMP: its reports may come without a source. The only protocol that an answer may depend on without a rule. */
+export const IGMP = 2;
 /** Every host is in 224.0.0.1, by each interface that is up (ip_mc_up). */
 const ALL_HOSTS = 0xe0000001 | 0;
 /** INVALID_UID: what `ip route get` asks IPv6 input for when it was given no uid; packets have uid 0. inet6_rtm_getroute */

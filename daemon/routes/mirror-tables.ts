@@ -36,7 +36,7 @@ export class MirrorTables implements ProbedRoutes {
   #tables = new RouteTables([], false);
   readonly #ops = new RouteOps();
   /** By number of a shape: those who follow know it. */
-  #told: boolean[] = [];
+  readonly #told: boolean[] = [];
   #fresh: number[] = [];
 
   /** Routes in all tables. */
@@ -130,11 +130,11 @@ export class MirrorTables implements ProbedRoutes {
   releaseUnused(): boolean {
     const { uses } = this.#tables;
     const { shapes } = this.index;
-    let unused = 0;
-    for (let id = 0; id < shapes.length; id++) if (this.#told[id] && !uses[id]) unused++;
-    if (unused <= UNUSED_MAX) return false;
-    for (let id = 0; id < shapes.length; id++) {
-      if (!this.#told[id] || uses[id]) continue;
+    // Also those that were never told: what a message says of a route that goes, or that is read anew because of it.
+    const unused: number[] = [];
+    for (let id = 0; id < shapes.length; id++) if (!uses[id] && this.index.has(id)) unused.push(id);
+    if (unused.length <= UNUSED_MAX) return false;
+    for (const id of unused) {
       this.#told[id] = false;
       this.index.release(id);
     }

@@ -2,10 +2,11 @@ import { close } from '../kernel/libc.ts';
 import * as k from '../kernel/netlink-constants.ts';
 import type { NetlinkSocket } from '../kernel/netlink-socket.ts';
 import { NetlinkClient } from '../netlink/dump.ts';
+import type { LinkNames } from '../netlink/family.ts';
 import type { KernelRouteQuery } from '../netlink/get-route.ts';
 import { dumpGroups4 } from '../netlink/multicast.ts';
 import { probeMemory } from '../netlink/probe.ts';
-import { parseRoute } from '../netlink/route.ts';
+import { type NexthopObject, parseRoute } from '../netlink/route.ts';
 import { RouteKey } from '../netlink/route-key.ts';
 import {
   type ContextDump,
@@ -78,6 +79,9 @@ export class RouteMirror {
   readonly #raw = new RawShapes();
   readonly #key = new RouteKey();
   #context: ContextDump | null = null;
+  /** Of the context, for routes that are parsed. */
+  #nameOf: LinkNames = () => null;
+  #nexthops = new Map<number, NexthopObject>();
   #groups: SnapshotGroup[] | null = null;
   /** What the kernel remembers of IPv4 rules that are gone has to be found out anew. */
   #rulesTold = true;
@@ -88,6 +92,8 @@ export class RouteMirror {
   #changed = false;
   /** When the first change was told that was not taken yet, in milliseconds since the epoch; 0: none was. */
   #toldAtMs = 0;
+  /** What `client.lost` was when everything that was lost had been read anew, or was known to have to be. */
+  #lost = 0;
   /** The context is being read: nobody can say whether it holds a change that is told meanwhile. */
   #readsContext = false;
   /** Routes told while the routes are read: they are applied behind the dump, which may hold them or not. */
@@ -128,12 +134,16 @@ export class RouteMirror {
 
   /** Name of an interface, or null. */
   linkName(ifIndex: number): string | null {
-    return this.#context?.links.find((link) => link.ifIndex === ifIndex)?.name ?? null;
+    return this.#nameOf(ifIndex);
   }
 
   /** Asks the kernel for its own decision, see `askKernel`. @throws NetlinkError, SyscallError */
   ask(query: Omit<KernelRouteQuery, 'fibMatch'>): KernelAnswer {
-    return askKernel(this.#client, query, (ifIndex) => this.linkName(ifIndex), `a sample in ${this.netns}`);
+    try {
+      return askKernel(this.#client, query, this.#nameOf, `a sample in ${this.netns}`);
+    } finally {
+      this.#noticeLoss();
+    }
   }
 
   /** True when `take` will read the routes anew. */
@@ -147,12 +157,13 @@ export class RouteMirror {
    */
   load(): void {
     for (let round = 1; ; round++) {
-      const lostBefore = this.#client.lost;
       // What was told so far is part of the dump that follows.
       this.#client.drain();
+      this.#lost = this.#client.lost;
       this.#readContext();
       const consistent = this.#readRoutes();
-      const lost = this.#client.lost !== lostBefore;
+      const lost = this.#client.lost !== this.#lost;
+      this.#lost = this.#client.lost;
       if (lost || !consistent || !this.#context!.consistent) this.resyncs++;
       if (lost || !consistent) this.#routesStale = true;
       if (!this.#routesStale && !this.#contextStale) return;
@@ -167,10 +178,8 @@ export class RouteMirror {
    * @throws NetlinkError, SyscallError
    */
   drain(): boolean {
-    if (!this.#client.drain()) {
-      this.resyncs++;
-      this.suspect();
-    }
+    this.#client.drain();
+    this.#noticeLoss();
     return this.#changed;
   }
 
@@ -241,16 +250,30 @@ export class RouteMirror {
   #makeContext(): RouteContext {
     const context = assembleContext(this.#context!, this.netns, takenNow());
     Object.assign(context.sysctls, readAllSettings(this.#settings));
+    // Remembered by the kernel when the route is long gone.
+    if (this.#tables.index.hasCustomLocal) context.sysctls.customLocalRoutes4 = true;
     if (this.#groups !== null) context.groups = this.#groups;
     return context;
   }
 
   #refresh(): void {
-    if (this.#routesStale || this.#context === null) {
+    // The context alone, when that is enough; it may turn out that it is not.
+    for (let round = 0; this.#contextStale && !this.#routesStale && round < LOAD_ROUNDS; round++)
+      this.#readContext();
+    this.#noticeLoss();
+    if (this.#routesStale) {
       this.reloads++;
       this.load();
-    } else for (let round = 0; this.#contextStale && round < LOAD_ROUNDS; round++) this.#readContext();
+    }
     this.#changed = this.#routesStale || this.#contextStale;
+  }
+
+  /** Notifications may be lost whenever the kernel is asked something. */
+  #noticeLoss(): void {
+    if (this.#client.lost === this.#lost) return;
+    this.#lost = this.#client.lost;
+    this.resyncs++;
+    this.suspect();
   }
 
   #readContext(): void {
@@ -262,6 +285,8 @@ export class RouteMirror {
       if (this.#context !== null && namesOf(context) !== namesOf(this.#context)) this.#routesStale = true;
       context.memory = this.#context?.memory ?? UNKNOWN_MEMORY;
       this.#context = context;
+      this.#nameOf = linkNames(context.links);
+      this.#nexthops = new Map(context.nexthops.map((object) => [object.id, object]));
       this.#groups = dumpGroups4(this.#client, this.netns);
       if (this.#rulesTold && this.#tables.size > 0) this.#probe();
     } catch (error) {
@@ -322,10 +347,8 @@ export class RouteMirror {
   #shapeOf(view: DataView, off: number, end: number): number {
     const known = this.#raw.get(this.#key);
     if (known >= 0) return known;
-    const { links, nexthops } = this.#context!;
-    const route = parseRoute(view, off, end, linkNames(links))!;
-    const objects = new Map(nexthops.map((object) => [object.id, object]));
-    const shape = this.#tables.index.idOf(expandNexthop(route, objects));
+    const route = parseRoute(view, off, end, this.#nameOf)!;
+    const shape = this.#tables.index.idOf(expandNexthop(route, this.#nexthops));
     this.#raw.set(this.#key, shape);
     return shape;
   }
@@ -364,10 +387,6 @@ export class RouteMirror {
     const key = this.#key;
     if (this.#routesStale || !key.read(view, off, end)) return;
     const shape = this.#shapeOf(view, off, end);
-    const { type: kind, protocol } = this.#tables.index.shapes[shape]!;
-    // The kernel remembers this when the route is gone (fib_has_custom_local_routes).
-    if (key.family === 4 && kind === 'local' && protocol !== 'kernel')
-      this.#context!.memory = { ...UNKNOWN_MEMORY, ...this.#context!.memory, customLocalRoutes4: true };
     const applied = this.#tables.change(key.family, key.table, key.prefix, key.prefixLen, shape, {
       isRemoval: type === k.RTM_DELROUTE,
       isReplacement: (flags & k.NLM_F_REPLACE) !== 0,

@@ -145,6 +145,19 @@ export function eachOp(
   }
 }
 
+/** True when words are whole operations, of prefixes that there are. */
+export function areOps(ops: Int32Array): boolean {
+  let at = 0;
+  while (at < ops.length) {
+    const family = ops[at]! & 15;
+    const len = (ops[at]! >>> LEN_SHIFT) & 0xff;
+    if (family !== 4 && family !== 6) return false;
+    if (len > (family === 4 ? 32 : 128)) return false;
+    at += 2 + (family === 4 ? 1 : 4) + (ops[at]! >>> COUNT_SHIFT);
+  }
+  return at === ops.length;
+}
+
 let buffer = new Int32Array(64);
 
 /** Words to build an operation in; good until the next call. */

@@ -1,12 +1,15 @@
 import type { SnapshotNextHop, SnapshotRoute } from './snapshot.ts';
-import { orderOf, type RouteOrder, type RouteShape } from './shapes.ts';
+import { isCustomLocal, orderOf, type RouteOrder, type RouteShape } from './shapes.ts';
 
 /** Numbers the distinct shapes of routes. */
 export class ShapeIndex {
   /** By number. A number that was released may be given to another shape later. */
   readonly shapes: RouteShape[] = [];
   readonly orders: RouteOrder[] = [];
+  /** There was such a shape: what the kernel remembers for good, see isCustomLocal. */
+  hasCustomLocal = false;
   readonly #ids = new Map<string, number>();
+  /** By number; '' for one that was released. */
   readonly #keys: string[] = [];
   readonly #free: number[] = [];
 
@@ -22,6 +25,7 @@ export class ShapeIndex {
     const shape: RouteShape & { prefix?: string } = { ...route };
     delete shape.prefix;
     const order = orderOf(shape);
+    this.hasCustomLocal ||= isCustomLocal(shape);
     const id = this.#free.pop() ?? this.shapes.length;
     this.shapes[id] = shape;
     this.orders[id] = order;
@@ -33,7 +37,13 @@ export class ShapeIndex {
   /** Gives back the number of a shape that no route has any more. */
   release(id: number): void {
     this.#ids.delete(this.#keys[id]!);
+    this.#keys[id] = '';
     this.#free.push(id);
+  }
+
+  /** True for a number that stands for a shape now. */
+  has(id: number): boolean {
+    return (this.#keys[id] ?? '') !== '';
   }
 }
 

@@ -18,6 +18,11 @@ export interface RouteShape extends Omit<SnapshotRoute, 'prefix'> {
   isInferred?: boolean;
 }
 
+/** True for an IPv4 route of type local that somebody added: net->ipv4.fib_has_custom_local_routes. */
+export function isCustomLocal({ family, type, protocol }: RouteShape): boolean {
+  return family === 4 && type === 'local' && protocol !== 'kernel';
+}
+
 /** A next hop and what may be sent by it. */
 export interface CompiledHop {
   hop: SnapshotNextHop;

@@ -1,4 +1,5 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { areOps } from './route-tables.ts';
 import type { RouteUpdate } from './update.ts';
 
 /** Octets of the header: version u32 0, octets of the JSON that follows u32 4, both little-endian. Behind it the operations. */
@@ -52,10 +53,20 @@ export function decodeUpdate(data: Uint8Array): RouteUpdate {
     throw new RouteUpdateError(`${bytes.length} octets with a head of ${start}`);
   const ops = new Int32Array((bytes.length - start) / 4);
   for (let i = 0; i < ops.length; i++) ops[i] = bytes.readInt32LE(start + i * 4);
+  if (!areOps(ops)) throw new RouteUpdateError('operations that are none');
+  let rest: unknown;
   try {
-    const rest = JSON.parse(decoder.decode(bytes.subarray(HEADER_LEN, start))) as Omit<RouteUpdate, 'ops'>;
-    return { ...rest, ops };
+    rest = JSON.parse(decoder.decode(bytes.subarray(HEADER_LEN, start)));
   } catch (error) {
     throw new RouteUpdateError(`no JSON: ${(error as Error).message}`, { cause: error });
   }
+  if (!isHead(rest)) throw new RouteUpdateError('no head of an update');
+  return { ...rest, ops };
+}
+
+function isHead(value: unknown): value is Omit<RouteUpdate, 'ops'> {
+  if (typeof value !== 'object' || value === null) return false;
+  const { isFull, atMs, context, shapes } = value as Partial<Record<keyof RouteUpdate, unknown>>;
+  if (typeof isFull !== 'boolean' || typeof atMs !== 'number' || typeof context !== 'object') return false;
+  return Array.isArray(shapes) && !(isFull && context === null);
 }

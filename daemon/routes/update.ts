@@ -11,7 +11,7 @@ export type RouteContext = Omit<RouteSnapshot, 'routes'>;
 export interface RouteUpdate {
   /** The first of its namespace, or all of it anew: what was known before is to be forgotten. Has a context. */
   isFull: boolean;
-  /** Wall clock, milliseconds since the epoch with their fraction, at which the kernel told the first of these changes. */
+  /** Wall clock, milliseconds since the epoch, at which the kernel had told the first of these changes. */
   atMs: number;
   /** Null when nothing but routes changed. */
   context: RouteContext | null;

@@ -17,6 +17,7 @@ parentPort!.on('message', (request: MirrorRequest) => {
   } else {
     for (const fd of open.get(request.netnsId) ?? []) closeSync(fd);
     open.delete(request.netnsId);
-    parentPort!.postMessage({ type: 'removed', netnsId: request.netnsId });
+    data.routes.postMessage({ type: 'remove-routes', netnsId: request.netnsId });
+    signalEvent(data.routesWakeFd);
   }
 });

@@ -8,8 +8,9 @@ import { frame } from '../support/frames.ts';
 /** Answers with whatever number is set; setting one is a change of the tables. */
 class TestTagger implements PacketTagger {
   generation = 1;
-  readonly round = 0;
   readonly isWaiting = false;
+  onStartOver: (() => void) | null = null;
+  arrive(): void {}
   #decision = 0;
   tag(): number {
     return this.#decision;

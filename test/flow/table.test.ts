@@ -294,7 +294,8 @@ describe('flow table', () => {
   test('a change of the tables tags each direction again', () => {
     const tagger = {
       generation: 1,
-      round: 0,
+      onStartOver: null,
+      arrive: () => {},
       isWaiting: false,
       heldUntil: () => -1,
       tag: () => tagger.generation * 10,

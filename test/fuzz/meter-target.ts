@@ -60,7 +60,8 @@ export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
       get generation(): number {
         return 1 + (packets >>> 4);
       },
-      round: 0,
+      onStartOver: null,
+      arrive: () => {},
       isWaiting: false,
       heldUntil: () => -1,
       tag: () => (packets >>> 4) % 3,

@@ -55,7 +55,8 @@ export class TestMeter {
     options: Partial<FlowTableOptions> = {},
     tagger: PacketTagger = {
       generation: 1,
-      round: 0,
+      onStartOver: null,
+      arrive: () => {},
       isWaiting: false,
       heldUntil: () => 1,
       tag: () => 0,
