@@ -16,6 +16,9 @@ import { MessageCursor, buildMessage, readAcknowledgement } from './message.ts';
 const ANSWER_TIMEOUT_MS = 10_000;
 /** A dump that changes under the reader this often is taken as it is, and said to be inconsistent. */
 const DUMP_ATTEMPTS = 8;
+/** A question whose answer found no room in the socket's buffer is put this often. */
+const GET_ATTEMPTS = 4;
+const ENOBUFS = 105;
 const ETIMEDOUT = 110;
 
 /** A request: message type by number and name, and the family's header with attributes. */
@@ -102,15 +105,22 @@ export class NetlinkClient {
   }
 
   /**
-   * Asks for one object.
+   * Asks for one object. Notifications that are there are handed to `onNotification` first: where they fill the socket's
+   * buffer, the kernel drops its answer (netlink_attachskb), which it does not of a dump.
    * @param parse makes the result of the message
    * @throws NetlinkError with the kernel's errno
    */
   get<T>(request: NetlinkRequest, parse: (view: DataView, off: number, end: number) => T): T {
     let found: { value: T } | null = null;
-    this.#exchange(request, NLM_F_ACK, (_type, view, off, end) => {
-      found ??= { value: parse(view, off, end) };
-    });
+    for (let attempt = 1; ; attempt++) {
+      this.drain();
+      const isAnswered = this.#exchange(request, NLM_F_ACK, (_type, view, off, end) => {
+        found ??= { value: parse(view, off, end) };
+      });
+      if (isAnswered) break;
+      if (attempt === GET_ATTEMPTS)
+        throw new NetlinkError(request.name, request.object, ENOBUFS, this.#sequence, null);
+    }
     // TypeScript does not see the assignment within the callback.
     const result = found as { value: T } | null;
     if (result === null) throw new NetlinkError(request.name, request.object, 2, this.#sequence, 'no answer');
@@ -137,20 +147,24 @@ export class NetlinkClient {
     }
   }
 
-  /** One request and its answer up to the end. @returns false when the answer is inconsistent */
+  /** One request and its answer up to the end. @returns false when the answer of a dump is inconsistent, or one was dropped */
   #exchange(request: NetlinkRequest, flags: number, handle: MessageHandler): boolean {
     this.#sequence = (this.#sequence + 1) >>> 0;
     const sequence = this.#sequence;
     this.socket.send(buildMessage(request.type, NLM_F_REQUEST | flags, sequence, request.body));
+    const isDump = flags === NLM_F_DUMP;
+    const lostBefore = this.lost;
     let whole = true;
     for (;;) {
       const status = this.socket.receive();
       if (status === 'lost') {
-        // The answer still runs to its end; asking earlier would be EBUSY, one dump a socket.
+        // A dump still runs to its end; asking earlier would be EBUSY, one dump a socket.
         this.lost++;
         continue;
       }
       if (status === 'empty') {
+        // The kernel answers a question before send returns.
+        if (!isDump && this.lost !== lostBefore) return false;
         if (this.socket.wait(ANSWER_TIMEOUT_MS)) continue;
         throw new NetlinkError(request.name, request.object, ETIMEDOUT, sequence, null);
       }

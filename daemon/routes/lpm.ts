@@ -25,6 +25,8 @@ export class LpmTable {
   readonly #filter = new LengthFilter();
   #trie: Ipv4Trie | null = null;
   #size = 0;
+  /** Prefixes removed since the trie was built: what it made for them stays in it. */
+  #removed = 0;
   /** The table outgrew what a trie is good for. */
   #withoutTrie: boolean;
 
@@ -81,6 +83,7 @@ export class LpmTable {
       const cover = this.find(prefix, len - 1);
       const entry = this.matchedLen < TRIE_LEN_MIN ? 0 : entryOf(this.matchedLen, cover);
       this.#trie.remove(prefix[0]! & maskWord(len, 0), len, entry);
+      this.#removed++;
     }
     return true;
   }
@@ -156,6 +159,7 @@ export class LpmTable {
 
   #buildTrie(): void {
     const trie = new Ipv4Trie();
+    this.#removed = 0;
     let fits = true;
     // Shortest first: then no prefix has to look for longer ones under it.
     for (let i = this.#lengths.length - 1; i >= 0; i--) {
@@ -176,6 +180,8 @@ export class LpmTable {
   #keepTrie(fits: boolean): void {
     if (fits) return;
     this.#trie = null;
-    this.#withoutTrie = true;
+    // Full of what is gone: built anew, at a cost that the removals have paid for.
+    if (this.#removed > this.#size) this.#buildTrie();
+    else this.#withoutTrie = true;
   }
 }

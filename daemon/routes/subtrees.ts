@@ -1,4 +1,4 @@
-import { maskWord } from './prefix-hash.ts';
+import { samePrefix } from './prefix-hash.ts';
 import type { RouteTables } from './route-tables.ts';
 import type { FibTable } from './tables.ts';
 
@@ -49,15 +49,10 @@ export class Subtrees {
     table.each((id) => {
       if (store.prefixLen(id) <= len) return;
       store.prefix(id, this.#below);
-      if (isWithin(this.#below, this.#at, len)) branches |= 1 << bitAt(this.#below, len);
+      if (samePrefix(this.#below, this.#at, len)) branches |= 1 << bitAt(this.#below, len);
     });
     return branches === 3;
   }
-}
-
-function isWithin(words: Int32Array, prefix: Int32Array, len: number): boolean {
-  for (let i = 0; i * 32 < len; i++) if (((words[i]! ^ prefix[i]!) & maskWord(len, i)) !== 0) return false;
-  return true;
 }
 
 function bitAt(words: Int32Array, bit: number): number {

@@ -42,6 +42,29 @@ function client(answer: (times: number) => Datagram[]): {
 }
 
 describe.skipIf(!littleEndian)('netlink', () => {
+  test('a question whose answer found no room behind notifications is put again, and not for ever', () => {
+    const acknowledged = message(NLMSG_ERROR, 0, u32(0));
+    const asked = client((times) => (times === 1 ? ['lost'] : [datagram(item(7, 0), acknowledged)]));
+    expect(asked.client.get(REQUEST, value)).toBe(7);
+    expect(asked.transport.sent).toHaveLength(2);
+    expect(asked.client.lost).toBe(1);
+    const never = client(() => ['lost']);
+    expect(() => never.client.get(REQUEST, value)).toThrow('RTM_GETROUTE lab: ENOBUFS');
+    expect(never.transport.sent.length).toBeLessThan(10);
+  });
+
+  test('notifications that are there are taken in before a question is put', () => {
+    const asked = client(() => [datagram(item(7, 0), message(NLMSG_ERROR, 0, u32(0)))]);
+    asked.transport.push(message(RTM_NEWROUTE, 0, u32(1), 0), 'lost', message(RTM_NEWROUTE, 0, u32(2), 0));
+    const told: number[] = [];
+    asked.client.onNotification = (_type, view, off) => {
+      expect(asked.transport.sent).toHaveLength(0);
+      told.push(value(view, off));
+    };
+    expect(asked.client.get(REQUEST, value)).toBe(7);
+    expect(told).toEqual([1, 2]);
+  });
+
   describe('a recorded namespace', () => {
     const answers = readRecording(recording);
     const replay = (): NetlinkClient =>

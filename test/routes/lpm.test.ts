@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { LpmTable } from '../../daemon/routes/lpm.ts';
+import { Ipv4Trie } from '../../daemon/routes/lpm-trie.ts';
 import { maskWord } from '../../daemon/routes/prefix-hash.ts';
 import { Random } from '../support/random.ts';
 
@@ -157,4 +158,25 @@ describe.each([
     expect(() => table.insert(new Int32Array(words), -1, 0)).toThrow(RangeError);
     expect(() => table.insert(new Int32Array(words), 8, -1)).toThrow(RangeError);
   });
+});
+
+test('hosts of ever new networks do not cost a large IPv4 table its trie', () => {
+  const find = vi.spyOn(Ipv4Trie.prototype, 'find');
+  onTestFinished(() => find.mockRestore());
+  const table = new LpmTable(1);
+  const asked = new Int32Array(1);
+  for (let i = 0; i < 5000; i++) table.insert(Int32Array.of(0x0a000000 + i * 256), 24, i);
+  for (let i = 0; i < 300_000; i++) {
+    const host = Int32Array.of(0x20000000 + i * 256 + 7);
+    table.insert(host, 32, i);
+    if (i % 1000 === 0) expect(table.find(host, 32)).toBe(i);
+    table.remove(host, 32);
+    if (i % 1000 === 0) expect(table.find(host, 32)).toBe(-1);
+  }
+  find.mockClear();
+  for (let i = 0; i < 5000; i++) {
+    asked[0] = 0x0a000000 + i * 256 + 9;
+    expect(table.find(asked, 32)).toBe(i);
+  }
+  expect(find).toHaveBeenCalledTimes(5000);
 });
