@@ -4,10 +4,11 @@ import { RT_TABLE_MAIN } from '../daemon/kernel/netlink-constants.ts';
 import { RouteEngine, RouteQuery } from '../daemon/routes/engine.ts';
 import { RouteOps } from '../daemon/routes/route-tables.ts';
 import { defaultRules } from '../daemon/routes/routing.ts';
-import type { RouteSnapshot, SnapshotLink, SnapshotRoute } from '../daemon/routes/snapshot.ts';
+import type { RouteSnapshot, SnapshotRoute } from '../daemon/routes/snapshot.ts';
 import { snapshotPrefix } from '../daemon/routes/words.ts';
 import { PacketType } from '../decoders/packet-fields.ts';
 import { Random } from '../test/support/random.ts';
+import { snapshotLink } from '../test/support/snapshot-link.ts';
 import { newTable, packets, perPacket, STRIDE } from './decode.ts';
 import { runLive } from './routes-live.ts';
 import { median } from './support.ts';
@@ -242,30 +243,12 @@ export function wordsOf(route: SnapshotRoute, next: (n: number) => number): Int3
 }
 
 function snapshotOf(routes: SnapshotRoute[]): RouteSnapshot {
-  const link: SnapshotLink = {
-    ifIndex: UPLINK,
-    name: 'uplink',
-    flags: 0x11043,
-    arpType: 1,
-    mtu: 1500,
-    address: null,
-    master: 0,
-    kind: null,
-    slaveKind: null,
-    link: null,
-    linkNetnsId: null,
-    operState: 'up',
-  };
   return {
     format: 'nstap-routes-1',
     netns: null,
     takenAt: null,
     source: 'kernel',
-    links: [
-      { ...link, ifIndex: 1, name: 'lo', flags: 0x10049, arpType: 772 },
-      link,
-      { ...link, ifIndex: LAN, name: 'lan' },
-    ],
+    links: [snapshotLink(1, 'lo'), snapshotLink(UPLINK, 'uplink'), snapshotLink(LAN, 'lan')],
     addresses: [
       { family: 4, ifIndex: UPLINK, address: '192.0.2.254', prefixLen: 24, broadcast: null, scope: 'global' },
     ],

@@ -1,3 +1,4 @@
+import { snapshotLink } from '../support/snapshot-link.ts';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -35,29 +36,14 @@ multicast ff00::/8 dev eth0 table local proto kernel metric 256 pref medium
 multicast ff00::/8 dev eth1 table local proto kernel metric 256 pref medium`,
     'router',
   );
-  const link = (ifIndex: number, name: string, more: object = {}): RouteSnapshot['links'][number] => ({
-    ifIndex,
-    name,
-    flags: name === 'lo' ? 0x49 : 0x1043,
-    arpType: name === 'lo' ? 772 : 1,
-    mtu: 1500,
-    address: null,
-    master: 0,
-    kind: null,
-    slaveKind: null,
-    link: null,
-    linkNetnsId: null,
-    operState: 'up',
-    ...more,
-  });
   snapshot.source = 'kernel';
   snapshot.links = [
-    link(1, 'lo'),
-    link(2, 'eth0'),
-    link(3, 'eth1'),
-    link(4, 'br0', { kind: 'bridge' }),
-    link(5, 'veth1', { kind: 'veth', slaveKind: 'bridge', master: 4 }),
-    link(6, 'eth1.10', { kind: 'vlan', link: 3 }),
+    snapshotLink(1, 'lo'),
+    snapshotLink(2, 'eth0'),
+    snapshotLink(3, 'eth1'),
+    snapshotLink(4, 'br0', { kind: 'bridge' }),
+    snapshotLink(5, 'veth1', { kind: 'veth', slaveKind: 'bridge', master: 4 }),
+    snapshotLink(6, 'eth1.10', { kind: 'vlan', link: 3 }),
   ];
   const index = new Map(snapshot.links.map(({ name, ifIndex }) => [name, ifIndex]));
   for (const route of snapshot.routes) for (const hop of route.nextHops) hop.ifIndex = index.get(hop.dev!)!;

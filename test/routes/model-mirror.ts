@@ -1,7 +1,8 @@
+import { snapshotLink } from '../support/snapshot-link.ts';
 import type { ShapeIndex } from '../../daemon/routes/shape-index.ts';
 import { type Applied, MirrorTables, type RouteChange } from '../../daemon/routes/mirror-tables.ts';
 import { defaultRules } from '../../daemon/routes/routing.ts';
-import type { RouteSnapshot, SnapshotLink, SnapshotRoute } from '../../daemon/routes/snapshot.ts';
+import type { RouteSnapshot, SnapshotRoute } from '../../daemon/routes/snapshot.ts';
 import type { RouteContext, RouteUpdate } from '../../daemon/routes/update.ts';
 import { snapshotPrefix } from '../../daemon/routes/words.ts';
 
@@ -70,26 +71,9 @@ export class ModelMirror {
   }
 }
 
-export function modelLink(ifIndex: number, name: string): SnapshotLink {
-  return {
-    ifIndex,
-    name,
-    flags: name === 'lo' ? 0x49 : 0x11043,
-    arpType: name === 'lo' ? 772 : 1,
-    mtu: 1500,
-    address: null,
-    master: 0,
-    kind: null,
-    slaveKind: null,
-    link: null,
-    linkNetnsId: null,
-    operState: 'up',
-  };
-}
-
 /** Five interfaces: lo, d2 (10.0.0.1/24 and fd00::1/64), d3, d4 and d5. */
 export function modelContext(): RouteContext {
-  const links = [modelLink(1, 'lo'), ...[2, 3, 4, 5].map((i) => modelLink(i, `d${i}`))];
+  const links = [snapshotLink(1, 'lo'), ...[2, 3, 4, 5].map((i) => snapshotLink(i, `d${i}`))];
   return {
     format: 'nstap-routes-1',
     netns: 'model',

@@ -1,10 +1,8 @@
+import { snapshotLink } from '../support/snapshot-link.ts';
 import { RouteEngine } from '../../daemon/routes/engine.ts';
 import { snapshotOfRoutes } from '../../daemon/routes/load-snapshot.ts';
 import { lookupRule } from '../../daemon/routes/routing.ts';
 import type { RouteSnapshot, SnapshotRule } from '../../daemon/routes/snapshot.ts';
-
-/** IFF_UP, IFF_RUNNING, IFF_LOWER_UP and what Ethernet has. */
-const UP = 0x11043;
 
 /**
  * A namespace as the kernel would describe it, made of the text of routes: `lo` and the devices d0, d1, d2, all up, with
@@ -28,21 +26,7 @@ export function kernelSnapshot(
   ];
   const snapshot = snapshotOfRoutes(lines.join('\n'), 'kernel');
   snapshot.source = 'kernel';
-  snapshot.links = ['lo', ...devices].map((name, i) => ({
-    ifIndex: i + 1,
-    name,
-    flags: name === 'lo' ? 0x10049 : UP,
-    arpType: name === 'lo' ? 772 : 1,
-    mtu: 1500,
-    address: null,
-    master: 0,
-    kind: null,
-    slaveKind: null,
-    link: null,
-    linkNetnsId: null,
-    operState: 'up',
-    group: 0,
-  }));
+  snapshot.links = ['lo', ...devices].map((name, i) => snapshotLink(i + 1, name, { group: 0 }));
   for (const route of snapshot.routes)
     for (const hop of route.nextHops)
       hop.ifIndex = snapshot.links.find(({ name }) => name === hop.dev)?.ifIndex ?? 0;
