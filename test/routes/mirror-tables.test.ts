@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import { RouteKey } from '../../daemon/netlink/route-key.ts';
 import { Applied } from '../../daemon/routes/mirror-tables.ts';
+import { RouteEngine } from '../../daemon/routes/engine.ts';
 import { RawShapes } from '../../daemon/routes/raw-shapes.ts';
 import { attribute, u32 } from '../netlink/recorded.ts';
+import { decide } from './ask.ts';
 import { ModelMirror, modelHop, modelRoute } from './model-mirror.ts';
 
 test('numbers of shapes are given again, however their routes came and went', () => {
@@ -92,4 +94,21 @@ test('messages whose shapes are remembered have a bound', () => {
   }
   expect(kept).toBeGreaterThan(0);
   expect(kept).toBeLessThanOrEqual(1 << 16);
+});
+
+test('who begins with everything understands the updates that follow, of routes that come back too', () => {
+  const mirror = new ModelMirror();
+  const route = modelRoute('10.1.0.0/16', { via: '10.0.0.7' });
+  mirror.change(route);
+  mirror.take();
+  mirror.change(route, { isRemoval: true });
+  mirror.take();
+  const full = mirror.full();
+  const engine = new RouteEngine({ ...full.context!, routes: [] });
+  engine.apply(full);
+  mirror.change(route);
+  engine.apply(mirror.take()!);
+  expect(decide(engine, { src: '10.0.0.9', dst: '10.1.0.1', type: 'Host', dev: 'd2' }).gateway).toBe(
+    '10.0.0.7',
+  );
 });
