@@ -26,23 +26,6 @@ import type { RouteContext, RouteUpdate } from './update.ts';
 import { askKernel, type KernelAnswer } from './verify.ts';
 import { wallClockMs } from './wall-clock.ts';
 
-/** Multicast groups that the socket of a mirror must be in (`openNetlinkFd`). */
-export const ROUTE_GROUPS: readonly number[] = [
-  k.RTNLGRP_LINK,
-  k.RTNLGRP_IPV4_IFADDR,
-  k.RTNLGRP_IPV4_ROUTE,
-  k.RTNLGRP_IPV4_RULE,
-  k.RTNLGRP_IPV6_IFADDR,
-  k.RTNLGRP_IPV6_ROUTE,
-  k.RTNLGRP_IPV6_RULE,
-  k.RTNLGRP_IPV4_NETCONF,
-  k.RTNLGRP_IPV6_NETCONF,
-  k.RTNLGRP_NEXTHOP,
-];
-
-/** The same, which kernels before Linux 6.15 do not have: of multicast groups that interfaces are in. */
-export const OPTIONAL_ROUTE_GROUPS: readonly number[] = [k.RTNLGRP_IPV4_MCADDR];
-
 /** Rounds of dumps within one load, while notifications keep saying that something changed meanwhile. */
 const LOAD_ROUNDS = 4;
 
