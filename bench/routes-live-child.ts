@@ -3,7 +3,7 @@ import { openNetlinkSocket } from '../daemon/kernel/netlink-socket.ts';
 import { openNetns } from '../daemon/kernel/netns.ts';
 import { RouteEngine, RouteQuery } from '../daemon/routes/engine.ts';
 import { RouteMirror } from '../daemon/routes/mirror.ts';
-import { ROUTE_GROUPS } from '../daemon/routes/route-groups.ts';
+import { ROUTE_GROUPS } from '../daemon/routes/notification.ts';
 import type { SnapshotRoute } from '../daemon/routes/snapshot.ts';
 import type { RouteUpdate } from '../daemon/routes/update.ts';
 import { PacketType } from '../decoders/packet-fields.ts';

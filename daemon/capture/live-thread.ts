@@ -41,7 +41,7 @@ function main(data: LiveThreadData): void {
   const loop = new LiveLoop(data.wakeFd, session.meter, {
     tick(nowSec) {
       session.table.tick(nowSec);
-      if (leaving.size > 0) removeRoutes();
+      removeRoutes();
       for (const sample of session.takeRouteSamples()) data.requests[0]?.postMessage(sample);
       const now = performance.now();
       if (now >= nextFlushMs) {
@@ -58,7 +58,7 @@ function main(data: LiveThreadData): void {
     },
     work() {
       const more = session.workRoutes();
-      if (!more) openWaiting();
+      if (waiting.length > 0) openWaiting();
       return more;
     },
     wake() {
@@ -66,6 +66,7 @@ function main(data: LiveThreadData): void {
     },
     ended(captureIndex, source, reason) {
       session.endCapture(captureIndex, losses(source));
+      removeRoutes();
       reply({ type: 'ended', captureIndex, reason });
     },
   });
@@ -101,6 +102,7 @@ function main(data: LiveThreadData): void {
 
   /** Forgets the routes of namespaces that are gone and whose rings are empty. */
   function removeRoutes(): void {
+    if (leaving.size === 0) return;
     const captures = [...session.captures(), ...waiting.map(({ capture }) => capture)];
     for (const netnsId of leaving) {
       if (captures.some((capture) => capture.netnsId === netnsId)) continue;

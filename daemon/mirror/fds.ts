@@ -2,7 +2,7 @@ import { close } from '../kernel/libc.ts';
 import { openNetlinkFd } from '../kernel/netlink-socket.ts';
 import type { NetnsHandle } from '../kernel/netns.ts';
 import { openAllSettings } from '../routes/all-settings.ts';
-import { OPTIONAL_ROUTE_GROUPS, ROUTE_GROUPS } from '../routes/route-groups.ts';
+import { OPTIONAL_ROUTE_GROUPS, ROUTE_GROUPS } from '../routes/notification.ts';
 
 /**
  * Opens in a namespace what a mirror of its routing needs, for this process or another without privileges.

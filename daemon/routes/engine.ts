@@ -230,12 +230,15 @@ export class RouteEngine {
     if (this.#cache.isTooSmall(size)) this.#cache = new AnswerCache(this.#routing.usesPorts, size);
     else this.#cache.clear();
     this.#routing.subtrees.clear();
+    this.#hasSourceRoutes = false;
     const { uses } = this.#tables;
-    this.#hasSourceRoutes = this.#shapes.some(({ from }, id) => from !== null && (uses[id] ?? 0) > 0);
-    // Once is for good: fib_has_custom_local_routes.
-    this.#routing.hasCustomLocalRoutes ||= this.#shapes.some(
-      (shape, id) => isCustomLocal(shape) && (uses[id] ?? 0) > 0,
-    );
+    for (let id = 0; id < uses.length; id++) {
+      if (!uses[id]) continue;
+      const shape = this.#shapes[id]!;
+      if (shape.from !== null) this.#hasSourceRoutes = true;
+      // Once is for good: fib_has_custom_local_routes.
+      if (isCustomLocal(shape)) this.#routing.hasCustomLocalRoutes = true;
+    }
   }
 
   #build(a: Answer): RouteDecision {

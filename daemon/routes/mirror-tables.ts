@@ -141,7 +141,10 @@ export class MirrorTables implements ProbedRoutes {
     return true;
   }
 
-  /** All routes as operations, with all their shapes: for somebody who knows nothing yet. */
+  /**
+   * All routes as operations, with every shape that a later update may name without telling it: for somebody who knows
+   * nothing yet.
+   */
   full(): { shapes: { id: number; shape: RouteShape }[]; ops: Int32Array<ArrayBuffer> } {
     const ops = new RouteOps();
     eachPrefix(this.#tables, (table, prefix, len) =>
@@ -149,7 +152,7 @@ export class MirrorTables implements ProbedRoutes {
     );
     const shapes: { id: number; shape: RouteShape }[] = [];
     for (let id = 0; id < this.index.shapes.length; id++)
-      if (this.#tables.uses[id]) shapes.push({ id, shape: this.index.shapes[id]! });
+      if (this.#tables.uses[id] || this.#told[id]) shapes.push({ id, shape: this.index.shapes[id]! });
     return { shapes, ops: ops.take() };
   }
 

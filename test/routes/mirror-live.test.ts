@@ -7,7 +7,7 @@ import { openAllSettings, readAllSettings } from '../../daemon/routes/all-settin
 import { RouteEngine } from '../../daemon/routes/engine.ts';
 import { liveSnapshot } from '../../daemon/routes/live-snapshot.ts';
 import { RouteMirror } from '../../daemon/routes/mirror.ts';
-import { ROUTE_GROUPS } from '../../daemon/routes/route-groups.ts';
+import { ROUTE_GROUPS } from '../../daemon/routes/notification.ts';
 import type { RouteSnapshot } from '../../daemon/routes/snapshot.ts';
 import { Lab, labMissing, until } from '../kernel/lab.ts';
 import { decide } from './ask.ts';

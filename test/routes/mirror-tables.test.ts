@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
 import { RouteKey } from '../../daemon/netlink/route-key.ts';
 import { Applied } from '../../daemon/routes/mirror-tables.ts';
+import { RouteEngine } from '../../daemon/routes/engine.ts';
 import { RawShapes } from '../../daemon/routes/raw-shapes.ts';
+import type { SnapshotRoute } from '../../daemon/routes/snapshot.ts';
 import { attribute, u32 } from '../netlink/recorded.ts';
+import { decide } from './ask.ts';
 import { ModelMirror, modelHop, modelRoute } from './model-mirror.ts';
 
 test('numbers of shapes are given again, however their routes came and went', () => {
@@ -31,14 +34,14 @@ test('numbers of shapes are given again, however their routes came and went', ()
 test('an update tells each shape before the routes that have it, also when a number stands for another by now', () => {
   const mirror = new ModelMirror();
   const known = new Map<number, string>();
+  const route = (round: number, i: number): SnapshotRoute =>
+    modelRoute(`10.${i >> 8}.${i & 255}.0/24`, { metric: 1 + round * 400 + i });
   let redefined = 0;
   for (let round = 0; round < 12; round++) {
     const kept = modelRoute('10.3.0.0/16', { via: '10.0.0.3' });
     mirror.change(kept, { isReplacement: true });
-    for (let i = 0; i < 400; i++) mirror.change(modelRoute('10.1.0.0/16', { metric: 1 + round * 400 + i }));
-    if (round > 0)
-      for (let i = 0; i < 400; i++)
-        mirror.change(modelRoute('10.1.0.0/16', { metric: 1 + (round - 1) * 400 + i }), { isRemoval: true });
+    for (let i = 0; i < 400; i++) mirror.change(route(round, i));
+    if (round > 0) for (let i = 0; i < 400; i++) mirror.change(route(round - 1, i), { isRemoval: true });
     const { shapes, ops } = mirror.take()!;
     for (const { id, shape } of shapes) {
       if (known.has(id)) redefined++;
@@ -92,4 +95,21 @@ test('messages whose shapes are remembered have a bound', () => {
   }
   expect(kept).toBeGreaterThan(0);
   expect(kept).toBeLessThanOrEqual(1 << 16);
+});
+
+test('who begins with everything understands the updates that follow, of routes that come back too', () => {
+  const mirror = new ModelMirror();
+  const route = modelRoute('10.1.0.0/16', { via: '10.0.0.7' });
+  mirror.change(route);
+  mirror.take();
+  mirror.change(route, { isRemoval: true });
+  mirror.take();
+  const full = mirror.full();
+  const engine = new RouteEngine({ ...full.context!, routes: [] });
+  engine.apply(full);
+  mirror.change(route);
+  engine.apply(mirror.take()!);
+  expect(decide(engine, { src: '10.0.0.9', dst: '10.1.0.1', type: 'Host', dev: 'd2' }).gateway).toBe(
+    '10.0.0.7',
+  );
 });

@@ -1,0 +1,181 @@
+import { once } from 'node:events';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CaptureReply, CaptureRequest } from '../../daemon/capture/capture-messages.ts';
+import type { LiveThreadData } from '../../daemon/capture/live-thread.ts';
+import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
+import { openEvent, signalEvent } from '../../daemon/kernel/eventfd.ts';
+import { listInterfaces } from '../../daemon/kernel/interfaces.ts';
+import { close } from '../../daemon/kernel/libc.ts';
+import { linkLayerOf, openPacketSocket, ringGeometry } from '../../daemon/kernel/packet-socket.ts';
+import type { RouteUpdate } from '../../daemon/routes/update.ts';
+import { createBatchPool } from '../../storage/batch-pool.ts';
+import type { StorageRequest } from '../../storage/messages.ts';
+import type { RouteDecision } from '../../storage/route-decision.ts';
+import { Lab, labMissing, until } from '../kernel/lab.ts';
+import { sendUdp } from '../kernel/traffic.ts';
+import { ModelMirror, modelRoute } from '../routes/model-mirror.ts';
+
+const missing = labMissing();
+const PACKETS = 40;
+
+/** Tables that are taken in over many turns of the thread. */
+function largeUpdate(): RouteUpdate {
+  const mirror = new ModelMirror();
+  const routes = Array.from({ length: 120_000 }, (_, i) =>
+    modelRoute(`${20 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.0/24`, { via: '10.0.0.2' }),
+  );
+  mirror.reload([...routes, modelRoute('10.9.0.0/24', { via: '10.0.0.3' })]);
+  return mirror.take()!;
+}
+
+/** The live capture thread, with the ends of its ports that the mirror, storage and the engine have. */
+class Harness {
+  readonly replies: CaptureReply[] = [];
+  readonly decisions: RouteDecision[] = [];
+  packets = 0;
+  readonly #wakeFd = openEvent();
+  readonly #routes: MessagePort;
+  readonly #worker: Worker;
+
+  constructor() {
+    const storage = new MessageChannel();
+    const routes = new MessageChannel();
+    this.#routes = routes.port1;
+    storage.port1.on('message', (request: StorageRequest) => {
+      if (request.type === 'decisions') this.decisions.push(...request.list);
+      if (request.type === 'counters' && request.final) this.packets += request.counters.packets;
+    });
+    for (const port of [storage.port1, routes.port1]) port.unref();
+    const workerData: LiveThreadData = {
+      options: {
+        maxFlows: 1024,
+        timeouts: DEFAULT_TIMEOUTS,
+        checkpointSec: 5,
+        tunnels: 'outer',
+        auditRate: 0,
+      },
+      pool: createBatchPool(256, 8),
+      storage: storage.port2,
+      requests: [routes.port2],
+      wakeFd: this.#wakeFd,
+    };
+    this.#worker = new Worker(new URL('../../daemon/capture/live-thread.ts', import.meta.url), {
+      workerData,
+      transferList: [storage.port2, routes.port2],
+    });
+    this.#worker.on('message', (reply: CaptureReply) => this.replies.push(reply));
+  }
+
+  /** The update first, as the mirror does, then what the engine asks for, all before the thread looks. */
+  send(update: RouteUpdate | null, ...requests: CaptureRequest[]): void {
+    if (update !== null) this.#routes.postMessage({ type: 'routes', netnsId: 'n', update });
+    for (const request of requests) this.#worker.postMessage(request);
+    signalEvent(this.#wakeFd);
+  }
+
+  /** As the mirror says that the namespace is gone. */
+  removeRoutes(): void {
+    this.#routes.postMessage({ type: 'remove-routes', netnsId: 'n' });
+    signalEvent(this.#wakeFd);
+  }
+
+  types(): string[] {
+    return this.replies.map(({ type }) => type);
+  }
+
+  async stop(): Promise<void> {
+    const exit = once(this.#worker, 'exit');
+    this.send(null, { type: 'stop' });
+    expect(await exit).toEqual([0]);
+    close(this.#wakeFd);
+  }
+}
+
+describe.skipIf(missing !== null)(`the live capture thread${missing ? ` (${missing})` : ''}`, () => {
+  const lab = new Lab('lt');
+  let a = '';
+  let b = '';
+  const update = largeUpdate();
+
+  beforeAll(() => {
+    a = lab.add('a');
+    b = lab.add('b');
+    lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
+  });
+  afterAll(() => lab.close());
+
+  /** A request for a capture of v0, whose ring has packets in it. */
+  function request(): CaptureRequest {
+    const adding = lab.inside(a, (): CaptureRequest => {
+      const { ifIndex, arpType } = listInterfaces().find(({ name }) => name === 'v0')!;
+      const link = linkLayerOf(arpType);
+      const ring = ringGeometry(2);
+      const fd = openPacketSocket({ ifIndex, link, ring, filter: null, object: 'v0' });
+      return {
+        type: 'add',
+        capture: {
+          index: 0,
+          netns: a,
+          netnsId: 'n',
+          interface: 'v0',
+          ifIndex: 2,
+          linkType: link.linkType,
+          source: 'ring',
+          file: null,
+          filter: null,
+        },
+        open: { kind: 'ring', fd, ring, cooked: link.cooked, loopback: false },
+      };
+    });
+    sendUdp(lab, b, '10.9.0.1', 4000, 32, PACKETS);
+    return adding;
+  }
+
+  test('leaves packets in the ring until the tables of their namespace are whole', async () => {
+    const harness = new Harness();
+    harness.send(update, request());
+    await until('it is captured', () => harness.types().includes('opened'));
+    await harness.stop();
+    expect(harness.packets).toBeGreaterThanOrEqual(PACKETS);
+    expect(harness.decisions.length).toBeGreaterThan(0);
+    for (const { type } of harness.decisions) expect(type).not.toBe('unknown');
+    expect(harness.types()).toEqual(['opened', 'ended', 'stopped']);
+  });
+
+  test.each([
+    ['removed', { type: 'remove', captureIndex: 0, reason: 'gone' }],
+    ['stopped', { type: 'stop' }],
+  ] as [string, CaptureRequest][])(
+    'loses no packet of a capture that is %s while tables come',
+    async (_what, then) => {
+      const harness = new Harness();
+      harness.send(update, request(), then);
+      await until('it has ended', () => harness.types().includes('ended'));
+      expect(harness.types().slice(0, 2)).toEqual(['opened', 'ended']);
+      if (then.type === 'remove') await harness.stop();
+      else await until('it has stopped', () => harness.types().includes('stopped'));
+      await until('the counters are there', () => harness.packets > 0);
+      expect(harness.packets).toBeGreaterThanOrEqual(PACKETS);
+    },
+  );
+
+  test('decides what is left in a ring by the tables of the namespace that is gone, and forgets them after', async () => {
+    const harness = new Harness();
+    harness.send(update, request());
+    await until('it is captured', () => harness.types().includes('opened'));
+    sendUdp(lab, b, '10.9.0.1', 4001, 32, PACKETS);
+    const first = harness.replies.length;
+    harness.removeRoutes();
+    harness.send(null, { type: 'remove', captureIndex: 0, reason: 'gone' });
+    await until('it has ended', () => harness.replies.length > first);
+    // The same number again: a namespace whose tables nobody has told.
+    harness.send(null, request());
+    await until('it is captured', () => harness.types().filter((type) => type === 'opened').length === 2);
+    await harness.stop();
+    expect(harness.packets).toBeGreaterThanOrEqual(3 * PACKETS);
+    const types = harness.decisions.map(({ type }) => type);
+    expect(types.filter((type) => type === 'unknown')).toHaveLength(1);
+    expect(types.at(-1)).toBe('unknown');
+  });
+});
