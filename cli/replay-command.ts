@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { SingleBar } from 'cli-progress';
-import type { TunnelMode } from '../daemon/config.ts';
+import { CHECKPOINT_DEFAULT } from '../daemon/config.ts';
 import { compileFilter } from '../daemon/kernel/libpcap.ts';
 import { type ReplayProgress, type ReplayTotals, replay } from '../daemon/replay.ts';
 import { loadCompared, loadSnapshot } from '../daemon/routes/load-snapshot.ts';
@@ -11,11 +11,12 @@ import { ensureDefaultDb } from './default-db.ts';
 import { counted } from './format/count.ts';
 import { formatTime } from './format/time.ts';
 import { Interruption } from './interruption.ts';
+import { type MeteringFlags, meteringOptions } from './metering-options.ts';
 import { writeLines } from './output.ts';
 import { checkComparable, ReplayComparison, ScratchDatabase } from './replay-compare.ts';
 
 /** Flags of `nstap replay` as they were given. */
-export interface ReplayFlags {
+export interface ReplayFlags extends MeteringFlags {
   db?: string;
   routes?: string;
   rules?: string;
@@ -24,8 +25,6 @@ export interface ReplayFlags {
   compare?: string;
   netns?: string;
   filter?: string;
-  maxFlows: number;
-  tunnels: TunnelMode;
   json?: boolean;
 }
 
@@ -38,6 +37,8 @@ const SNAPLEN_MAX = 0x40000;
  */
 export async function replayCommand(files: string[], flags: ReplayFlags): Promise<number> {
   const filter = flags.filter === undefined || flags.filter.trim() === '' ? null : flags.filter;
+  // Nobody looks at a file's flows before its end; a pipe may never end.
+  const metering = meteringOptions(flags, files.includes('-') ? CHECKPOINT_DEFAULT : 0);
   // A wrong expression, or no libpcap, is told before anything is read.
   if (filter !== null) compileFilter(filter, LINKTYPE_ETHERNET, SNAPLEN_MAX);
   const snapshot = loadSnapshot(flags);
@@ -60,8 +61,7 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
       netns: flags.netns ?? snapshot?.netns ?? null,
       filter,
       snapshot: routes,
-      maxFlows: flags.maxFlows,
-      tunnels: flags.tunnels,
+      ...metering,
       ...seed,
       commandLine: ['nstap replay', ...files].join(' '),
       onProgress: (now) => progress.show(now),

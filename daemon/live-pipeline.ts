@@ -2,6 +2,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { createBatchPool } from '../storage/batch-pool.ts';
 import type { CaptureReply } from './capture/capture-messages.ts';
 import type { LiveThreadData } from './capture/live-thread.ts';
+import { meteringOf } from './config.ts';
 import type { Pipeline, PipelineStart } from './engine-pipeline.ts';
 import { createLogger } from './logger.ts';
 import { sibling } from './sibling.ts';
@@ -18,13 +19,7 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
   const pool = createBatchPool(BATCH_RECORDS, BATCHES);
   const { port1, port2 } = new MessageChannel();
   const workerData: LiveThreadData = {
-    options: {
-      maxFlows: config.maxFlows,
-      timeouts: config.timeouts,
-      checkpointSec: config.activeTimeoutSec,
-      tunnels: config.tunnels,
-      auditRate: config.auditRate,
-    },
+    options: { ...meteringOf(config), auditRate: config.auditRate },
     pool,
     storage: port1,
     requests: [requests],

@@ -17,6 +17,8 @@ export class RecordQueue implements RecordSink {
   readonly #port: MessagePort;
   readonly #tagger: RouteTagger;
   readonly #wait: boolean;
+  /** Milliseconds to wait for a batch; 0: none is waited for. */
+  #patienceMs: number;
   /** The pool's count of releases, the word behind the states of its batches. */
   readonly #releases: Int32Array;
   #current: FlowBatch | null = null;
@@ -30,10 +32,12 @@ export class RecordQueue implements RecordSink {
     this.#port = port;
     this.#tagger = tagger;
     this.#wait = wait;
+    this.#patienceMs = wait ? WAIT_MS : 0;
     this.#releases = new Int32Array(pool.shared.states, pool.size * Int32Array.BYTES_PER_ELEMENT, 1);
   }
 
-  batch(): FlowBatch | null {
+  batch(isSpare = false): FlowBatch | null {
+    if (isSpare && this.#patienceMs === 0 && this.#isBehind()) return null;
     if (this.#current !== null) {
       if (this.#current.count < this.#current.capacity) return this.#current;
       this.flush();
@@ -42,19 +46,28 @@ export class RecordQueue implements RecordSink {
   }
 
   /**
+   * Waits for storage from now on, as a replay does, but no longer than `patienceMs` at a time: at the end of a live capture
+   * there may be more flows than the queue holds, and nothing comes any more that waiting would lose.
+   */
+  drain(patienceMs: number): void {
+    this.#patienceMs = patienceMs;
+  }
+
+  /**
    * A table change can change the decision of every flow at once: what does not fit into half of the batches is shed, so
    * that the last records of flows, which nothing replaces, still find a batch.
    */
   changes(): FlowBatch | null {
     if (this.#current !== null && this.#current.changeCount < this.#current.capacity) return this.#current;
-    if (!this.#wait && this.#isBehind()) return null;
+    if (this.#patienceMs === 0 && this.#isBehind()) return null;
     this.flush();
     return this.#take();
   }
 
   #take(): FlowBatch | null {
-    const index = this.#wait ? this.#pool.acquireWait(WAIT_MS) : this.#pool.acquire();
+    const index = this.#patienceMs > 0 ? this.#pool.acquireWait(this.#patienceMs) : this.#pool.acquire();
     if (index < 0) {
+      this.#patienceMs = 0;
       if (this.#wait)
         throw new Error(`storage has taken no batch for ${WAIT_MS / 1000} s; it has failed or is stuck`);
       return null;

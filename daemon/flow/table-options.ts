@@ -4,8 +4,11 @@ import type { FlowTimeouts } from './timeouts.ts';
 
 /** Where finished and checkpointed records go, and the changes of route decisions between them. */
 export interface RecordSink {
-  /** The batch that has room for one more record, or null: the queue is full and the record is shed or kept for later. */
-  batch(): FlowBatch | null;
+  /**
+   * The batch that has room for one more record, or null: the queue is full and the record is shed or kept for later.
+   * @param isSpare the record is of little value (half-open, one-way): it must leave room for those of other flows
+   */
+  batch(isSpare?: boolean): FlowBatch | null;
   /** The batch that has room for one more route change, or null: the change is shed. */
   changes(): FlowBatch | null;
 }
