@@ -5,10 +5,10 @@ import {
   idleTimeouts,
   MAX_FLOWS_DEFAULT,
   type MeteringOptions,
-  SERIES_SEC,
   TIMEOUT_NAMES,
   type TunnelMode,
 } from '../daemon/config.ts';
+import { SERIES_SEC } from '../storage/series.ts';
 import { UsageError } from './errors.ts';
 import { MAX_FLOWS_LIMIT, tunnelsOption, wholeNumber } from './option-values.ts';
 
@@ -55,7 +55,11 @@ export function addMeteringOptions(command: Command, checkpointHelp: string): vo
       `bound on flows held in memory at once, 256 octets each (default: ${MAX_FLOWS_DEFAULT})`,
       wholeNumber(1, MAX_FLOWS_LIMIT, 'flows'),
     )
-    .addOption(tunnelsOption());
+    .addOption(tunnelsOption())
+    .option(
+      '--timeseries',
+      `keep the counters of each flow for every ${SERIES_SEC} s, for \`flows --series\``,
+    );
 }
 
 /** What the flags ask for. @param checkpointSec where neither flag says it @throws UsageError for flags that exclude each other */

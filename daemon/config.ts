@@ -64,8 +64,6 @@ export const RING_MIB_MAX = 1024;
 export const MAX_FLOWS_DEFAULT = 1_000_000;
 /** Seconds: how old the counters of a living flow are in the database, at most. */
 export const CHECKPOINT_DEFAULT = 10;
-/** Seconds of one row of a flow's time series. */
-export const SERIES_SEC = 10;
 /** Octets of payload that can be kept of a direction. */
 export const PAYLOAD_MAX = 1024;
 /** Route decisions a second and namespace that are asked of the kernel too. */

@@ -30,7 +30,12 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
     transferList: [port1, requests],
   });
   captureStarted();
-  const run = { kind: 'daemon' as const, version: version(), commandLine: 'nstap daemon' };
+  const run = {
+    kind: 'daemon' as const,
+    version: version(),
+    commandLine: 'nstap daemon',
+    timeseries: config.timeseries,
+  };
   const storage = startStorage(config.db, run, pool, port2, (trouble) => {
     if (trouble.type === 'recovered')
       log.info({ event: 'storage-recovered' }, 'the database takes records again');

@@ -48,7 +48,12 @@ export interface ReplayTotals extends Omit<Extract<ReplayReply, { type: 'done' }
 export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
   const pool = createBatchPool(BATCH_RECORDS, BATCHES);
   const { port1, port2 } = new MessageChannel();
-  const run = { kind: 'replay' as const, version: version(), commandLine: options.commandLine };
+  const run = {
+    kind: 'replay' as const,
+    version: version(),
+    commandLine: options.commandLine,
+    timeseries: options.timeseries,
+  };
   const storage = startStorage(options.db, run, pool, port2, (trouble) => {
     if (trouble.type === 'error') options.onTrouble?.(trouble.message);
   });

@@ -4,6 +4,7 @@ import type { FlowBatch } from './flow-batch.ts';
 import { ENDPOINT_COLUMNS, FlowRecord, ID_COLUMNS, type SqlValue, VALUE_COLUMNS } from './flow-columns.ts';
 import { type CaptureCounters, type CaptureInfo, zeroCounters } from './messages.ts';
 import { DECISION_KEYS, type RouteDecision } from './route-decision.ts';
+import type { SeriesWriter } from './series.ts';
 import { clampNs, toNs } from './time.ts';
 
 /**
@@ -73,6 +74,8 @@ export interface ChannelOwner {
   readonly statements: WriterStatements;
   readonly runId: number;
   readonly hostId: number;
+  /** null: flows over time are not asked for. */
+  readonly series: SeriesWriter | null;
   /** Called when the open transaction is rolled back, latest first: what the channel remembered is to be forgotten. */
   onRollback(undo: () => void): void;
 }
@@ -159,6 +162,7 @@ export class WriterChannel {
       record.captureId = known(this.#captures, captureIndex[i]!, 'capture');
       record.routeFwd = this.#decision(routeFwd[i]!);
       record.routeRev = this.#decision(routeRev[i]!);
+      this.#owner.series?.add(record);
       if (isNew[i] === 1) {
         insertFlow.run(...this.#fill(ID_COLUMNS, ENDPOINT_COLUMNS, VALUE_COLUMNS));
         inserted++;

@@ -324,7 +324,8 @@ export class FlowTable implements Slab {
       if (age >= this.words[base + W.checkpointDelta]!) {
         // A full queue loses nothing here: the record stays dirty and is written one period later.
         if ((this.words[base + W.bits]! & BIT.dirty) !== 0) this.#write(slot, EndReasonCode.active, false);
-        this.words[base + W.checkpointDelta] = age + every;
+        // On the grid that begins with the flow, also after a pause: a row of its time series is one step of it.
+        this.words[base + W.checkpointDelta] = age - (age % every) + every;
       }
     }
     this.#schedule(slot);
