@@ -95,6 +95,7 @@ function flowCsvValues(row: FlowRow): unknown[] {
   const json: Record<string, unknown> = flowJson(row);
   return FLOW_KEYS.flatMap((key): unknown[] => {
     if (key === 'route_changes') return [changeCount(row)];
+    if (key === 'hints') return [row.hints];
     const value = json[key];
     return NESTED[key]?.map((part) => (value as Record<string, unknown> | null)?.[part] ?? null) ?? [value];
   });

@@ -5,6 +5,7 @@ import {
   idleTimeouts,
   MAX_FLOWS_DEFAULT,
   type MeteringOptions,
+  PAYLOAD_MAX,
   TIMEOUT_NAMES,
   type TunnelMode,
 } from '../daemon/config.ts';
@@ -56,6 +57,12 @@ export function addMeteringOptions(command: Command, checkpointHelp: string): vo
       wholeNumber(1, MAX_FLOWS_LIMIT, 'flows'),
     )
     .addOption(tunnelsOption())
+    .option('--hints', 'keep names that applications say: DNS query, TLS SNI and ALPN, HTTP host, SSH banner')
+    .option(
+      '--payload <n>',
+      'keep the first octets of the payload of each direction (default: 0, none)',
+      wholeNumber(0, PAYLOAD_MAX, 'octets'),
+    )
     .option(
       '--timeseries',
       `keep the counters of each flow for every ${SERIES_SEC} s, for \`flows --series\``,

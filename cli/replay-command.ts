@@ -175,6 +175,7 @@ function summary(files: string[], totals: ReplayTotals, seconds: number) {
     filtered: totals.filtered,
     capture_drops: totals.dropped,
     evicted: c.evictedFlows,
+    shed_hints: c.shedHints,
     errors: totals.errors,
     link_types: totals.linkTypes,
     elapsed_s: Math.round(seconds * 1000) / 1000,
@@ -200,6 +201,8 @@ function text(r: ReturnType<typeof summary>, db: string): string {
   if (r.filtered > 0) lines.push(`filter     left out ${count(r.filtered)} packets`);
   if (r.evicted > 0)
     lines.push(`evicted    ${count(r.evicted)} flows ended early: the table was full (--max-flows)`);
+  if (r.shed_hints > 0)
+    lines.push(`hints      of ${count(r.shed_hints)} flows are not kept: there were too many at once`);
   lines.push(`stored in  ${db}`);
   return `${lines.join('\n')}\n`;
 }

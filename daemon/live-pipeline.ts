@@ -3,6 +3,7 @@ import { createBatchPool } from '../storage/batch-pool.ts';
 import type { CaptureReply } from './capture/capture-messages.ts';
 import type { LiveThreadData } from './capture/live-thread.ts';
 import { meteringOf } from './config.ts';
+import { extraBytes } from './extra-bytes.ts';
 import type { Pipeline, PipelineStart } from './engine-pipeline.ts';
 import { createLogger } from './logger.ts';
 import { sibling } from './sibling.ts';
@@ -16,7 +17,7 @@ const BATCHES = 64;
 /** Starts the capture thread and the storage thread of a daemon's engine. */
 export function startPipeline({ config, wakeFd, requests, captureStarted }: PipelineStart): Pipeline {
   const log = createLogger('engine', config.logLevel);
-  const pool = createBatchPool(BATCH_RECORDS, BATCHES);
+  const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(config));
   const { port1, port2 } = new MessageChannel();
   const workerData: LiveThreadData = {
     options: { ...meteringOf(config), auditRate: config.auditRate },

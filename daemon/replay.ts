@@ -2,6 +2,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { createBatchPool } from '../storage/batch-pool.ts';
 import type { ReplayReply, ReplayThreadData } from './capture/replay-thread.ts';
 import { type MeteringOptions, meteringOf } from './config.ts';
+import { extraBytes } from './extra-bytes.ts';
 import type { RouteSnapshot } from './routes/snapshot.ts';
 import { sibling } from './sibling.ts';
 import { startStorage } from './storage-worker.ts';
@@ -46,7 +47,7 @@ export interface ReplayTotals extends Omit<Extract<ReplayReply, { type: 'done' }
  * @throws Error when the database cannot be opened or written
  */
 export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
-  const pool = createBatchPool(BATCH_RECORDS, BATCHES);
+  const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(options));
   const { port1, port2 } = new MessageChannel();
   const run = {
     kind: 'replay' as const,

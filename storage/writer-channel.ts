@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FlowDatabase } from './database.ts';
 import type { FlowBatch } from './flow-batch.ts';
+import { ExtraKind, hintsJson } from './flow-extras.ts';
 import { ENDPOINT_COLUMNS, FlowRecord, ID_COLUMNS, type SqlValue, VALUE_COLUMNS } from './flow-columns.ts';
 import { type CaptureCounters, type CaptureInfo, zeroCounters } from './messages.ts';
 import { DECISION_KEYS, type RouteDecision } from './route-decision.ts';
@@ -39,6 +40,9 @@ export function prepareStatements(db: FlowDatabase) {
     upsertFlow: db.prepare<SqlValue[]>(
       `${insert} ON CONFLICT (flow_id) DO UPDATE SET ${changing.map((name) => `${name} = excluded.${name}`).join(', ')}`,
     ),
+    setHints: db.prepare<[string, number]>('UPDATE flows SET hints = ? WHERE flow_id = ?'),
+    setPayloadFwd: db.prepare<[Buffer, number]>('UPDATE flows SET payload_fwd = ? WHERE flow_id = ?'),
+    setPayloadRev: db.prepare<[Buffer, number]>('UPDATE flows SET payload_rev = ? WHERE flow_id = ?'),
     insertChange: db.prepare<SqlValue[]>(
       'INSERT INTO route_changes (flow_id, side, seq, since_ns, decision_id) VALUES (?, ?, ?, ?, ?)',
     ),
@@ -171,7 +175,18 @@ export class WriterChannel {
         upsertFlow.run(...this.#fill(ID_COLUMNS, ENDPOINT_COLUMNS, VALUE_COLUMNS));
       }
     }
+    if (batch.extraLength > 0) this.#writeExtras(batch);
     return inserted;
+  }
+
+  /** Each stands behind the record of its flow. */
+  #writeExtras(batch: FlowBatch): void {
+    const { setHints, setPayloadFwd, setPayloadRev } = this.#owner.statements;
+    for (const { flowSeq, kind, octets } of batch.extras.entries(batch.extraLength)) {
+      const flowId = this.#flowId(flowSeq);
+      if (kind === ExtraKind.hint) setHints.run(hintsJson(octets), flowId);
+      else (kind === ExtraKind.payloadFwd ? setPayloadFwd : setPayloadRev).run(octets, flowId);
+    }
   }
 
   /** A change may come before the first record of its flow, whose id is known all the same. */

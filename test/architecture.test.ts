@@ -16,7 +16,7 @@ const ALLOWED: Record<string, string[]> = {
   'daemon/netlink': ['daemon/kernel', 'daemon/routes/snapshot.ts', 'decoders/address.ts'],
   'daemon/routes': ['daemon/netlink', 'daemon/kernel', 'decoders', 'storage/route-decision.ts'],
   'daemon/netns': ['daemon/kernel', 'daemon/netlink'],
-  'daemon/flow': ['decoders', 'storage/flow-batch.ts'],
+  'daemon/flow': ['decoders', 'storage/flow-batch.ts', 'storage/flow-extras.ts'],
   'daemon/capture': ['daemon', 'decoders', 'storage'],
   'daemon/control': ['daemon/netns', 'daemon/routes', 'storage'],
   daemon: ['daemon', 'decoders', 'storage'],

@@ -76,7 +76,7 @@ export function registerDaemon(program: Command): void {
       `
 Example:
   $ sudo nstap daemon --netns 'lab-*' --interface 'veth*' --filter 'not port 22' --db /var/lib/nstap/flows.db
-  $ sudo nstap daemon --timeout tcp-established=3600,udp=30 --checkpoint 5   # see docs/timeouts.md
+  $ sudo nstap daemon --timeout tcp-established=3600,udp=30 --checkpoint 5 --hints --timeseries   # see docs/timeouts.md
 
 Logs are JSON lines on stderr. SIGTERM or Ctrl-C writes every flow and ends with 0; a second one ends at once.
 Packets are parsed by a process of its own that is not root and has no capability.`,

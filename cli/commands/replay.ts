@@ -39,7 +39,7 @@ Example:
   $ nstap replay --db /tmp/x.db --routes routes.txt --addrs addr.txt capture.pcapng
   $ zcat big.pcap.gz | nstap replay --db /tmp/x.db --filter 'tcp port 443' -
   $ nstap replay --db /tmp/x.db --tunnels both overlay.pcap
-  $ nstap replay --db /tmp/x.db --timeout udp=30 capture.pcap   # see docs/timeouts.md
+  $ nstap replay --db /tmp/x.db --hints --timeseries --timeout udp=30 capture.pcap   # see docs/timeouts.md
   $ nstap replay --snapshot before.json --compare after.json yesterday.pcap   # see docs/snapshots.md
   $ nstap flows --db /tmp/x.db`,
     )

@@ -39,7 +39,7 @@ export class RecordQueue implements RecordSink {
   batch(isSpare = false): FlowBatch | null {
     if (isSpare && this.#patienceMs === 0 && this.#isBehind()) return null;
     if (this.#current !== null) {
-      if (this.#current.count < this.#current.capacity) return this.#current;
+      if (!this.#current.isFull) return this.#current;
       this.flush();
     }
     return this.#take();
@@ -74,8 +74,7 @@ export class RecordQueue implements RecordSink {
     }
     this.#index = index;
     const batch = this.#pool.batch(index);
-    batch.count = 0;
-    batch.changeCount = 0;
+    batch.clear();
     this.#current = batch;
     return batch;
   }

@@ -106,7 +106,7 @@ export class CaptureSession {
       shedRecords: this.table.shed[captureIndex]!,
       shedRouteChanges: this.table.shedRouteChanges[captureIndex]!,
       evictedFlows: this.table.evicted[captureIndex]!,
-      shedHints: 0,
+      shedHints: this.table.extras?.shed[captureIndex] ?? 0,
     };
   }
 

@@ -42,4 +42,8 @@ export interface FlowTableOptions {
   seed: number;
   /** Packets inside tunnels will come: see innerPacket. Left out: no. */
   tunnels?: boolean;
+  /** Keep hints of the application. Left out: no. */
+  hints?: boolean;
+  /** Octets of payload kept of each direction. Left out: none. */
+  payloadOctets?: number;
 }

@@ -4,6 +4,7 @@ import { type TunnelFields, TunnelType } from '../../decoders/tunnel-fields.ts';
 import { EndReasonCode } from '../../storage/flow-batch.ts';
 import { beginFlow } from './begin-flow.ts';
 import { CLOCK_STEP, dateAsLatest, FlowClock } from './clock.ts';
+import { FlowExtras } from './extras.ts';
 import { FlowIndex } from './flow-index.ts';
 import { InnerFlows, tunnelKeyId } from './inner-flows.ts';
 import { FlowKey, hashKey } from './key.ts';
@@ -31,6 +32,8 @@ export class FlowTable implements Slab {
   readonly doubles: Float64Array;
   readonly bytes: Uint8Array;
   readonly inner: InnerFlows | null;
+  /** null: neither hints nor payload are kept. */
+  readonly extras: FlowExtras | null;
   /** By capture index: flows ended early because the table was full. */
   readonly evicted = new Float64Array(MAX_CAPTURES);
   /** By capture index: last records of a flow that were lost because the queue to storage was full. */
@@ -74,6 +77,9 @@ export class FlowTable implements Slab {
     this.doubles = new Float64Array(slab);
     this.bytes = new Uint8Array(slab);
     this.inner = options.tunnels === true ? new InnerFlows(options.maxFlows) : null;
+    const { hints = false, payloadOctets = 0 } = options;
+    const hasExtras = hints || payloadOctets > 0;
+    this.extras = hasExtras ? new FlowExtras(options.maxFlows, hints, payloadOctets, MAX_CAPTURES) : null;
     this.#wheel = new TimerWheel(this.words);
     this.#clock = new FlowClock(this.#wheel, this.#visit);
     this.#key = new FlowKey(options.seed);
@@ -103,6 +109,7 @@ export class FlowTable implements Slab {
     }
     if (slot < 0) slot = this.#create(hash, side, view, f);
     this.#count(slot, side, view, f);
+    if (this.extras !== null && f.payloadLen > 0) this.extras.packet(view, f, slot, this.flowSeq(slot), side);
     return slot;
   }
 
@@ -196,6 +203,7 @@ export class FlowTable implements Slab {
     this.created++;
     this.live++;
     this.#index.insert(hash, slot);
+    this.extras?.begin(slot);
     if (linked) words[base + W.next] = next;
     else this.#schedule(slot);
     this.#newest = slot;
@@ -337,6 +345,8 @@ export class FlowTable implements Slab {
     if (batch === null) return false;
     writeRecord(this, slot, batch, reason);
     const at = slot * SLOT_WORDS + W.bits;
+    const orig = (this.words[at]! & BIT.origIsHi) !== 0 ? 1 : 0;
+    this.extras?.write(slot, this.flowSeq(slot), orig, batch);
     this.words[at] = (this.words[at]! | BIT.written) & ~BIT.dirty;
     return true;
   }
@@ -351,6 +361,7 @@ export class FlowTable implements Slab {
     if (!this.#write(slot, reason, laneOf(this, slot) === Lane.unproven))
       this.shed[this.words[base + W.key]! & 0xffff]!++;
     this.#index.remove(this.#hashSlot(slot), slot, this.#hashOf);
+    this.extras?.end(slot);
     this.words[base + W.bits] = 0;
     this.live--;
   }

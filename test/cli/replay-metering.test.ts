@@ -1,14 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import Ajv2020 from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { afterAll, describe, expect, test } from 'vitest';
 import { openForReading } from '../../storage/database.ts';
 import { type FlowRow, queryFlows } from '../../storage/query.ts';
 import { pcapFile, type Record as FileRecord } from '../decoders/savefile-build.ts';
 import { until } from '../kernel/lab.ts';
 import { EVERYTHING, readFlows, tempFolder } from '../storage/temp-db.ts';
 import { type FrameSpec, frame } from '../support/frames.ts';
+import { clientHello, dnsMessage } from '../support/payloads.ts';
 import { MAIN, nstap } from '../support/nstap.ts';
 
 const START = 1_700_000_003;
@@ -134,4 +138,69 @@ test('a flow that goes on in a pipe is in the database while it lives, as one ro
   child.stdin.end(part(45, 50));
   expect(await once(child, 'close')).toEqual([0, null]);
   expect(readFlows(db)).toMatchObject([{ flowId: 1, packetsFwd: 50, endReason: 'eof' }]);
+});
+
+describe('hints and payload', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nstap-hints-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const pcap = join(folder, 'x.pcap');
+  const ascii = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+  const dns = { proto: 'udp', src: '10.0.0.9', sport: 6000, dst: '10.0.0.53', dport: 53 } as const;
+  writeFileSync(
+    pcap,
+    pcapFile([
+      record({ ...dns, payload: dnsMessage('www.example.org', 28) }, 0),
+      record({ ...CLIENT, flags: 'PA', payload: clientHello({ sni: 'www.example.org', alpn: ['h2'] }) }, 1),
+      record(
+        { ...CLIENT, sport: 7, flags: 'PA', payload: ascii('GET /secret HTTP/1.1\r\nHost: a,b\r\n\r\n') },
+        2,
+      ),
+      record({ ...CLIENT, sport: 8, flags: 'PA', payload: ascii('SSH-2.0-x\r\n') }, 3),
+      record({ ...CLIENT, sport: 9, flags: 'PA', payload: 5 }, 4),
+    ]),
+  );
+  const replayed = (...flags: string[]): Record<string, unknown>[] => {
+    const db = join(folder, `${flags.join('')}.db`);
+    expect(nstap(['replay', '--db', db, ...flags, pcap])).toMatchObject({ status: 0, stderr: '' });
+    const { stdout } = nstap(['flows', '--db', db, '--format', 'json', '--sort', '+start']);
+    return JSON.parse(stdout);
+  };
+  const ajv = new Ajv2020.default({ strict: true, allErrors: true, allowUnionTypes: true });
+  addFormats.default(ajv);
+  const validate = ajv.compile(
+    JSON.parse(readFileSync(new URL('../../docs/flow.schema.json', import.meta.url), 'utf8')),
+  );
+
+  test('are in JSON as its schema has it, without the path', () => {
+    const flows = replayed('--hints', '--payload', '16');
+    for (const flow of flows) expect([validate(flow), validate.errors]).toEqual([true, null]);
+    expect(flows.map((flow) => flow.hints)).toEqual([
+      { dns: { query: 'www.example.org', type: 'AAAA', rcode: null } },
+      { tls: { sni: 'www.example.org', alpn: ['h2'] } },
+      { http: { method: 'GET', host: 'a,b', status: null } },
+      { ssh: { client: 'SSH-2.0-x', server: null } },
+      null,
+    ]);
+    const payloads = flows.map((flow) => Buffer.from(String(flow.payload_fwd), 'base64'));
+    expect(payloads.map(({ length }) => length)).toEqual([16, 16, 16, 11, 5]);
+    expect(payloads[2]!.toString()).toBe('GET /secret HTTP');
+    expect(flows.every((flow) => flow.payload_rev === null)).toBe(true);
+  });
+
+  test('are not kept unless asked for, and are asked for one by one', () => {
+    for (const flow of replayed())
+      expect(flow).toMatchObject({ hints: null, payload_fwd: null, payload_rev: null });
+    for (const flow of replayed('--payload', '1'))
+      expect(flow).toMatchObject({ hints: null, payload_fwd: expect.any(String) });
+    expect(replayed('--hints').map((flow) => flow.payload_fwd)).toEqual([null, null, null, null, null]);
+    expect(nstap(['replay', '--payload', '1025', pcap]).stderr).toContain('from 0 to 1024');
+  });
+
+  test('are columns of CSV', () => {
+    const db = join(folder, '--hints--payload16.db');
+    const { stdout } = nstap(['flows', '--db', db, '--format', 'csv', 'port 53']);
+    const [head, row] = stdout.split('\n');
+    expect(head).toContain(',experiment,hints,payload_fwd,payload_rev,');
+    expect(row).toContain('{""dns"":{""query"":""www.example.org""');
+  });
 });
