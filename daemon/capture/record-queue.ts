@@ -7,6 +7,11 @@ import type { RouteTagger } from './route-tag.ts';
 
 /** Longest wait for storage in a replay, in milliseconds; after that it is taken for dead. */
 const WAIT_MS = 60_000;
+/**
+ * Share of the batches with storage from which on records of little value are shed: more than route changes may take, so that
+ * those do not cost any record.
+ */
+const SPARE_SHARE = 0.75;
 
 /**
  * The capture thread's end of the queue to the storage thread. Records and route changes go into batches of shared memory;
@@ -37,12 +42,9 @@ export class RecordQueue implements RecordSink {
   }
 
   batch(isSpare = false): FlowBatch | null {
-    if (isSpare && this.#patienceMs === 0 && this.#isBehind()) return null;
-    if (this.#current !== null) {
-      if (!this.#current.isFull) return this.#current;
-      this.flush();
-    }
-    return this.#take();
+    if (this.#current?.isFull) this.flush();
+    if (isSpare && this.#patienceMs === 0 && this.#share() >= SPARE_SHARE) return null;
+    return this.#current ?? this.#take();
   }
 
   /**
@@ -99,8 +101,13 @@ export class RecordQueue implements RecordSink {
 
   /** True while storage has half of the batches. */
   #isBehind(): boolean {
+    return this.#share() >= 0.5;
+  }
+
+  /** The share of the batches that storage has. */
+  #share(): number {
     const waiting = (this.#posted - Atomics.load(this.#releases, 0)) | 0;
-    return waiting * 2 >= this.#pool.size;
+    return waiting / this.#pool.size;
   }
 
   /** Announces a capture point; must come before its first record. */

@@ -1,10 +1,9 @@
 import { Hint, HINT_TEXT_MAX, HintKind, type HintText } from '../../decoders/hints/hint.ts';
 import { readHint } from '../../decoders/hints/read-hint.ts';
-import { readTls } from '../../decoders/hints/tls.ts';
 import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
 import type { FlowBatch } from '../../storage/flow-batch.ts';
 import { ExtraKind } from '../../storage/flow-extras.ts';
-import { HelloBuffers } from './hello-buffers.ts';
+import { FirstMessages } from './first-messages.ts';
 
 /** Memory of all entries together, at most; it is touched only as flows need them. */
 const POOL_BYTES = 256 * 2 ** 20;
@@ -12,8 +11,8 @@ const POOL_BYTES = 256 * 2 ** 20;
 const TRIES = 4;
 const TRY_BITS = 3;
 const TRY_MASK = (1 << TRY_BITS) - 1;
-/** A ClientHello is not whole yet. */
-const IN_HELLO = 1 << 6;
+/** The first message is not whole yet. */
+const IN_MESSAGE = 1 << 6;
 /** No entry was left for the flow; counted. */
 const REFUSED = 1 << 7;
 
@@ -47,7 +46,7 @@ export class FlowExtras {
   #free = -1;
   #used = 0;
   readonly #hint = new Hint();
-  readonly #hellos = new HelloBuffers();
+  readonly #messages = new FirstMessages();
 
   /**
    * @param maxFlows      slots of the flow table
@@ -95,7 +94,7 @@ export class FlowExtras {
     if (end <= off) return;
     if (this.#hints) {
       const state = this.#states[slot]!;
-      if (((state >>> (TRY_BITS * side)) & TRY_MASK) < TRIES || (state & IN_HELLO) !== 0)
+      if (((state >>> (TRY_BITS * side)) & TRY_MASK) < TRIES || (state & IN_MESSAGE) !== 0)
         this.#readHint(view, off, end, f, slot, flowSeq, side, state);
     }
     if (this.#octets > 0) this.#keep(view, off, end, f, slot, side);
@@ -116,18 +115,20 @@ export class FlowExtras {
     const tries = (state >>> shift) & TRY_MASK;
     if (tries < TRIES) this.#states[slot] = (state & ~(TRY_MASK << shift)) | ((tries + 1) << shift);
     const nextSeq = (f.tcpSeq + f.payloadLen) | 0;
-    if ((state & IN_HELLO) !== 0) {
-      const hellos = this.#hellos;
-      if (!hellos.append(flowSeq, f.tcpSeq, nextSeq, view, off, end)) return;
-      if (!readTls(hellos.view, hellos.off, hellos.end, hint)) return;
-      if (!hint.isPartial || hellos.isFull) this.#states[slot] = this.#states[slot]! & ~IN_HELLO;
+    if ((state & IN_MESSAGE) !== 0) {
+      const messages = this.#messages;
+      if (!messages.append(flowSeq, f.tcpSeq, nextSeq, view, off, end)) return;
+      const isFound = readHint(messages.view, messages.off, messages.end, f, hint);
+      if (!hint.isPartial || messages.isFull) this.#states[slot] = this.#states[slot]! & ~IN_MESSAGE;
+      if (!isFound) return;
     } else {
-      if (!readHint(view, off, end, f, hint)) return;
+      const isFound = readHint(view, off, end, f, hint);
       // Cut by the snaplen, what follows does not join on.
       if (hint.isPartial && end - off === f.payloadLen && f.ipProto === IpProto.TCP) {
-        this.#hellos.begin(flowSeq, nextSeq, view, off, end);
-        this.#states[slot] = this.#states[slot]! | IN_HELLO;
+        this.#messages.begin(flowSeq, nextSeq, view, off, end);
+        this.#states[slot] = this.#states[slot]! | IN_MESSAGE;
       }
+      if (!isFound) return;
     }
     const entry = this.#entry(slot, f.captureIndex);
     if (entry >= 0) this.#merge(entry, side);

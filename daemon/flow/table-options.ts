@@ -6,7 +6,7 @@ import type { FlowTimeouts } from './timeouts.ts';
 export interface RecordSink {
   /**
    * The batch that has room for one more record, or null: the queue is full and the record is shed or kept for later.
-   * @param isSpare the record is of little value (half-open, one-way): it must leave room for those of other flows
+   * @param isSpare the record is of a flow that had to make room, or can wait: it must leave room for those of others
    */
   batch(isSpare?: boolean): FlowBatch | null;
   /** The batch that has room for one more route change, or null: the change is shed. */

@@ -322,6 +322,11 @@ export class FlowTable implements Slab {
     const base = slot * SLOT_WORDS;
     const live = (this.words[base + W.bits]! & BIT.live) !== 0;
     if (!live || this.#deadline(slot) <= now) {
+      // After a flood very many time out at once. They can wait until storage has taken what there is.
+      if (live && laneOf(this, slot) === Lane.unproven && this.#sink.batch(true) === null) {
+        this.#wheel.schedule(slot, now + 1, Lane.unproven);
+        return;
+      }
       if (live) this.#end(slot, EndReasonCode.idle);
       this.#release(slot);
       return;
@@ -358,7 +363,7 @@ export class FlowTable implements Slab {
   /** Writes the last record of a flow and takes it out of the index. Its slot stays in the wheel, which frees it. */
   #end(slot: number, reason: number): void {
     const base = slot * SLOT_WORDS;
-    if (!this.#write(slot, reason, laneOf(this, slot) === Lane.unproven))
+    if (!this.#write(slot, reason, reason === EndReasonCode.evicted))
       this.shed[this.words[base + W.key]! & 0xffff]!++;
     this.#index.remove(this.#hashSlot(slot), slot, this.#hashOf);
     this.extras?.end(slot);

@@ -42,7 +42,10 @@ export class Hint {
   rcode = -1;
   /** DNS: identification of the message. */
   id = 0;
-  /** TLS: the ClientHello goes on beyond the octets at hand, and a name may still come. */
+  /**
+   * A ClientHello, or the head of a request, goes on beyond the octets at hand, and a name may still come. It may say so of
+   * what is not known to be anything yet: then `kind` is none.
+   */
   isPartial = false;
 
   /** Forgets everything. */

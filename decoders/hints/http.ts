@@ -16,7 +16,8 @@ const LF = 0x0a;
  * Reads method and host of an HTTP/1 request. RFC 9112 §3, RFC 9110 §7.2. The path is left alone. Allocates nothing.
  * @param off first octet of the request line
  * @param end first octet past the bytes at hand; off <= end <= view.byteLength
- * @returns true when it is a request line whole with its version
+ * @returns true when it is a request line whole with its version; false with `isPartial` when it may become one, the line
+ *          having no end yet
  */
 export function readHttpRequest(view: DataView, off: number, end: number, hint: Hint): boolean {
   const stop = Math.min(end, off + HEAD_MAX);
@@ -25,7 +26,10 @@ export function readHttpRequest(view: DataView, off: number, end: number, hint: 
   const methodEnd = at;
   if (methodEnd - off < 3 || at >= stop || view.getUint8(at) !== SPACE) return false;
   while (at < stop && view.getUint8(at) !== LF) at++;
-  if (at >= stop) return false;
+  if (at >= stop) {
+    hint.isPartial = true;
+    return false;
+  }
   const lineEnd = view.getUint8(at - 1) === CR ? at - 1 : at;
   // " HTTP/1.x" ends the line, and a target of an octet at least stands before it.
   const version = lineEnd - VERSION.length - 1;
@@ -38,17 +42,22 @@ export function readHttpRequest(view: DataView, off: number, end: number, hint: 
   hint.clear();
   hint.kind = HintKind.http;
   hint.detail.copy(view, off, methodEnd);
+  hint.isPartial = true;
   for (let line = at + 1; line < stop; ) {
     let lf = line;
     while (lf < stop && view.getUint8(lf) !== LF) lf++;
     if (lf >= stop) break;
-    if (lf - line <= 1) break; // the empty line
+    if (lf === line || (lf === line + 1 && view.getUint8(line) === CR)) {
+      hint.isPartial = false; // the empty line: the head is over
+      break;
+    }
     if (startsWith(view, line, lf, HOST)) {
       let from = line + HOST.length;
       let to = lf;
       while (from < to && isBlank(view.getUint8(from))) from++;
       while (to > from && isBlank(view.getUint8(to - 1))) to--;
       hint.name.copy(view, from, to);
+      hint.isPartial = false;
       break;
     }
     line = lf + 1;

@@ -182,6 +182,15 @@ describe('HTTP', () => {
     expect(read(readHttpResponse, response)).toBeNull();
   });
 
+  test.each([
+    ['GET / HTTP/1.1\r\nHost: a\r\n', false],
+    ['GET / HTTP/1.1\r\n\r\n', false],
+    ['GET / HTTP/1.1\r\nA: b\r\n', true],
+    ['GET / HTTP/1.1\r\nHost: cut', true],
+  ])('a head without its end may still have a host: %j %j', (request, isPartial) => {
+    expect(read(readHttpRequest, request)?.partial).toBe(isPartial);
+  });
+
   test('a host that has no end is cut, and a head is searched so far only', () => {
     expect(read(readHttpRequest, `GET / HTTP/1.1\r\nHost: ${'a'.repeat(300)}\r\n`)?.name).toHaveLength(255);
     expect(read(readHttpRequest, `GET / HTTP/1.1\r\n${'A: b\r\n'.repeat(2000)}Host: late\r\n`)?.name).toBe(

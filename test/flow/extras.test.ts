@@ -74,6 +74,30 @@ describe('hints of a flow', () => {
     expect(hints(m)).toEqual([{ tls: { sni: 'first.example', alpn: null } }]);
   });
 
+  test('HTTP: a request whose line or head is longer than a segment is put together', () => {
+    const m = new TestMeter({ hints: true });
+    for (const [sport, request] of [
+      [1, `GET /${'x'.repeat(1500)} HTTP/1.1\r\nHost: a.example\r\n\r\n`],
+      [2, `GET / HTTP/1.1\r\nCookie: ${'x'.repeat(1500)}\r\nHost: b.example\r\n\r\n`],
+      [3, `NOT A REQUEST${' AT ALL'.repeat(200)}\r\n`],
+    ] as const)
+      for (let at = 0; at < request.length; at += 1000)
+        m.feed({ ...CLIENT, sport, seq: 1 + at, payload: ascii(request.slice(at, at + 1000)) }, 1);
+    m.feed(
+      {
+        proto: 'udp',
+        dport: 1900,
+        payload: ascii('M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\n\r\n'),
+      },
+      1,
+    );
+    expect(hints(m)).toEqual([
+      { http: { method: 'GET', host: 'a.example', status: null } },
+      { http: { method: 'GET', host: 'b.example', status: null } },
+      { http: { method: 'M-SEARCH', host: '239.255.255.250:1900', status: null } },
+    ]);
+  });
+
   test('HTTP: method, host and status, of the first request and the first final response', () => {
     const m = new TestMeter({ hints: true });
     m.feed(

@@ -129,4 +129,17 @@ describe('a table at its bound', () => {
     m.feed(flood(150), 100);
     expect(m.table.evicted[0]).toBe(1);
   });
+
+  test('half-open flows whose time has come wait while the queue is full, and none is lost', () => {
+    const m = new TestMeter({ maxFlows: 1000 });
+    for (let i = 0; i < 500; i++) m.feed(flood(i), 100);
+    for (const packet of handshake(5000)) m.feed(packet, 100);
+    m.full = true;
+    m.table.tick(170);
+    expect([m.table.live, m.table.shed[0]]).toEqual([501, 0]);
+    m.full = false;
+    m.table.tick(171);
+    expect(m.records().map((r) => r.reason)).toEqual(Array.from({ length: 500 }, () => 'idle'));
+    expect(m.table.live).toBe(1);
+  });
 });

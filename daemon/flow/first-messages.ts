@@ -1,13 +1,14 @@
-/** Flows whose ClientHello can be put together at once; a power of two. */
+/** Flows whose first message can be put together at once; a power of two. */
 const BUFFERS = 256;
-/** Octets of one: the largest hello with post-quantum keys, and what browsers add, is below 3 KiB. */
+/** Octets of one: a ClientHello with post-quantum keys, and what browsers add, is below 3 KiB, a request's line rarely longer. */
 const BUFFER_LEN = 4096;
 
 /**
- * First octets of connections whose ClientHello came in several segments: post-quantum keys make it longer than one. Direct
+ * First octets of connections whose first message came in several segments: a ClientHello with post-quantum keys is longer than
+ * one, and so are some requests. Direct
  * mapped and fixed in size, as the table of fragments: another flow in the same place costs a hint, nothing else.
  */
-export class HelloBuffers {
+export class FirstMessages {
   readonly view = new DataView(new ArrayBuffer(BUFFERS * BUFFER_LEN));
   readonly #octets = new Uint8Array(this.view.buffer);
   readonly #seqs = new Float64Array(BUFFERS).fill(-1);
