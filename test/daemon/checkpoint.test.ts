@@ -7,6 +7,7 @@ import { seriesReader } from '../../storage/series.ts';
 import { Lab, labMissing } from '../kernel/lab.ts';
 import { UdpSocket } from '../kernel/traffic.ts';
 import { readFlows, withDb } from '../storage/temp-db.ts';
+import { dnsMessage } from '../support/payloads.ts';
 import { TestDaemon } from './test-daemon.ts';
 
 const missing = labMissing();
@@ -32,7 +33,15 @@ describe.skipIf(missing !== null)(`a flow that goes on${missing ? ` (${missing})
     lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
     daemon = new TestDaemon(
       db,
-      { netns: [a], interfaces: ['v0'], filter: 'udp', checkpointSec: 1, timeseries: true },
+      {
+        netns: [a],
+        interfaces: ['v0'],
+        filter: 'udp',
+        checkpointSec: 1,
+        timeseries: true,
+        hints: true,
+        payloadOctets: 8,
+      },
       'real',
     );
     const d = daemon;
@@ -55,11 +64,17 @@ describe.skipIf(missing !== null)(`a flow that goes on${missing ? ` (${missing})
       seen.push(flows[0]!.packetsFwd);
     }
     expect(new Set(seen).size).toBeGreaterThan(5);
+    const question = Buffer.from(dnsMessage('live.example', 28)).toString('hex').replace(/../g, '\\x$&');
+    lab.exec(a, 'bash', '-c', `printf '${question}' > /dev/udp/10.9.0.2/53`);
+    await sleep(300);
     expect(await d.end()).toBe(0);
     const flows = readFlows(db).filter((flow) => flow.dstPort === 9);
     expect(flows).toMatchObject([
       { packetsFwd: sent, packetsRev: 0, bytesFwd: sent * 142, endReason: 'shutdown' },
     ]);
+    expect(flows[0]!.payloadFwd).toEqual(Buffer.alloc(8));
+    const asked = readFlows(db).find((flow) => flow.dstPort === 53);
+    expect(JSON.parse(asked!.hints!)).toEqual({ dns: { query: 'live.example', type: 'AAAA', rcode: null } });
     const series = withDb(db, (reader) => seriesReader(reader)(flows[0]!.flowId));
     expect(series).toHaveLength(2);
     expect(series[1]!.atNs - series[0]!.atNs).toBe(10_000_000_000n);
