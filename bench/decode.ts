@@ -1,11 +1,12 @@
 import { Meter } from '../daemon/capture/meter.ts';
 import { FlowTable } from '../daemon/flow/table.ts';
-import type { PacketTagger } from '../daemon/flow/table-options.ts';
+import type { FlowTableOptions } from '../daemon/flow/table-options.ts';
 import { DEFAULT_TIMEOUTS } from '../daemon/flow/timeouts.ts';
 import { decodePacket } from '../decoders/packet.ts';
 import { PacketFields } from '../decoders/packet-fields.ts';
 import { FlowBatch } from '../storage/flow-batch.ts';
 import { frame } from '../test/support/frames.ts';
+import { noRoutes } from '../test/support/no-routes.ts';
 import { median, printTable } from './support.ts';
 
 const PACKETS = 2_000_000;
@@ -40,8 +41,12 @@ export async function run(): Promise<void> {
   printTable(['ns CPU a packet', 'decode', 'decode + flow'], rows);
 }
 
-/** @param wrap what is done to each frame; it must come out with one length, below STRIDE */
-export function packets(flows: number, wrap = (inner: Uint8Array): Uint8Array => inner): BenchPackets {
+/** @param wrap what is done to each frame; it must come out with one length, below STRIDE @param payload octets of TCP payload */
+export function packets(
+  flows: number,
+  wrap = (inner: Uint8Array): Uint8Array => inner,
+  payload = 100,
+): BenchPackets {
   const bytes = new Uint8Array(flows * STRIDE);
   let length = 0;
   for (let i = 0; i < flows; i++) {
@@ -50,7 +55,7 @@ export function packets(flows: number, wrap = (inner: Uint8Array): Uint8Array =>
         flags: 'PA',
         src: `10.1.${(i >> 8) & 255}.${i & 255}`,
         sport: 1024 + (i % 60000),
-        payload: 100,
+        payload,
       }),
     );
     bytes.set(one, i * STRIDE);
@@ -59,28 +64,28 @@ export function packets(flows: number, wrap = (inner: Uint8Array): Uint8Array =>
   return { view: new DataView(bytes.buffer), length };
 }
 
-/** Decides nothing. */
-const NO_ROUTES: PacketTagger = {
-  generation: 1,
-  onStartOver: null,
-  arrive: () => {},
-  isWaiting: false,
-  heldUntil: () => 1,
-  tag: () => 0,
-  tagInner: () => 0,
-};
-
-/** A flow table whose records go nowhere. */
-export function newTable(tunnels = false, tagger = NO_ROUTES): FlowTable {
-  const batch = new FlowBatch(1024);
+/** A flow table whose records go nowhere. @param more over its options */
+export function newTable(
+  tunnels = false,
+  tagger = noRoutes(),
+  more: Partial<FlowTableOptions> = {},
+): FlowTable {
+  const batch = new FlowBatch(1024, undefined, 1 << 20);
   const sink = {
     batch: (): FlowBatch => {
-      if (batch.count === batch.capacity) batch.count = 0;
+      if (batch.isFull) batch.clear();
       return batch;
     },
     changes: (): null => null,
   };
-  const options = { maxFlows: 1 << 17, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 0, seed: 1, tunnels };
+  const options = {
+    maxFlows: 1 << 17,
+    timeouts: DEFAULT_TIMEOUTS,
+    checkpointSec: 0,
+    seed: 1,
+    tunnels,
+    ...more,
+  };
   return new FlowTable(options, sink, tagger);
 }
 

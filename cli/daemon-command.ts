@@ -1,17 +1,11 @@
 import { totalmem } from 'node:os';
-import {
-  type Backend,
-  type DaemonOptions,
-  defaultOptions,
-  idleTimeouts,
-  type LogLevel,
-  type TunnelMode,
-} from '../daemon/config.ts';
+import { type Backend, type DaemonOptions, defaultOptions, type LogLevel } from '../daemon/config.ts';
 import { runDaemon } from '../daemon/main.ts';
 import { defaultDb } from './default-db.ts';
+import { type MeteringFlags, meteringOptions } from './metering-options.ts';
 
 /** Flags of `nstap daemon` as they were given. */
-export interface DaemonCommandFlags {
+export interface DaemonCommandFlags extends MeteringFlags {
   netns: string[];
   interface: string[];
   filter?: string;
@@ -21,10 +15,6 @@ export interface DaemonCommandFlags {
   ringMib?: number;
   ringTotalMib?: number;
   snaplen?: number;
-  idleTimeout?: number;
-  activeTimeout?: number;
-  maxFlows?: number;
-  tunnels: TunnelMode;
   auditRate?: number;
   routeHistory: boolean;
   logLevel: LogLevel;
@@ -45,10 +35,7 @@ export function daemonOptions(flags: DaemonCommandFlags, memoryBytes: number): D
     ringMib,
     ringTotalMib: flags.ringTotalMib ?? Math.max(ringMib, defaults.ringTotalMib),
     snapLen: flags.snaplen ?? defaults.snapLen,
-    timeouts: flags.idleTimeout === undefined ? defaults.timeouts : idleTimeouts(flags.idleTimeout),
-    activeTimeoutSec: flags.activeTimeout ?? defaults.activeTimeoutSec,
-    maxFlows: flags.maxFlows ?? defaults.maxFlows,
-    tunnels: flags.tunnels,
+    ...meteringOptions(flags),
     auditRate: flags.auditRate ?? defaults.auditRate,
     routeHistory: flags.routeHistory,
     logLevel: flags.logLevel,

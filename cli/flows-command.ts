@@ -1,8 +1,9 @@
-import { openForReading } from '../storage/database.ts';
+import { type FlowDatabase, openForReading } from '../storage/database.ts';
 import type { FilterNode } from '../storage/filter-ast.ts';
 import { FLOW_SORTS, type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
 import { GROUP_FIELDS, GROUP_SORTS, type GroupRow, queryBy } from '../storage/query-by.ts';
 import { DECISION_KEYS } from '../storage/route-decision.ts';
+import { seriesReader } from '../storage/series.ts';
 import { nowNs } from '../storage/time.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
@@ -11,6 +12,7 @@ import { FLOW_KEYS, flowJson, TUNNEL_KEYS } from './format/flow-json.ts';
 import { FLOW_COLUMNS, routeChangeLines } from './format/flow-table.ts';
 import { GROUP_TOTAL_KEYS, type GroupJson, groupJson } from './format/group-json.ts';
 import { groupColumns } from './format/group-table.ts';
+import { seriesJson } from './format/series-json.ts';
 import { type RowFormat, type RowView, printRows } from './output.ts';
 import { parseTime } from './time-argument.ts';
 
@@ -23,6 +25,7 @@ export interface FlowsFlags {
   limit?: number;
   routeChanged?: boolean;
   by?: string;
+  series?: boolean;
   format: RowFormat;
 }
 
@@ -54,10 +57,14 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   };
   const by = flags.by === undefined ? null : groupFields(flags.by);
   const order = sortOrder(flags.sort, by);
+  if (flags.series && (by !== null || (flags.format !== 'json' && flags.format !== 'ndjson')))
+    throw new UsageError(
+      '--series needs --format json or ndjson, and no --by: it is a list within each flow',
+    );
   const db = openForReading(flags.db ?? defaultDb());
   try {
     if (by === null) {
-      await printRows(queryFlows(db, { ...selection, ...order, ...page }), flowView(flags), flags.format);
+      await printRows(queryFlows(db, { ...selection, ...order, ...page }), flowView(flags, db), flags.format);
     } else {
       const groups = queryBy(db, { ...selection, ...order, ...page, by });
       await printRows(groupsJson(by, groups), groupView(by), flags.format);
@@ -88,6 +95,7 @@ function flowCsvValues(row: FlowRow): unknown[] {
   const json: Record<string, unknown> = flowJson(row);
   return FLOW_KEYS.flatMap((key): unknown[] => {
     if (key === 'route_changes') return [changeCount(row)];
+    if (key === 'hints') return [row.hints];
     const value = json[key];
     return NESTED[key]?.map((part) => (value as Record<string, unknown> | null)?.[part] ?? null) ?? [value];
   });
@@ -100,11 +108,13 @@ function changeCount({ routeChanges }: FlowRow): number | null {
 }
 
 /** Asked for flows that changed, the table shows how: a flow takes several lines then. */
-function flowView(flags: FlowsFlags): RowView<FlowRow> {
+function flowView(flags: FlowsFlags, db: FlowDatabase): RowView<FlowRow> {
+  const series = flags.series ? seriesReader(db) : null;
   return {
     columns: FLOW_COLUMNS,
     ...(flags.routeChanged && { below: routeChangeLines }),
-    json: flowJson,
+    json:
+      series === null ? flowJson : (row) => ({ ...flowJson(row), series: seriesJson(series(row.flowId)) }),
     csvKeys: FLOW_CSV_KEYS,
     csvValues: flowCsvValues,
   };

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { SingleBar } from 'cli-progress';
-import type { TunnelMode } from '../daemon/config.ts';
+import { CHECKPOINT_DEFAULT } from '../daemon/config.ts';
 import { compileFilter } from '../daemon/kernel/libpcap.ts';
 import { type ReplayProgress, type ReplayTotals, replay } from '../daemon/replay.ts';
 import { loadCompared, loadSnapshot } from '../daemon/routes/load-snapshot.ts';
@@ -11,11 +11,12 @@ import { ensureDefaultDb } from './default-db.ts';
 import { counted } from './format/count.ts';
 import { formatTime } from './format/time.ts';
 import { Interruption } from './interruption.ts';
+import { type MeteringFlags, meteringOptions } from './metering-options.ts';
 import { writeLines } from './output.ts';
 import { checkComparable, ReplayComparison, ScratchDatabase } from './replay-compare.ts';
 
 /** Flags of `nstap replay` as they were given. */
-export interface ReplayFlags {
+export interface ReplayFlags extends MeteringFlags {
   db?: string;
   routes?: string;
   rules?: string;
@@ -24,8 +25,6 @@ export interface ReplayFlags {
   compare?: string;
   netns?: string;
   filter?: string;
-  maxFlows: number;
-  tunnels: TunnelMode;
   json?: boolean;
 }
 
@@ -38,6 +37,8 @@ const SNAPLEN_MAX = 0x40000;
  */
 export async function replayCommand(files: string[], flags: ReplayFlags): Promise<number> {
   const filter = flags.filter === undefined || flags.filter.trim() === '' ? null : flags.filter;
+  // Nobody looks at a file's flows before its end; a pipe may never end.
+  const metering = meteringOptions(flags, files.includes('-') ? CHECKPOINT_DEFAULT : 0);
   // A wrong expression, or no libpcap, is told before anything is read.
   if (filter !== null) compileFilter(filter, LINKTYPE_ETHERNET, SNAPLEN_MAX);
   const snapshot = loadSnapshot(flags);
@@ -60,8 +61,7 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
       netns: flags.netns ?? snapshot?.netns ?? null,
       filter,
       snapshot: routes,
-      maxFlows: flags.maxFlows,
-      tunnels: flags.tunnels,
+      ...metering,
       ...seed,
       commandLine: ['nstap replay', ...files].join(' '),
       onProgress: (now) => progress.show(now),
@@ -175,6 +175,7 @@ function summary(files: string[], totals: ReplayTotals, seconds: number) {
     filtered: totals.filtered,
     capture_drops: totals.dropped,
     evicted: c.evictedFlows,
+    shed_hints: c.shedHints,
     errors: totals.errors,
     link_types: totals.linkTypes,
     elapsed_s: Math.round(seconds * 1000) / 1000,
@@ -200,6 +201,8 @@ function text(r: ReturnType<typeof summary>, db: string): string {
   if (r.filtered > 0) lines.push(`filter     left out ${count(r.filtered)} packets`);
   if (r.evicted > 0)
     lines.push(`evicted    ${count(r.evicted)} flows ended early: the table was full (--max-flows)`);
+  if (r.shed_hints > 0)
+    lines.push(`hints      of ${count(r.shed_hints)} flows are not kept: there were too many at once`);
   lines.push(`stored in  ${db}`);
   return `${lines.join('\n')}\n`;
 }

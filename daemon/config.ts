@@ -12,8 +12,24 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const TUNNEL_MODES = ['outer', 'inner', 'both'] as const;
 export type TunnelMode = (typeof TUNNEL_MODES)[number];
 
+/** How packets become flows, live and in a replay. */
+export interface MeteringOptions {
+  /** Bound on flows held at once. */
+  maxFlows: number;
+  timeouts: FlowTimeouts;
+  /** Seconds after which a living flow is written again although it goes on; 0: only when it ends. */
+  checkpointSec: number;
+  tunnels: TunnelMode;
+  /** Keep what the first payload packets say of the application, see decoders/hints. */
+  hints: boolean;
+  /** Octets of payload kept of each direction, at most PAYLOAD_MAX; 0: none. */
+  payloadOctets: number;
+  /** Keep the counters of each flow for every SERIES_SEC. `checkpointSec` must divide it. */
+  timeseries: boolean;
+}
+
 /** What the daemon is asked to do: the command line, with its defaults filled in. */
-export interface DaemonOptions {
+export interface DaemonOptions extends MeteringOptions {
   /** Selectors of namespaces, see findNetns. */
   netns: string[];
   /** Patterns over interface names, see matchesGlob. */
@@ -31,11 +47,6 @@ export interface DaemonOptions {
   ringTotalMib: number;
   /** Octets captured of a packet. */
   snapLen: number;
-  timeouts: FlowTimeouts;
-  /** Seconds after which a living flow is written although it goes on. */
-  activeTimeoutSec: number;
-  maxFlows: number;
-  tunnels: TunnelMode;
   /** Route decisions a second and namespace that are asked of the kernel too; 0 for none. */
   auditRate: number;
   /** Keep how the tables were over time, for `nstap routes --at`. */
@@ -52,13 +63,34 @@ export const RING_MIB_DEFAULT = 32;
 export const RING_MIB_MAX = 1024;
 export const MAX_FLOWS_DEFAULT = 1_000_000;
 /** Seconds: how old the counters of a living flow are in the database, at most. */
-export const ACTIVE_TIMEOUT_DEFAULT = 10;
+export const CHECKPOINT_DEFAULT = 10;
+/** Octets of payload that can be kept of a direction. */
+export const PAYLOAD_MAX = 1024;
 /** Route decisions a second and namespace that are asked of the kernel too. */
 export const AUDIT_RATE_DEFAULT = 10;
 export const AUDIT_RATE_MAX = 1000;
 
 /** A share of the memory that the kernel holds for rings, so that a host with many interfaces still has some. */
 const RING_TOTAL_SHARE = 0.25;
+
+/** Metering that no flag was given for. */
+export function defaultMetering(): MeteringOptions {
+  return {
+    maxFlows: MAX_FLOWS_DEFAULT,
+    timeouts: { ...DEFAULT_TIMEOUTS },
+    checkpointSec: CHECKPOINT_DEFAULT,
+    tunnels: 'outer',
+    hints: false,
+    payloadOctets: 0,
+    timeseries: false,
+  };
+}
+
+/** The metering part of something that has more. */
+export function meteringOf(options: MeteringOptions): MeteringOptions {
+  const { maxFlows, timeouts, checkpointSec, tunnels, hints, payloadOctets, timeseries } = options;
+  return { maxFlows, timeouts, checkpointSec, tunnels, hints, payloadOctets, timeseries };
+}
 
 /** The options that no flag was given for. @param memoryBytes of the host, for the bound of all rings */
 export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
@@ -72,10 +104,7 @@ export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
     ringMib: RING_MIB_DEFAULT,
     ringTotalMib: Math.max(RING_MIB_DEFAULT, Math.floor((memoryBytes * RING_TOTAL_SHARE) / 2 ** 20)),
     snapLen: SNAPLEN_DEFAULT,
-    timeouts: { ...DEFAULT_TIMEOUTS },
-    activeTimeoutSec: ACTIVE_TIMEOUT_DEFAULT,
-    maxFlows: MAX_FLOWS_DEFAULT,
-    tunnels: 'outer',
+    ...defaultMetering(),
     auditRate: AUDIT_RATE_DEFAULT,
     routeHistory: true,
     logLevel: 'info',
@@ -87,14 +116,32 @@ export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
  * and closed TCP keep their own shorter times, unless the idle time is shorter still.
  */
 export function idleTimeouts(idleSec: number): FlowTimeouts {
+  const { tcpAttempt, tcpClosed, tcpReset } = DEFAULT_TIMEOUTS;
   return {
-    tcp: idleSec,
-    tcpAttempt: Math.min(idleSec, DEFAULT_TIMEOUTS.tcpAttempt),
-    tcpClosed: Math.min(idleSec, DEFAULT_TIMEOUTS.tcpClosed),
+    tcpAttempt: Math.min(idleSec, tcpAttempt),
+    tcpEstablished: idleSec,
+    tcpHalfClosed: idleSec,
+    tcpClosed: Math.min(idleSec, tcpClosed),
+    tcpReset: Math.min(idleSec, tcpReset),
+    udpNew: idleSec,
     udp: idleSec,
+    icmp: idleSec,
     other: idleSec,
   };
 }
+
+/** Names that `--timeout NAME=SEC` takes, with their keys. */
+export const TIMEOUT_NAMES: Readonly<Record<string, keyof FlowTimeouts>> = {
+  'tcp-attempt': 'tcpAttempt',
+  'tcp-established': 'tcpEstablished',
+  'tcp-half-closed': 'tcpHalfClosed',
+  'tcp-closed': 'tcpClosed',
+  'tcp-reset': 'tcpReset',
+  'udp-new': 'udpNew',
+  udp: 'udp',
+  icmp: 'icmp',
+  other: 'other',
+};
 
 /**
  * MiB of the next ring: what is wanted while the bound allows it, else halved until it fits, but never less than 1. At

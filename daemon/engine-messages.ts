@@ -1,16 +1,11 @@
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { RingGeometry } from './kernel/packet-socket.ts';
-import type { Backend, LogLevel, TunnelMode } from './config.ts';
-import type { FlowTimeouts } from './flow/timeouts.ts';
+import type { Backend, LogLevel, MeteringOptions } from './config.ts';
 
 /** What the engine needs of the daemon's options. */
-export interface EngineConfig {
+export interface EngineConfig extends MeteringOptions {
   db: string;
   backend: Backend;
-  maxFlows: number;
-  timeouts: FlowTimeouts;
-  activeTimeoutSec: number;
-  tunnels: TunnelMode;
   auditRate: number;
   routeHistory: boolean;
   logLevel: LogLevel;

@@ -2,6 +2,8 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { createBatchPool } from '../storage/batch-pool.ts';
 import type { CaptureReply } from './capture/capture-messages.ts';
 import type { LiveThreadData } from './capture/live-thread.ts';
+import { meteringOf } from './config.ts';
+import { extraBytes } from './extra-bytes.ts';
 import type { Pipeline, PipelineStart } from './engine-pipeline.ts';
 import { createLogger } from './logger.ts';
 import { sibling } from './sibling.ts';
@@ -15,16 +17,10 @@ const BATCHES = 64;
 /** Starts the capture thread and the storage thread of a daemon's engine. */
 export function startPipeline({ config, wakeFd, requests, captureStarted }: PipelineStart): Pipeline {
   const log = createLogger('engine', config.logLevel);
-  const pool = createBatchPool(BATCH_RECORDS, BATCHES);
+  const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(config));
   const { port1, port2 } = new MessageChannel();
   const workerData: LiveThreadData = {
-    options: {
-      maxFlows: config.maxFlows,
-      timeouts: config.timeouts,
-      checkpointSec: config.activeTimeoutSec,
-      tunnels: config.tunnels,
-      auditRate: config.auditRate,
-    },
+    options: { ...meteringOf(config), auditRate: config.auditRate },
     pool,
     storage: port1,
     requests: [requests],
@@ -35,7 +31,12 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
     transferList: [port1, requests],
   });
   captureStarted();
-  const run = { kind: 'daemon' as const, version: version(), commandLine: 'nstap daemon' };
+  const run = {
+    kind: 'daemon' as const,
+    version: version(),
+    commandLine: 'nstap daemon',
+    timeseries: config.timeseries,
+  };
   const storage = startStorage(config.db, run, pool, port2, (trouble) => {
     if (trouble.type === 'recovered')
       log.info({ event: 'storage-recovered' }, 'the database takes records again');

@@ -1,8 +1,8 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { createBatchPool } from '../storage/batch-pool.ts';
-import type { TunnelMode } from './config.ts';
 import type { ReplayReply, ReplayThreadData } from './capture/replay-thread.ts';
-import { DEFAULT_TIMEOUTS } from './flow/timeouts.ts';
+import { type MeteringOptions, meteringOf } from './config.ts';
+import { extraBytes } from './extra-bytes.ts';
 import type { RouteSnapshot } from './routes/snapshot.ts';
 import { sibling } from './sibling.ts';
 import { startStorage } from './storage-worker.ts';
@@ -12,7 +12,7 @@ import { version } from './version.ts';
 const BATCH_RECORDS = 2048;
 const BATCHES = 16;
 
-export interface ReplayOptions {
+export interface ReplayOptions extends MeteringOptions {
   /** Paths of savefiles; "-" is stdin. */
   files: string[];
   db: string;
@@ -22,8 +22,6 @@ export interface ReplayOptions {
   filter: string | null;
   /** Routes to decide with, or null: every decision is then "unknown". */
   snapshot: RouteSnapshot | null;
-  maxFlows: number;
-  tunnels: TunnelMode;
   /** Two replays of the same files with the same seed make the same flows: it keys the tables. Left out: any. */
   seed?: number;
   /** For the run's row. */
@@ -49,9 +47,14 @@ export interface ReplayTotals extends Omit<Extract<ReplayReply, { type: 'done' }
  * @throws Error when the database cannot be opened or written
  */
 export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
-  const pool = createBatchPool(BATCH_RECORDS, BATCHES);
+  const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(options));
   const { port1, port2 } = new MessageChannel();
-  const run = { kind: 'replay' as const, version: version(), commandLine: options.commandLine };
+  const run = {
+    kind: 'replay' as const,
+    version: version(),
+    commandLine: options.commandLine,
+    timeseries: options.timeseries,
+  };
   const storage = startStorage(options.db, run, pool, port2, (trouble) => {
     if (trouble.type === 'error') options.onTrouble?.(trouble.message);
   });
@@ -63,10 +66,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
   const runId = await storage.ready;
   const workerData: ReplayThreadData = {
     options: {
-      maxFlows: options.maxFlows,
-      timeouts: DEFAULT_TIMEOUTS,
-      checkpointSec: 0,
-      tunnels: options.tunnels,
+      ...meteringOf(options),
       auditRate: 0,
       ...(options.seed === undefined ? {} : { seed: options.seed }),
     },

@@ -1,5 +1,5 @@
 import type { CaptureInfo } from '../storage/messages.ts';
-import type { DaemonOptions } from './config.ts';
+import { type DaemonOptions, meteringOf } from './config.ts';
 import type { EngineReport } from './engine-messages.ts';
 import { EngineProcess } from './engine-process.ts';
 import type { EngineUser } from './engine-user.ts';
@@ -147,15 +147,11 @@ export class Supervisor {
     this.#engineReady = false;
     this.#renewing = false;
     this.#engineStartedMs = performance.now();
-    const { db, backend, maxFlows, timeouts, activeTimeoutSec, tunnels, auditRate, routeHistory, logLevel } =
-      this.#options;
+    const { db, backend, auditRate, routeHistory, logLevel } = this.#options;
     const config = {
+      ...meteringOf(this.#options),
       db,
       backend,
-      maxFlows,
-      timeouts,
-      activeTimeoutSec,
-      tunnels,
       auditRate,
       routeHistory,
       logLevel,

@@ -4,6 +4,8 @@ import { FlowBatch, flowBatchBytes } from './flow-batch.ts';
 export interface BatchPoolShared {
   /** Records a batch; a multiple of 8. */
   capacity: number;
+  /** Octets a batch for what some flows have beyond their record, see ExtraArea; 0 where none do. */
+  extraBytes: number;
   /** One buffer a batch; the index is the batch number of `StorageRequest`. */
   buffers: SharedArrayBuffer[];
   /** Int32 per batch (see BATCH_STATE), then one Int32 that counts releases. */
@@ -17,13 +19,15 @@ export const BATCH_STATE = { free: 0, taken: 1 } as const;
  * Allocates the shared memory of a pool.
  * @param capacity records a batch; a multiple of 8
  * @param batches  how many batches may be with storage, or being filled, at once: the bound of the queue
+ * @param extraBytes see BatchPoolShared
  */
-export function createBatchPool(capacity: number, batches: number): BatchPoolShared {
+export function createBatchPool(capacity: number, batches: number, extraBytes = 0): BatchPoolShared {
   if (!Number.isInteger(batches) || batches < 1)
     throw new RangeError(`batch pool: ${batches} batches, at least 1 is needed`);
-  const bytes = flowBatchBytes(capacity);
+  const bytes = flowBatchBytes(capacity, extraBytes);
   return {
     capacity,
+    extraBytes,
     buffers: Array.from({ length: batches }, () => new SharedArrayBuffer(bytes)),
     states: new SharedArrayBuffer((batches + 1) * Int32Array.BYTES_PER_ELEMENT),
   };
@@ -46,7 +50,7 @@ export class BatchPool {
 
   constructor(shared: BatchPoolShared) {
     this.shared = shared;
-    this.#batches = shared.buffers.map((buffer) => new FlowBatch(shared.capacity, buffer));
+    this.#batches = shared.buffers.map((buffer) => new FlowBatch(shared.capacity, buffer, shared.extraBytes));
     this.#states = new Int32Array(shared.states);
     this.#releases = shared.buffers.length;
   }

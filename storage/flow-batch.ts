@@ -4,6 +4,8 @@
  * goes by the comments here.
  */
 
+import { EXTRA_MAX, ExtraArea } from './flow-extras.ts';
+
 /** Why a flow record ended, by code; `active` is a record whose flow still lived when it was written. */
 export const EndReasonCode = { active: 0, fin: 1, rst: 2, idle: 3, evicted: 4, shutdown: 5, eof: 6 } as const;
 export type EndReason = keyof typeof EndReasonCode;
@@ -160,12 +162,15 @@ export type RouteChangeColumns = ArraysOf<typeof CHANGE_COLUMNS>;
 
 const ELEMENT_BYTES = { f64: 8, u32: 4, i32: 4, u16: 2, u8: 1 } as const;
 
-/** Octets of the header: an Int32 each with the number of records and of changes. */
-const HEADER_BYTES = 8;
+/** Octets of the header: an Int32 each with the number of records, of changes, and of octets of extras; one is unused. */
+const HEADER_BYTES = 16;
 
-/** Octets of a batch of `capacity` records and as many changes; a multiple of 8 so that every column stays aligned. */
-export function flowBatchBytes(capacity: number): number {
-  return HEADER_BYTES + columnBytes(COLUMNS, capacity) + columnBytes(CHANGE_COLUMNS, capacity);
+/**
+ * Octets of a batch of `capacity` records and as many changes, a multiple of 8 so that every column stays aligned, and of
+ * `extraBytes` for what ExtraArea has.
+ */
+export function flowBatchBytes(capacity: number, extraBytes = 0): number {
+  return HEADER_BYTES + columnBytes(COLUMNS, capacity) + columnBytes(CHANGE_COLUMNS, capacity) + extraBytes;
 }
 
 /** A batch over its buffer. The same SharedArrayBuffer opened in two threads shows the same records. */
@@ -174,24 +179,28 @@ export class FlowBatch {
   readonly capacity: number;
   readonly columns: FlowColumns;
   readonly changes: RouteChangeColumns;
+  /** Length 0: none is expected. */
+  readonly extras: ExtraArea;
   readonly #header: Int32Array;
 
   /**
-   * @param capacity records, and changes; a multiple of 8
-   * @param buffer   an existing batch's buffer (of `flowBatchBytes(capacity)` octets), or none to allocate one
+   * @param capacity   records, and changes; a multiple of 8
+   * @param buffer     an existing batch's buffer (of `flowBatchBytes(capacity, extraBytes)` octets), or none to allocate one
+   * @param extraBytes see ExtraArea; 0, or at least EXTRA_MAX
    */
-  constructor(capacity: number, buffer?: SharedArrayBuffer) {
+  constructor(capacity: number, buffer?: SharedArrayBuffer, extraBytes = 0) {
     if (capacity <= 0 || capacity % 8 !== 0)
       throw new RangeError(`flow batch: capacity ${capacity} is not a multiple of 8`);
-    const bytes = flowBatchBytes(capacity);
+    const bytes = flowBatchBytes(capacity, extraBytes);
     this.buffer = buffer ?? new SharedArrayBuffer(bytes);
     if (this.buffer.byteLength !== bytes)
       throw new RangeError(`flow batch: ${this.buffer.byteLength} octets where ${bytes} are needed`);
     this.capacity = capacity;
-    this.#header = new Int32Array(this.buffer, 0, 2);
+    this.#header = new Int32Array(this.buffer, 0, 3);
     this.columns = columnsAt(COLUMNS, this.buffer, HEADER_BYTES, capacity);
     const changesOff = HEADER_BYTES + columnBytes(COLUMNS, capacity);
     this.changes = columnsAt(CHANGE_COLUMNS, this.buffer, changesOff, capacity);
+    this.extras = new ExtraArea(this.buffer, bytes - extraBytes, extraBytes);
   }
 
   /** Records in the batch. */
@@ -208,6 +217,26 @@ export class FlowBatch {
   }
   set changeCount(n: number) {
     this.#header[1] = n;
+  }
+
+  /** Octets of extras in the batch. */
+  get extraLength(): number {
+    return this.#header[2]!;
+  }
+  set extraLength(n: number) {
+    this.#header[2] = n;
+  }
+
+  /** True when it has no room for one more record with its extras. */
+  get isFull(): boolean {
+    if (this.count >= this.capacity) return true;
+    const { length } = this.extras.octets;
+    return length > 0 && this.extraLength + EXTRA_MAX > length;
+  }
+
+  /** Empties it. */
+  clear(): void {
+    this.#header.fill(0);
   }
 }
 

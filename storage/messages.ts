@@ -55,6 +55,8 @@ export interface CaptureCounters {
   shedRouteChanges: number;
   /** Flows ended early because the flow table was at its bound. */
   evictedFlows: number;
+  /** Flows whose hints and payload were not kept because the store of those was at its bound. */
+  shedHints: number;
 }
 
 /** A CaptureCounters of zeros. */
@@ -81,6 +83,7 @@ export function zeroCounters(): CaptureCounters {
     shedRecords: 0,
     shedRouteChanges: 0,
     evictedFlows: 0,
+    shedHints: 0,
   };
 }
 
@@ -100,6 +103,8 @@ export interface RunInfo {
   commandLine: string;
   /** Left out: this host. */
   host?: HostInfo;
+  /** Write flows over time, too. Left out: no. */
+  timeseries?: boolean;
 }
 
 /** What whoever follows the routes of a namespace sends to storage, over an inlet of its own. */

@@ -227,4 +227,22 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (run_id, netns_id)
   ) STRICT, WITHOUT ROWID;
   `,
+  // What flows carry: hints of the application as JSON, and the first octets of payload; NULL where they were not asked for. Flows
+  // over time: `at_ns` is the begin of an interval of 10 s; the rows of a flow add up to its totals.
+  `
+  ALTER TABLE flows ADD COLUMN hints TEXT;
+  ALTER TABLE flows ADD COLUMN payload_fwd BLOB;
+  ALTER TABLE flows ADD COLUMN payload_rev BLOB;
+  ALTER TABLE captures ADD COLUMN shed_hints INTEGER NOT NULL DEFAULT 0;
+
+  CREATE TABLE flow_series (
+    flow_id INTEGER NOT NULL,
+    at_ns INTEGER NOT NULL,
+    packets_fwd INTEGER NOT NULL,
+    packets_rev INTEGER NOT NULL,
+    bytes_fwd INTEGER NOT NULL,
+    bytes_rev INTEGER NOT NULL,
+    PRIMARY KEY (flow_id, at_ns)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

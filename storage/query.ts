@@ -73,6 +73,11 @@ export interface FlowRow {
   /** 6 octets. */
   srcMac: Buffer | null;
   dstMac: Buffer | null;
+  /** FlowHints as JSON text; null: none, or not asked for. */
+  hints: string | null;
+  /** First octets of what each direction carried; null: none, or not asked for. */
+  payloadFwd: Buffer | null;
+  payloadRev: Buffer | null;
   /** null: a flow of the outermost IP header. */
   tunnelType: (typeof TUNNEL_TYPES)[number];
   /** null: the tunnel has none. */
@@ -151,6 +156,9 @@ const PLAIN_COLUMNS = {
   dscpRev: 'dscp_rev',
   srcMac: 'src_mac',
   dstMac: 'dst_mac',
+  hints: 'hints',
+  payloadFwd: 'payload_fwd',
+  payloadRev: 'payload_rev',
   tunnelId: 'tunnel_id',
   tunnelOuterFlowId: 'tunnel_outer_flow_id',
 } as const satisfies Partial<Record<keyof FlowRow, string>>;

@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { COUNTER_COLUMNS } from './counter-columns.ts';
 import type { FlowDatabase } from './database.ts';
 import type { FlowBatch } from './flow-batch.ts';
+import { ExtraKind, hintsJson } from './flow-extras.ts';
 import { ENDPOINT_COLUMNS, FlowRecord, ID_COLUMNS, type SqlValue, VALUE_COLUMNS } from './flow-columns.ts';
 import type { CaptureCounters, CaptureInfo } from './messages.ts';
 import { DECISION_KEYS, type RouteDecision } from './route-decision.ts';
+import type { SeriesWriter } from './series.ts';
 import { clampNs, toNs } from './time.ts';
 
 /**
@@ -36,6 +38,9 @@ export function prepareStatements(db: FlowDatabase) {
     upsertFlow: db.prepare<SqlValue[]>(
       `${insert} ON CONFLICT (flow_id) DO UPDATE SET ${changing.map((name) => `${name} = excluded.${name}`).join(', ')}`,
     ),
+    setHints: db.prepare<[string, number]>('UPDATE flows SET hints = ? WHERE flow_id = ?'),
+    setPayloadFwd: db.prepare<[Buffer, number]>('UPDATE flows SET payload_fwd = ? WHERE flow_id = ?'),
+    setPayloadRev: db.prepare<[Buffer, number]>('UPDATE flows SET payload_rev = ? WHERE flow_id = ?'),
     insertChange: db.prepare<SqlValue[]>(
       'INSERT INTO route_changes (flow_id, side, seq, since_ns, decision_id) VALUES (?, ?, ?, ?, ?)',
     ),
@@ -71,6 +76,8 @@ export interface ChannelOwner {
   readonly statements: WriterStatements;
   readonly runId: number;
   readonly hostId: number;
+  /** null: flows over time are not asked for. */
+  readonly series: SeriesWriter | null;
   /** Called when the open transaction is rolled back, latest first: what the channel remembered is to be forgotten. */
   onRollback(undo: () => void): void;
 }
@@ -157,6 +164,7 @@ export class WriterChannel {
       record.captureId = known(this.#captures, captureIndex[i]!, 'capture');
       record.routeFwd = this.#decision(routeFwd[i]!);
       record.routeRev = this.#decision(routeRev[i]!);
+      this.#owner.series?.add(record);
       if (isNew[i] === 1) {
         insertFlow.run(...this.#fill(ID_COLUMNS, ENDPOINT_COLUMNS, VALUE_COLUMNS));
         inserted++;
@@ -165,7 +173,18 @@ export class WriterChannel {
         upsertFlow.run(...this.#fill(ID_COLUMNS, ENDPOINT_COLUMNS, VALUE_COLUMNS));
       }
     }
+    if (batch.extraLength > 0) this.#writeExtras(batch);
     return inserted;
+  }
+
+  /** Each stands behind the record of its flow. */
+  #writeExtras(batch: FlowBatch): void {
+    const { setHints, setPayloadFwd, setPayloadRev } = this.#owner.statements;
+    for (const { flowSeq, kind, octets } of batch.extras.entries(batch.extraLength)) {
+      const flowId = this.#flowId(flowSeq);
+      if (kind === ExtraKind.hint) setHints.run(hintsJson(octets), flowId);
+      else (kind === ExtraKind.payloadFwd ? setPayloadFwd : setPayloadRev).run(octets, flowId);
+    }
   }
 
   /** A change may come before the first record of its flow, whose id is known all the same. */

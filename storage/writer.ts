@@ -5,6 +5,7 @@ import { localHost } from './host.ts';
 import type { RunInfo, StorageRequest } from './messages.ts';
 import type { RouteGap } from './route-backlog.ts';
 import { RouteWriter } from './route-writer.ts';
+import { SeriesWriter } from './series.ts';
 import { nowNs } from './time.ts';
 import {
   type ChannelOwner,
@@ -36,6 +37,7 @@ export class FlowWriter implements ChannelOwner {
   readonly runId: number;
   readonly hostId: number;
   readonly statements: WriterStatements;
+  readonly series: SeriesWriter | null;
   readonly #db: FlowDatabase;
   readonly #routes: RouteWriter;
   readonly #channels: WriterChannel[] = [];
@@ -49,6 +51,7 @@ export class FlowWriter implements ChannelOwner {
     this.#db = openForWriting(path);
     try {
       this.statements = prepareStatements(this.#db);
+      this.series = run.timeseries ? new SeriesWriter(this.#db) : null;
       [this.hostId, this.runId] = this.#db.transaction(() => startRun(this.#db, run)).immediate();
       this.#routes = new RouteWriter(this.#db, this.runId);
     } catch (error) {

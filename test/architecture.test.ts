@@ -17,7 +17,7 @@ const ALLOWED: Record<string, string[]> = {
   'daemon/routes': ['daemon/netlink', 'daemon/kernel', 'decoders', 'storage/route-decision.ts'],
   'daemon/mirror': ['daemon/routes', 'daemon/netlink', 'daemon/kernel', 'decoders', 'storage'],
   'daemon/netns': ['daemon/kernel', 'daemon/netlink'],
-  'daemon/flow': ['decoders', 'storage/flow-batch.ts'],
+  'daemon/flow': ['decoders', 'storage/flow-batch.ts', 'storage/flow-extras.ts'],
   'daemon/capture': ['daemon', 'decoders', 'storage'],
   'daemon/control': ['daemon/netns', 'daemon/routes', 'storage'],
   daemon: ['daemon', 'decoders', 'storage'],

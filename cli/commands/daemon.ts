@@ -1,22 +1,22 @@
 import { type Command, Option } from 'commander';
 import {
-  ACTIVE_TIMEOUT_DEFAULT,
   AUDIT_RATE_DEFAULT,
   AUDIT_RATE_MAX,
   BACKENDS,
+  CHECKPOINT_DEFAULT,
   LOG_LEVELS,
-  MAX_FLOWS_DEFAULT,
   RING_MIB_DEFAULT,
   RING_MIB_MAX,
   SNAPLEN_DEFAULT,
   SNAPLEN_MIN,
 } from '../../daemon/config.ts';
 import type { DaemonCommandFlags } from '../daemon-command.ts';
-import { collect, MAX_FLOWS_LIMIT, tunnelsOption, wholeNumber } from '../option-values.ts';
+import { addMeteringOptions } from '../metering-options.ts';
+import { collect, wholeNumber } from '../option-values.ts';
 
 /** `nstap daemon`: captures in the foreground until SIGTERM or SIGINT. */
 export function registerDaemon(program: Command): void {
-  program
+  const command = program
     .command('daemon')
     .description('capture in network namespaces and keep their flows, in the foreground; needs root')
     .option(
@@ -59,23 +59,9 @@ export function registerDaemon(program: Command): void {
       '--snaplen <n>',
       `octets captured of a packet; 256 are enough for flows (default: ${SNAPLEN_DEFAULT})`,
       wholeNumber(SNAPLEN_MIN, SNAPLEN_DEFAULT, 'octets'),
-    )
-    .option(
-      '--idle-timeout <sec>',
-      'a flow without packets ends after this time (default: TCP 300, others 60)',
-      wholeNumber(1, 86_400, 'seconds'),
-    )
-    .option(
-      '--active-timeout <sec>',
-      `a flow that goes on is written this often (default: ${ACTIVE_TIMEOUT_DEFAULT})`,
-      wholeNumber(1, 86_400, 'seconds'),
-    )
-    .option(
-      '--max-flows <n>',
-      `bound on flows held in memory at once (default: ${MAX_FLOWS_DEFAULT})`,
-      wholeNumber(1, MAX_FLOWS_LIMIT, 'flows'),
-    )
-    .addOption(tunnelsOption())
+    );
+  addMeteringOptions(command, String(CHECKPOINT_DEFAULT));
+  command
     .option(
       '--audit-rate <n>',
       `route decisions a second and namespace that the kernel is asked for as well; 0: none (default: ${AUDIT_RATE_DEFAULT})`,
@@ -90,6 +76,7 @@ export function registerDaemon(program: Command): void {
       `
 Example:
   $ sudo nstap daemon --netns 'lab-*' --interface 'veth*' --filter 'not port 22' --db /var/lib/nstap/flows.db
+  $ sudo nstap daemon --timeout tcp-established=3600,udp=30 --checkpoint 5 --hints --timeseries   # see docs/timeouts.md
 
 Logs are JSON lines on stderr. SIGTERM or Ctrl-C writes every flow and ends with 0; a second one ends at once.
 Packets are parsed by a process of its own that is not root and has no capability.`,

@@ -29,6 +29,10 @@ export function registerFlows(program: Command): void {
       '--route-changed',
       'only flows whose route decision changed while they lived; the table shows how',
     )
+    .option(
+      '--series',
+      'with each flow its packets and octets for every 10 s, as kept with --timeseries; needs --format json or ndjson',
+    )
     .addOption(new Option('--format <name>', 'how to print').choices(ROW_FORMATS).default('table', 'table'))
     .addHelpText(
       'after',
@@ -46,7 +50,8 @@ Filter:
 Example:
   $ nstap flows --since 10m 'tcp port 443 and bytes > 1M'
   $ nstap flows 'netns blue and route type blackhole' --format ndjson
-  $ nstap flows --by host --limit 10          # top talkers`,
+  $ nstap flows --by host --limit 10          # top talkers
+  $ nstap flows --series --format ndjson port 443 | jq '.series[] | [.at, .bytes_rev * 8 / 10]'   # bit/s`,
     )
     .action(async (filter: string[], flags: FlowsFlags) => {
       const { flowsCommand } = await import('../flows-command.ts');

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { MAX_FLOWS_LIMIT, tunnelsOption, wholeNumber } from '../option-values.ts';
+import { addMeteringOptions } from '../metering-options.ts';
 import type { ReplayFlags } from '../replay-command.ts';
 import { addrsOption } from '../route-options.ts';
 
 /** `nstap replay FILE…`: savefiles through the same path as live packets, into the database. */
 export function registerReplay(program: Command): void {
-  program
+  const command = program
     .command('replay')
     .description('read pcap and pcapng files into the database, through the same path as live packets')
     .argument('<file...>', 'pcap or pcapng, also gzip or zstd of them; - is stdin')
@@ -28,14 +28,9 @@ export function registerReplay(program: Command): void {
       'second snapshot, or text of `ip route`: show the flows that would go another way with it',
     )
     .option('--netns <name>', 'namespace name to store with the flows')
-    .option('--filter <expr>', 'only packets that this tcpdump expression matches')
-    .option(
-      '--max-flows <n>',
-      'bound on flows held in memory at once',
-      wholeNumber(1, MAX_FLOWS_LIMIT, 'flows'),
-      1_000_000,
-    )
-    .addOption(tunnelsOption())
+    .option('--filter <expr>', 'only packets that this tcpdump expression matches');
+  addMeteringOptions(command, '0; 10 where a file is -');
+  command
     .option('--json', 'print the totals as one JSON object')
     .addHelpText(
       'after',
@@ -44,6 +39,7 @@ Example:
   $ nstap replay --db /tmp/x.db --routes routes.txt --addrs addr.txt capture.pcapng
   $ zcat big.pcap.gz | nstap replay --db /tmp/x.db --filter 'tcp port 443' -
   $ nstap replay --db /tmp/x.db --tunnels both overlay.pcap
+  $ nstap replay --db /tmp/x.db --hints --timeseries --timeout udp=30 capture.pcap   # see docs/timeouts.md
   $ nstap replay --snapshot before.json --compare after.json yesterday.pcap   # see docs/snapshots.md
   $ nstap flows --db /tmp/x.db`,
     )

@@ -1,6 +1,7 @@
 import { formatAddress, formatMac } from '../../decoders/address.ts';
 import { communityId } from '../../decoders/community-id.ts';
 import { TcpFlag } from '../../decoders/packet-fields.ts';
+import type { FlowHints } from '../../storage/flow-extras.ts';
 import { protocolName } from '../../storage/protocols.ts';
 import type { FlowRow } from '../../storage/query.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
@@ -90,6 +91,9 @@ const FIELDS = {
     }),
   end_reason: (row: FlowRow) => row.endReason,
   experiment: (row: FlowRow) => row.experiment,
+  hints: (row: FlowRow) => (row.hints === null ? null : (JSON.parse(row.hints) as FlowHints)),
+  payload_fwd: (row: FlowRow) => row.payloadFwd?.toString('base64') ?? null,
+  payload_rev: (row: FlowRow) => row.payloadRev?.toString('base64') ?? null,
   route_fwd: (row: FlowRow) => row.routeFwd,
   route_rev: (row: FlowRow) => row.routeRev,
   route_changes: (row: FlowRow): FlowRouteChange[] | null =>

@@ -10,6 +10,8 @@ import { CaptureSession, type MeterOptions, type SourceLosses } from './session.
 /** Capture counters are sent to storage this often, and written records at the latest after FLUSH_MS. */
 const COUNTERS_MS = 1000;
 const FLUSH_MS = 200;
+/** At the end storage may take so long to take a batch. */
+const DRAIN_MS = 5000;
 
 type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
 
@@ -146,6 +148,7 @@ function main(data: LiveThreadData): void {
   }
 
   loop.run();
+  session.queue.drain(DRAIN_MS);
   session.table.endAll('shutdown');
   session.queue.close();
   reply({ type: 'stopped' });

@@ -7,6 +7,11 @@ import type { RouteTagger } from './route-tag.ts';
 
 /** Longest wait for storage in a replay, in milliseconds; after that it is taken for dead. */
 const WAIT_MS = 60_000;
+/**
+ * Share of the batches with storage from which on records of little value are shed: more than route changes may take, so that
+ * those do not cost any record.
+ */
+const SPARE_SHARE = 0.75;
 
 /**
  * The capture thread's end of the queue to the storage thread. Records and route changes go into batches of shared memory;
@@ -17,6 +22,8 @@ export class RecordQueue implements RecordSink {
   readonly #port: MessagePort;
   readonly #tagger: RouteTagger;
   readonly #wait: boolean;
+  /** Milliseconds to wait for a batch; 0: none is waited for. */
+  #patienceMs: number;
   /** The pool's count of releases, the word behind the states of its batches. */
   readonly #releases: Int32Array;
   #current: FlowBatch | null = null;
@@ -30,15 +37,22 @@ export class RecordQueue implements RecordSink {
     this.#port = port;
     this.#tagger = tagger;
     this.#wait = wait;
+    this.#patienceMs = wait ? WAIT_MS : 0;
     this.#releases = new Int32Array(pool.shared.states, pool.size * Int32Array.BYTES_PER_ELEMENT, 1);
   }
 
-  batch(): FlowBatch | null {
-    if (this.#current !== null) {
-      if (this.#current.count < this.#current.capacity) return this.#current;
-      this.flush();
-    }
-    return this.#take();
+  batch(isSpare = false): FlowBatch | null {
+    if (this.#current?.isFull) this.flush();
+    if (isSpare && this.#patienceMs === 0 && this.#share() >= SPARE_SHARE) return null;
+    return this.#current ?? this.#take();
+  }
+
+  /**
+   * Waits for storage from now on, as a replay does, but no longer than `patienceMs` at a time: at the end of a live capture
+   * there may be more flows than the queue holds, and nothing comes any more that waiting would lose.
+   */
+  drain(patienceMs: number): void {
+    this.#patienceMs = patienceMs;
   }
 
   /**
@@ -47,22 +61,22 @@ export class RecordQueue implements RecordSink {
    */
   changes(): FlowBatch | null {
     if (this.#current !== null && this.#current.changeCount < this.#current.capacity) return this.#current;
-    if (!this.#wait && this.#isBehind()) return null;
+    if (this.#patienceMs === 0 && this.#isBehind()) return null;
     this.flush();
     return this.#take();
   }
 
   #take(): FlowBatch | null {
-    const index = this.#wait ? this.#pool.acquireWait(WAIT_MS) : this.#pool.acquire();
+    const index = this.#patienceMs > 0 ? this.#pool.acquireWait(this.#patienceMs) : this.#pool.acquire();
     if (index < 0) {
+      this.#patienceMs = 0;
       if (this.#wait)
         throw new Error(`storage has taken no batch for ${WAIT_MS / 1000} s; it has failed or is stuck`);
       return null;
     }
     this.#index = index;
     const batch = this.#pool.batch(index);
-    batch.count = 0;
-    batch.changeCount = 0;
+    batch.clear();
     this.#current = batch;
     return batch;
   }
@@ -87,8 +101,13 @@ export class RecordQueue implements RecordSink {
 
   /** True while storage has half of the batches. */
   #isBehind(): boolean {
+    return this.#share() >= 0.5;
+  }
+
+  /** The share of the batches that storage has. */
+  #share(): number {
     const waiting = (this.#posted - Atomics.load(this.#releases, 0)) | 0;
-    return waiting * 2 >= this.#pool.size;
+    return waiting / this.#pool.size;
   }
 
   /** Announces a capture point; must come before its first record. */

@@ -9,6 +9,8 @@ import { CaptureSession, type MeterOptions } from './session.ts';
 
 /** Progress is told this often. */
 const PROGRESS_MS = 100;
+/** Records of flows that go on reach storage this often, also while a pipe is silent. */
+const FLUSH_MS = 200;
 
 /** workerData of the replay thread. */
 export interface ReplayThreadData {
@@ -79,6 +81,8 @@ async function main(data: ReplayThreadData): Promise<void> {
   let nextProgressMs = 0;
   const shallStop = (): boolean => Atomics.load(data.stop, 0) === 1;
 
+  const flushing =
+    data.options.checkpointSec > 0 ? setInterval(() => session.queue.flushIfTaken(), FLUSH_MS) : undefined;
   for (const [fileNumber, file] of data.files.entries()) {
     if (shallStop()) {
       post({ type: 'ending', stopped: true });
@@ -132,6 +136,7 @@ async function main(data: ReplayThreadData): Promise<void> {
     if (source.times.last !== null && (last === null || before(last, source.times.last)))
       last = source.times.last;
   }
+  clearInterval(flushing);
   session.queue.close();
   const flows = session.table.created;
   post({ type: 'done', counters: total, errors, first, last, filtered, dropped, linkTypes, flows });

@@ -2,9 +2,8 @@ import { randomInt } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { BatchPool } from '../../storage/batch-pool.ts';
 import type { CaptureCounters, CaptureInfo } from '../../storage/messages.ts';
-import type { TunnelMode } from '../config.ts';
+import type { MeteringOptions } from '../config.ts';
 import { FlowTable, MAX_CAPTURES } from '../flow/table.ts';
-import type { FlowTimeouts } from '../flow/timeouts.ts';
 import { RouteEngine } from '../routes/engine.ts';
 import type { RouteSample } from '../mirror/messages.ts';
 import type { RouteSnapshot } from '../routes/snapshot.ts';
@@ -16,12 +15,7 @@ import { RouteTagger } from './route-tag.ts';
 import { TunnelMeter } from './tunnel-meter.ts';
 
 /** How a capture thread meters, whatever its source. Plain data. */
-export interface MeterOptions {
-  maxFlows: number;
-  timeouts: FlowTimeouts;
-  /** Seconds between two records of a living flow; 0: none (replay). */
-  checkpointSec: number;
-  tunnels: TunnelMode;
+export interface MeterOptions extends MeteringOptions {
   /** Decisions a second and namespace that are asked of the kernel too; 0 for none (replay). */
   auditRate: number;
   /** Of the flow table's hash; left out, a random one, so that nobody can choose addresses that collide. */
@@ -112,6 +106,7 @@ export class CaptureSession {
       shedRecords: this.table.shed[captureIndex]!,
       shedRouteChanges: this.table.shedRouteChanges[captureIndex]!,
       evictedFlows: this.table.evicted[captureIndex]!,
+      shedHints: this.table.extras?.shed[captureIndex] ?? 0,
     };
   }
 

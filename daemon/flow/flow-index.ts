@@ -1,29 +1,73 @@
+import type { InnerFlows } from './inner-flows.ts';
+import type { FlowKey } from './key.ts';
+import { KEY_IPV6, KEY_TUNNEL_SHIFT, SLOT_WORDS, W } from './slot.ts';
+
+/** Places of the table for each flow that it can hold: half full at most, and 8 octets a flow whatever the bound. */
+const PLACES_PER_FLOW = 2;
+/** The table is this many stretches of equal length: 12 bits of the hash choose one, the next 13 a place in it. */
+const STRETCHES = 4096;
+/** Length of a stretch from which on it is rounded down, not up: that fills the table by 1.6 % more at most. */
+const LONG_STRETCH = 64;
+
 /**
- * The hash index of the flow table: open addressing over one Int32Array, linear probing, at most half full. An entry is
- * `tag << 24 | slot + 1`, where the tag is the top 8 bits of the hash, so that most probes of other flows end without
- * touching their slot; 0 is empty. Removal shifts later entries back (no tombstones, so it never degrades).
- *
- * Comparing keys is the table's work: it walks `entries` itself, which keeps the hot path free of a callback.
+ * The hash index of the flow table: open addressing over one Int32Array, linear probing, at most half full. A hash has
+ * its home by its high bits, scaled to the size, so that the size need not be a power of two: rounding up to one would cost
+ * up to 8 octets a flow more, and scaling in one multiplication needs doubles, which took 5 ns a packet more. An entry is `tag << 24 | slot + 1`, where the tag is the low 8 bits of
+ * the hash, so that most probes of other flows end without touching their slot; 0 is empty. Removal shifts later entries
+ * back (no tombstones, so it never degrades).
  */
 export class FlowIndex {
   readonly entries: Int32Array;
-  readonly mask: number;
+  readonly size: number;
+  readonly #stretch: number;
 
   /** @param maxFlows at most 2^24 - 2: an entry has 24 bits for the slot */
   constructor(maxFlows: number) {
     if (maxFlows < 1 || maxFlows > 0xfffffe) {
       throw new RangeError(`flow index: ${maxFlows} flows; 1 to ${0xfffffe} are possible`);
     }
-    const size = 2 ** Math.ceil(Math.log2(maxFlows * 2));
-    this.entries = new Int32Array(size);
-    this.mask = size - 1;
+    const stretch = (maxFlows * PLACES_PER_FLOW) / STRETCHES;
+    this.#stretch = stretch < LONG_STRETCH ? Math.ceil(stretch) : Math.floor(stretch);
+    this.size = this.#stretch * STRETCHES;
+    this.entries = new Int32Array(this.size);
+  }
+
+  /** Where the chain of a hash begins. @param hash int32 */
+  home(hash: number): number {
+    const stretch = this.#stretch;
+    return (Math.imul(hash >>> 20, stretch) + (Math.imul((hash >>> 7) & 0x1fff, stretch) >>> 13)) | 0;
+  }
+
+  /**
+   * Looks for the slot with a key.
+   * @param hash  of the key, see hashKey
+   * @param words the slab
+   * @param inner where the slab may hold flows inside tunnels
+   * @returns its number, or -1
+   */
+  find(hash: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): number {
+    const { entries, size } = this;
+    const k = key.words;
+    const tag = hash << 24;
+    for (let at = this.home(hash); ; at = at + 1 === size ? 0 : at + 1) {
+      const entry = entries[at]!;
+      if (entry === 0) return -1;
+      if ((entry & 0xff000000) !== tag) continue;
+      const slot = (entry & 0xffffff) - 1;
+      const base = slot * SLOT_WORDS;
+      if (words[base] !== k[0] || words[base + 1] !== k[1] || words[base + 2] !== k[2]) continue;
+      if (words[base + W.addrLo] !== k[W.addrLo] || words[base + W.addrHi] !== k[W.addrHi]) continue;
+      if (k[0]! >>> KEY_TUNNEL_SHIFT !== 0 && inner!.keyIds[slot] !== key.tunnelId) continue;
+      if ((k[0]! & KEY_IPV6) === 0 || hasTail(words, base, k)) return slot;
+    }
   }
 
   /** Puts `slot` at the first free place of its chain. The caller knows that it is not there yet. */
   insert(hash: number, slot: number): void {
-    let at = hash & this.mask;
-    while (this.entries[at] !== 0) at = (at + 1) & this.mask;
-    this.entries[at] = (hash & 0xff000000) | (slot + 1);
+    const { entries, size } = this;
+    let at = this.home(hash);
+    while (entries[at] !== 0) if (++at === size) at = 0;
+    entries[at] = (hash << 24) | (slot + 1);
   }
 
   /**
@@ -31,23 +75,37 @@ export class FlowIndex {
    * @param hashOf hash of the flow in a slot: entries behind the gap are moved only if that brings them nearer home
    */
   remove(hash: number, slot: number, hashOf: (slot: number) => number): void {
-    const { entries, mask } = this;
-    let at = hash & mask;
+    const { entries, size } = this;
+    let at = this.home(hash);
     while ((entries[at]! & 0xffffff) !== slot + 1) {
       if (entries[at] === 0) throw new Error(`flow index: slot ${slot} is not in its chain`);
-      at = (at + 1) & mask;
+      if (++at === size) at = 0;
     }
     let gap = at;
     for (;;) {
-      at = (at + 1) & mask;
+      if (++at === size) at = 0;
       const entry = entries[at]!;
       if (entry === 0) break;
-      const home = hashOf((entry & 0xffffff) - 1) & mask;
-      if (((at - home) & mask) >= ((at - gap) & mask)) {
+      const home = this.home(hashOf((entry & 0xffffff) - 1));
+      if (ahead(at, home, size) >= ahead(at, gap, size)) {
         entries[gap] = entry;
         gap = at;
       }
     }
     entries[gap] = 0;
   }
+}
+
+/** The rest of two IPv6 addresses. */
+function hasTail(words: Int32Array, base: number, k: Int32Array): boolean {
+  for (let i = 1; i < 4; i++) {
+    if (words[base + W.addrLo + i] !== k[W.addrLo + i]) return false;
+    if (words[base + W.addrHi + i] !== k[W.addrHi + i]) return false;
+  }
+  return true;
+}
+
+/** Places from `from` on to `at`, round the end. */
+function ahead(at: number, from: number, size: number): number {
+  return at >= from ? at - from : at - from + size;
 }

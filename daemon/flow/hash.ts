@@ -7,6 +7,20 @@ export function mix(h: number, word: number): number {
   return (Math.imul(h, 5) + (0xe6546b64 | 0)) | 0;
 }
 
+/**
+ * A word as seen through a key: every bit of the result depends on all of both. Unlike a round of `mix`, whose top bit goes
+ * through untouched, there is no difference of words whose effect is known without the key.
+ */
+export function keyed(word: number, key: number): number {
+  let h = word ^ key;
+  h ^= h >>> 16;
+  h = Math.imul(h, 0x7feb352d);
+  h = (h + key) | 0;
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x846ca68b | 0);
+  return h ^ (h >>> 16);
+}
+
 /** murmur3's finaliser: every input bit reaches every output bit. */
 export function finish(h: number): number {
   h ^= h >>> 16;

@@ -2,34 +2,49 @@ import { icmpCounterpart } from '../../decoders/icmp.ts';
 import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
 import { TunnelType } from '../../decoders/tunnel-fields.ts';
 import { FragmentTable, vlanWord } from './fragments.ts';
-import { finish, mix } from './hash.ts';
+import { finish, keyed } from './hash.ts';
 import { protocolHasPorts } from './record.ts';
 import { KEY_IPV6, KEY_ONE_WAY, KEY_ONE_WAY_FROM_HI, KEY_TUNNEL_SHIFT, W } from './slot.ts';
 
 /** Words a key takes at the start of a slot (word 3 is not part of it). */
 const KEY_WORDS = 12;
 
+/** Odd numbers without pattern, by which the seed becomes a key of its own for each word. Digits of pi. */
+const KEY_OF_KEY = 0x243f6a89;
+const KEY_OF_TUNNEL = 0x05a308d3;
+const KEY_OF_VLAN = 0x13198a2f;
+const KEY_OF_PORTS = 0x03707345;
+const KEY_OF_LO = 0xa4093823 | 0;
+const KEY_OF_HI = 0x299f31d1;
+const KEY_OF_NEXT = 0x082efa99;
+
 /**
  * Hash of the key that stands at word `base` of `words` (a slot, or a FlowKey). It is the same for both directions,
  * because the key is: endpoints are in canonical order.
+ *
+ * Every word goes through a key of its own before they are added up: whoever chooses addresses and ports does not know what
+ * difference they make. A seeded murmur3 would not do: it has collisions that hold for every seed.
  * @param tunnelId see tunnelKeyId; not looked at for a flow that is in no tunnel
  * @returns int32
  */
 export function hashKey(words: Int32Array, base: number, seed: number, tunnelId: number): number {
   const key = words[base + W.key]!;
-  let h = mix(seed | 0, key);
-  if (key >>> KEY_TUNNEL_SHIFT !== 0) h = mix(h, tunnelId);
-  h = mix(h, words[base + W.vlan]!);
-  h = mix(h, words[base + W.ports]!);
-  h = mix(h, words[base + W.addrLo]!);
-  h = mix(h, words[base + W.addrHi]!);
+  let h =
+    keyed(key, Math.imul(seed, KEY_OF_KEY)) +
+    keyed(words[base + W.vlan]!, Math.imul(seed, KEY_OF_VLAN)) +
+    keyed(words[base + W.ports]!, Math.imul(seed, KEY_OF_PORTS));
+  let lo = Math.imul(seed, KEY_OF_LO);
+  let hi = Math.imul(seed, KEY_OF_HI);
+  h = (h + keyed(words[base + W.addrLo]!, lo) + keyed(words[base + W.addrHi]!, hi)) | 0;
+  if (key >>> KEY_TUNNEL_SHIFT !== 0) h = (h + keyed(tunnelId, Math.imul(seed, KEY_OF_TUNNEL))) | 0;
   if ((key & KEY_IPV6) !== 0) {
     for (let i = 1; i < 4; i++) {
-      h = mix(h, words[base + W.addrLo + i]!);
-      h = mix(h, words[base + W.addrHi + i]!);
+      lo = Math.imul(lo, KEY_OF_NEXT);
+      hi = Math.imul(hi, KEY_OF_NEXT);
+      h = (h + keyed(words[base + W.addrLo + i]!, lo) + keyed(words[base + W.addrHi + i]!, hi)) | 0;
     }
   }
-  return finish(h);
+  return finish(h ^ seed);
 }
 
 /** The key of the packet at hand, laid out as at the start of a slot. One reused object. */

@@ -4,8 +4,11 @@ import type { FlowTimeouts } from './timeouts.ts';
 
 /** Where finished and checkpointed records go, and the changes of route decisions between them. */
 export interface RecordSink {
-  /** The batch that has room for one more record, or null: the queue is full and the record is shed or kept for later. */
-  batch(): FlowBatch | null;
+  /**
+   * The batch that has room for one more record, or null: the queue is full and the record is shed or kept for later.
+   * @param isSpare the record is of a flow that had to make room, or can wait: it must leave room for those of others
+   */
+  batch(isSpare?: boolean): FlowBatch | null;
   /** The batch that has room for one more route change, or null: the change is shed. */
   changes(): FlowBatch | null;
 }
@@ -41,4 +44,8 @@ export interface FlowTableOptions {
   seed: number;
   /** Packets inside tunnels will come: see innerPacket. Left out: no. */
   tunnels?: boolean;
+  /** Keep hints of the application. Left out: no. */
+  hints?: boolean;
+  /** Octets of payload kept of each direction. Left out: none. */
+  payloadOctets?: number;
 }

@@ -2,6 +2,9 @@ import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-field
 import { Status } from '../../decoders/status.ts';
 import { type TunnelFields, TunnelType } from '../../decoders/tunnel-fields.ts';
 import { EndReasonCode } from '../../storage/flow-batch.ts';
+import { beginFlow } from './begin-flow.ts';
+import { CLOCK_STEP, dateAsLatest, FlowClock } from './clock.ts';
+import { FlowExtras } from './extras.ts';
 import { FlowIndex } from './flow-index.ts';
 import { InnerFlows, tunnelKeyId } from './inner-flows.ts';
 import { FlowKey, hashKey } from './key.ts';
@@ -9,17 +12,12 @@ import { type Slab, writeRecord } from './record.ts';
 import { moveStart } from './move-start.ts';
 import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
 import { writeRouteChange } from './route-change.ts';
-import { BIT, D, KEY_IPV6, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
-import { markFlip, trackDatagram, trackTcp } from './tcp-state.ts';
+import { BIT, D, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import { isTcpOver, markFlip, trackDatagram, trackTcp } from './tcp-state.ts';
 import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options.ts';
 import { idleTimeout } from './timeouts.ts';
-import { VictimHand } from './victim.ts';
-import { TimerWheel } from './wheel.ts';
-
-/** Seconds by which packets must be behind the latest time before they can mean that the clock was set back. */
-const CLOCK_STEP = 60;
-/** And how many of them in a row, at least: one packet with an absurd time in the future must not stop all timeouts. */
-const CLOCK_STEP_RUN = 64;
+import { laneOf, VictimHand } from './victim.ts';
+import { Lane, TimerWheel } from './wheel.ts';
 
 /** Capture points a table can tell apart: the index has 16 bits in the key. */
 export const MAX_CAPTURES = 65536;
@@ -34,6 +32,8 @@ export class FlowTable implements Slab {
   readonly doubles: Float64Array;
   readonly bytes: Uint8Array;
   readonly inner: InnerFlows | null;
+  /** null: neither hints nor payload are kept. */
+  readonly extras: FlowExtras | null;
   /** By capture index: flows ended early because the table was full. */
   readonly evicted = new Float64Array(MAX_CAPTURES);
   /** By capture index: last records of a flow that were lost because the queue to storage was full. */
@@ -43,6 +43,8 @@ export class FlowTable implements Slab {
   /** Flows held now, and created since the start. */
   live = 0;
   created = 0;
+  /** Slots that were looked at to make room for one flow, at most so far. */
+  victimVisits = 0;
 
   readonly #options: FlowTableOptions;
   readonly #sink: RecordSink;
@@ -53,10 +55,13 @@ export class FlowTable implements Slab {
   #free = -1;
   #used = 0;
   readonly #hand = new VictimHand();
-  /** Packets and ticks since the time last moved forward that were behind it by more than CLOCK_STEP. */
-  #behind = 0;
+  readonly #clock: FlowClock;
+  /** The slot that was taken last for a new flow; -1: none. */
+  #newest = -1;
   /** A slot that was just ended and is still in its wheel bucket: the next flow takes it over there. */
   #recycled = -1;
+  /** A slot that was just emptied and taken out of the wheel. */
+  #vacated = -1;
   readonly #visit = (slot: number): void => this.#onTimer(slot);
   readonly #hashOf = (slot: number): number => this.#hashSlot(slot);
 
@@ -70,7 +75,11 @@ export class FlowTable implements Slab {
     this.doubles = new Float64Array(slab);
     this.bytes = new Uint8Array(slab);
     this.inner = options.tunnels === true ? new InnerFlows(options.maxFlows) : null;
+    const { hints = false, payloadOctets = 0 } = options;
+    const hasExtras = hints || payloadOctets > 0;
+    this.extras = hasExtras ? new FlowExtras(options.maxFlows, hints, payloadOctets, MAX_CAPTURES) : null;
     this.#wheel = new TimerWheel(this.words);
+    this.#clock = new FlowClock(this.#wheel, this.#visit);
     this.#key = new FlowKey(options.seed);
     tagger.onStartOver = () => this.#forgetDecisions();
   }
@@ -82,18 +91,24 @@ export class FlowTable implements Slab {
    * @returns the flow's slot, good until the next packet
    */
   packet(view: DataView, f: PacketFields): number {
-    if (f.tsSec !== this.#wheel.now) this.#moveTime(f.tsSec);
+    const isUndated = f.tsSec !== this.#wheel.now && this.#clock.packet(f, this.live);
     const { words, doubles } = this;
     const side = this.#key.set(view, f);
     const hash = hashKey(this.#key.words, 0, this.#options.seed, this.#key.tunnelId);
-    let slot = this.#find(hash);
-    if (slot >= 0 && mayBeAnother(doubles, slot, f) && isAnother(words, doubles, slot, side, f)) {
+    let slot = this.#index.find(hash, this.#key, words, this.inner);
+    if (isUndated && slot >= 0) dateAsLatest(this, slot, f);
+    if (
+      slot >= 0 &&
+      mayBeAnother(doubles, slot, f) &&
+      (isAnother(words, doubles, slot, side, f) || this.#isLongBefore(slot, f))
+    ) {
       this.#end(slot, EndReasonCode.idle);
       this.#recycled = slot;
       slot = -1;
     }
     if (slot < 0) slot = this.#create(hash, side, view, f);
     this.#count(slot, side, view, f);
+    if (this.extras !== null && f.payloadLen > 0) this.extras.packet(view, f, slot, this.flowSeq(slot), side);
     return slot;
   }
 
@@ -122,21 +137,7 @@ export class FlowTable implements Slab {
 
   /** Moves time forward when no packet does it: expires idle flows and writes checkpoints. @param sec epoch seconds */
   tick(sec: number): void {
-    this.#moveTime(sec);
-  }
-
-  /**
-   * Forward at once. Back only when what comes stays behind, and then not more often than once for as many packets as
-   * there are flows: a file whose packets alternate between two years must not cost a visit to every flow each time.
-   */
-  #moveTime(sec: number): void {
-    if (sec > this.#wheel.now) {
-      this.#behind = 0;
-      this.#wheel.advance(sec, this.#visit);
-    } else if (sec < this.#wheel.now - CLOCK_STEP && ++this.#behind > Math.max(this.live, CLOCK_STEP_RUN)) {
-      this.#behind = 0;
-      this.#wheel.rewind(sec);
-    }
+    this.#clock.move(sec, this.live);
   }
 
   /**
@@ -147,12 +148,12 @@ export class FlowTable implements Slab {
     for (let slot = 0; slot < this.#used; slot++) {
       if ((this.words[slot * SLOT_WORDS + W.bits]! & BIT.live) !== 0) this.#end(slot, EndReasonCode[reason]);
     }
-    this.#wheel.reset();
+    this.#clock.reset();
     this.#key.reset();
-    this.#behind = 0;
     this.#used = 0;
     this.#free = -1;
     this.#recycled = -1;
+    this.#newest = -1;
     this.#hand.reset();
   }
 
@@ -163,32 +164,15 @@ export class FlowTable implements Slab {
       if ((this.words[base + W.bits]! & BIT.live) === 0) continue;
       if ((this.words[base + W.key]! & 0xffff) === captureIndex) this.#end(slot, EndReasonCode.shutdown);
     }
+    this.#wheel.sweep(
+      (slot) => (this.words[slot * SLOT_WORDS + W.bits]! & BIT.live) === 0 && this.#release(slot),
+    );
   }
 
-  /** @returns the slot whose key is #key, or -1 */
-  #find(hash: number): number {
-    const { entries, mask } = this.#index;
-    const words = this.words;
-    const k = this.#key.words;
-    const tag = hash & 0xff000000;
-    for (let at = hash & mask; ; at = (at + 1) & mask) {
-      const entry = entries[at]!;
-      if (entry === 0) return -1;
-      if ((entry & 0xff000000) !== tag) continue;
-      const slot = (entry & 0xffffff) - 1;
-      const base = slot * SLOT_WORDS;
-      if (words[base] !== k[0] || words[base + 1] !== k[1] || words[base + 2] !== k[2]) continue;
-      if (words[base + W.addrLo] !== k[W.addrLo] || words[base + W.addrHi] !== k[W.addrHi]) continue;
-      if (k[0]! >>> KEY_TUNNEL_SHIFT !== 0 && this.inner!.keyIds[slot] !== this.#key.tunnelId) continue;
-      if ((k[0]! & KEY_IPV6) === 0 || this.#sameTail(base)) return slot;
-    }
-  }
-
-  #sameTail(base: number): boolean {
-    for (let i = 1; i < 4; i++) {
-      if (this.words[base + W.addrLo + i] !== this.#key.words[W.addrLo + i]) return false;
-      if (this.words[base + W.addrHi + i] !== this.#key.words[W.addrHi + i]) return false;
-    }
+  /** Puts a slot that is in no list any more into the free list. @returns true */
+  #release(slot: number): boolean {
+    this.words[slot * SLOT_WORDS + W.next] = this.#free + 1;
+    this.#free = slot;
     return true;
   }
 
@@ -198,7 +182,10 @@ export class FlowTable implements Slab {
     let slot = this.#recycled;
     const linked = slot >= 0;
     if (linked) this.#recycled = -1;
-    else if (this.#free >= 0) {
+    else if (this.#vacated >= 0) {
+      slot = this.#vacated;
+      this.#vacated = -1;
+    } else if (this.#free >= 0) {
       slot = this.#free;
       this.#free = words[slot * SLOT_WORDS + W.next]! - 1;
     } else slot = this.#used++;
@@ -207,39 +194,15 @@ export class FlowTable implements Slab {
     for (let i = 0; i < SLOT_WORDS; i++) words[base + i] = 0;
     for (let i = 0; i < 3; i++) words[base + i] = this.#key.words[i]!;
     for (let i = W.addrLo; i < W.addrLo + 8; i++) words[base + i] = this.#key.words[i]!;
-    words[base + W.ttl] = 0x00ff00ff;
-
-    // The responder speaks first when the capture began in mid-handshake: a SYN+ACK names its receiver as originator.
-    let orig = side;
-    let bits: number = BIT.live;
-    if (f.ipProto === IpProto.TCP && (f.tcpFlags & TcpFlag.SYN) !== 0) {
-      if ((f.tcpFlags & TcpFlag.ACK) !== 0) {
-        orig = 1 - side;
-        markFlip(words, this.bytes, slot);
-      } else bits |= BIT.origBySyn;
-    }
-    if (orig === 1) bits |= BIT.origIsHi;
-    if (f.srcMacOff >= 0) {
-      bits |= BIT.hasMac;
-      const mac = slot * SLOT_BYTES + W.mac * 4;
-      for (let i = 0; i < 6; i++) {
-        this.bytes[mac + side * 6 + i] = view.getUint8(f.srcMacOff + i);
-        this.bytes[mac + (1 - side) * 6 + i] = f.dstMacOff >= 0 ? view.getUint8(f.dstMacOff + i) : 0;
-      }
-      if (f.dstMacOff < 0) bits &= ~BIT.hasMac;
-    }
-    words[base + W.bits] = bits;
-    const dbase = slot * SLOT_DOUBLES;
-    this.doubles[dbase + D.startSec] = f.tsSec;
-    this.doubles[dbase + D.flowSeq] = this.created;
-    words[base + W.startNsec] = f.tsNsec;
-    words[base + W.lastNsec] = f.tsNsec;
+    beginFlow(this, slot, side, view, f, this.created);
     words[base + W.checkpointDelta] = this.#options.checkpointSec;
     this.created++;
     this.live++;
     this.#index.insert(hash, slot);
+    this.extras?.begin(slot);
     if (linked) words[base + W.next] = next;
     else this.#schedule(slot);
+    this.#newest = slot;
     return slot;
   }
 
@@ -325,11 +288,27 @@ export class FlowTable implements Slab {
 
   /** The second at which the flow ends if nothing more comes; -Infinity when its last packet was before the clock was set back. */
   #deadline(slot: number): number {
+    const last =
+      this.doubles[slot * SLOT_DOUBLES + D.startSec]! + this.words[slot * SLOT_WORDS + W.lastDelta]!;
+    if (last - this.#wheel.now > CLOCK_STEP) return Number.NEGATIVE_INFINITY;
+    return last + this.#idleTimeout(slot);
+  }
+
+  #idleTimeout(slot: number): number {
     const base = slot * SLOT_WORDS;
     const proto = (this.words[base + W.key]! >>> 16) & 0xff;
-    const last = this.doubles[slot * SLOT_DOUBLES + D.startSec]! + this.words[base + W.lastDelta]!;
-    if (last - this.#wheel.now > CLOCK_STEP) return Number.NEGATIVE_INFINITY;
-    return last + idleTimeout(this.#options.timeouts, proto, this.words[base + W.bits]!);
+    const sent = slot * SLOT_DOUBLES + D.packets0;
+    const isAnswered = this.doubles[sent]! > 0 && this.doubles[sent + 1]! > 0;
+    return idleTimeout(this.#options.timeouts, proto, this.words[base + W.bits]!, isAnswered);
+  }
+
+  /**
+   * Whether a packet is older than all of a flow by more than would have ended it the other way round: the clock was set
+   * back, or the file has parts of another time. Then it is another flow, and the times of both stay true.
+   */
+  #isLongBefore(slot: number, f: PacketFields): boolean {
+    const gap = this.doubles[slot * SLOT_DOUBLES + D.startSec]! - f.tsSec;
+    return gap > CLOCK_STEP && gap > this.#idleTimeout(slot);
   }
 
   #schedule(slot: number): void {
@@ -338,7 +317,7 @@ export class FlowTable implements Slab {
       const start = this.doubles[slot * SLOT_DOUBLES + D.startSec]!;
       at = Math.min(at, start + this.words[slot * SLOT_WORDS + W.checkpointDelta]!);
     }
-    this.#wheel.schedule(slot, at);
+    this.#wheel.schedule(slot, at, laneOf(this, slot));
   }
 
   #onTimer(slot: number): void {
@@ -346,9 +325,13 @@ export class FlowTable implements Slab {
     const base = slot * SLOT_WORDS;
     const live = (this.words[base + W.bits]! & BIT.live) !== 0;
     if (!live || this.#deadline(slot) <= now) {
+      // After a flood very many time out at once. They can wait until storage has taken what there is.
+      if (live && laneOf(this, slot) === Lane.unproven && this.#sink.batch(true) === null) {
+        this.#wheel.schedule(slot, now + 1, Lane.unproven);
+        return;
+      }
       if (live) this.#end(slot, EndReasonCode.idle);
-      this.words[base + W.next] = this.#free + 1;
-      this.#free = slot;
+      this.#release(slot);
       return;
     }
     const every = this.#options.checkpointSec;
@@ -356,19 +339,22 @@ export class FlowTable implements Slab {
       const age = Math.min(now - this.doubles[slot * SLOT_DOUBLES + D.startSec]!, MAX_DELTA - every);
       if (age >= this.words[base + W.checkpointDelta]!) {
         // A full queue loses nothing here: the record stays dirty and is written one period later.
-        if ((this.words[base + W.bits]! & BIT.dirty) !== 0) this.#write(slot, EndReasonCode.active);
-        this.words[base + W.checkpointDelta] = age + every;
+        if ((this.words[base + W.bits]! & BIT.dirty) !== 0) this.#write(slot, EndReasonCode.active, false);
+        // On the grid that begins with the flow, also after a pause: a row of its time series is one step of it.
+        this.words[base + W.checkpointDelta] = age - (age % every) + every;
       }
     }
     this.#schedule(slot);
   }
 
-  /** Writes the record of a slot. @returns false when the queue was full */
-  #write(slot: number, reason: number): boolean {
-    const batch = this.#sink.batch();
+  /** Writes the record of a slot. @param isSpare see RecordSink @returns false when the queue was full */
+  #write(slot: number, reason: number, isSpare: boolean): boolean {
+    const batch = this.#sink.batch(isSpare);
     if (batch === null) return false;
     writeRecord(this, slot, batch, reason);
     const at = slot * SLOT_WORDS + W.bits;
+    const orig = (this.words[at]! & BIT.origIsHi) !== 0 ? 1 : 0;
+    this.extras?.write(slot, this.flowSeq(slot), orig, batch);
     this.words[at] = (this.words[at]! | BIT.written) & ~BIT.dirty;
     return true;
   }
@@ -380,18 +366,29 @@ export class FlowTable implements Slab {
   /** Writes the last record of a flow and takes it out of the index. Its slot stays in the wheel, which frees it. */
   #end(slot: number, reason: number): void {
     const base = slot * SLOT_WORDS;
-    if (!this.#write(slot, reason)) this.shed[this.words[base + W.key]! & 0xffff]!++;
+    if (!this.#write(slot, reason, reason === EndReasonCode.evicted))
+      this.shed[this.words[base + W.key]! & 0xffff]!++;
     this.#index.remove(this.#hashSlot(slot), slot, this.#hashOf);
+    this.extras?.end(slot);
     this.words[base + W.bits] = 0;
     this.live--;
   }
 
   /** Takes a slot for the next flow when all are in use, and ends the flow that is in it. */
   #makeRoom(): void {
-    const slot = this.#hand.choose(this, this.#used, this.#wheel.now);
-    this.#recycled = slot;
-    if ((this.words[slot * SLOT_WORDS + W.bits]! & BIT.live) === 0) return;
-    this.evicted[this.words[slot * SLOT_WORDS + W.key]! & 0xffff]!++;
-    this.#end(slot, EndReasonCode.evicted);
+    const hand = this.#hand;
+    const slot = hand.choose(this, this.#wheel, this.#newest, this.#wheel.now);
+    if (hand.visits > this.victimVisits) this.victimVisits = hand.visits;
+    if (hand.isLinked) this.#recycled = slot;
+    else this.#vacated = slot;
+    const base = slot * SLOT_WORDS;
+    const bits = this.words[base + W.bits]!;
+    if ((bits & BIT.live) === 0) return;
+    // One that is over has only its linger cut short: its record is whole.
+    if (isTcpOver(bits)) this.#end(slot, EndReasonCode.idle);
+    else {
+      this.evicted[this.words[base + W.key]! & 0xffff]!++;
+      this.#end(slot, EndReasonCode.evicted);
+    }
   }
 }

@@ -1,27 +1,70 @@
 import { IpProto } from '../../decoders/packet-fields.ts';
-import { isTcpHalfOpen, isTcpOver } from './tcp-state.ts';
+import { Endpoint } from './slot.ts';
+import { endpointState, isTcpClosed, isTcpHalfOpen } from './tcp-state.ts';
 
-/** Seconds without a packet after which a flow ends, by protocol and state. */
+/** Seconds without a packet after which a flow ends, by protocol and state. docs/timeouts.md has the reasons. */
 export interface FlowTimeouts {
-  /** Established TCP. Zeek: 300 (tcp_inactivity_timeout). */
-  tcp: number;
-  /** TCP that never got past SYN: long enough for Linux's SYN retries at 1, 3, 7, 15 and 31 s to stay one flow. */
+  /** TCP that never got past SYN. */
   tcpAttempt: number;
-  /** Linger after FIN of both sides, or RST: late retransmissions belong to the same flow. Zeek: 5 (tcp_close_delay). */
+  /** TCP that got past its handshake, or was under way when the capture began. */
+  tcpEstablished: number;
+  /** TCP that one side has closed. */
+  tcpHalfClosed: number;
+  /** Linger after FIN of both sides: late retransmissions belong to the same flow. */
   tcpClosed: number;
-  /** Zeek: 60 (udp_inactivity_timeout). */
+  /** Linger after RST. */
+  tcpReset: number;
+  /** UDP (and UDP-Lite) of one side only. */
+  udpNew: number;
+  /** UDP of both sides. */
   udp: number;
-  /** ICMP and everything else. Zeek: 60 (icmp_inactivity_timeout). */
+  icmp: number;
+  /** Every other protocol. */
   other: number;
 }
 
-export const DEFAULT_TIMEOUTS: FlowTimeouts = { tcp: 300, tcpAttempt: 60, tcpClosed: 5, udp: 60, other: 60 };
+export const DEFAULT_TIMEOUTS: Readonly<FlowTimeouts> = {
+  tcpAttempt: 60,
+  tcpEstablished: 300,
+  tcpHalfClosed: 300,
+  tcpClosed: 5,
+  tcpReset: 5,
+  udpNew: 60,
+  udp: 60,
+  icmp: 60,
+  other: 60,
+};
 
-/** Idle timeout of a flow in seconds. @param bits W.bits of the flow */
-export function idleTimeout(timeouts: FlowTimeouts, proto: number, bits: number): number {
-  if (proto === IpProto.TCP) {
-    if (isTcpOver(bits)) return timeouts.tcpClosed;
-    return isTcpHalfOpen(bits) ? timeouts.tcpAttempt : timeouts.tcp;
+/**
+ * Idle timeout of a flow in seconds.
+ * @param bits       W.bits of the flow
+ * @param isAnswered both sides sent
+ */
+export function idleTimeout(
+  timeouts: FlowTimeouts,
+  proto: number,
+  bits: number,
+  isAnswered: boolean,
+): number {
+  switch (proto) {
+    case IpProto.TCP:
+      return tcpTimeout(timeouts, bits);
+    case IpProto.UDP:
+    case IpProto.UDPLITE:
+      return isAnswered ? timeouts.udp : timeouts.udpNew;
+    case IpProto.ICMP:
+    case IpProto.ICMPV6:
+      return timeouts.icmp;
+    default:
+      return timeouts.other;
   }
-  return proto === IpProto.UDP ? timeouts.udp : timeouts.other;
+}
+
+function tcpTimeout(timeouts: FlowTimeouts, bits: number): number {
+  const lo = endpointState(bits, 0);
+  const hi = endpointState(bits, 1);
+  if (lo === Endpoint.Reset || hi === Endpoint.Reset) return timeouts.tcpReset;
+  if (isTcpClosed(bits)) return timeouts.tcpClosed;
+  if (isTcpHalfOpen(bits)) return timeouts.tcpAttempt;
+  return lo === Endpoint.Closed || hi === Endpoint.Closed ? timeouts.tcpHalfClosed : timeouts.tcpEstablished;
 }

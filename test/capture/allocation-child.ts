@@ -10,10 +10,13 @@ import { RouteEngine } from '../../daemon/routes/engine.ts';
 import { snapshotOfRoutes } from '../../daemon/routes/load-snapshot.ts';
 import { FlowBatch } from '../../storage/flow-batch.ts';
 import { frame } from '../support/frames.ts';
+import { clientHello, dnsMessage } from '../support/payloads.ts';
 import { overUdp, vxlan } from '../support/tunnel-frames.ts';
 
 /** Given "tunnels": every packet is in a VXLAN tunnel, and flows of both levels are kept. */
 const isInside = process.argv[2] === 'tunnels';
+/** Given "extras": hints and payload are kept. */
+const hasExtras = process.argv[2] === 'extras';
 const FLOWS = 1000;
 const SLOT = 192;
 const PACKETS = 1_000_000;
@@ -25,11 +28,14 @@ const CHANGE_EVERY = 100_000;
 const gc = globalThis.gc;
 if (gc === undefined) throw new Error('run with --expose-gc');
 
-const batch = new FlowBatch(1024);
+const batch = new FlowBatch(1024, undefined, hasExtras ? 1 << 20 : 0);
 let changes = 0;
 const sink = {
   batch(): FlowBatch {
-    if (batch.count === batch.capacity) batch.count = 0;
+    if (batch.isFull) {
+      batch.count = 0;
+      batch.extraLength = 0;
+    }
     return batch;
   },
   changes(): FlowBatch {
@@ -49,11 +55,31 @@ const engines = [
 ].map((text) => new RouteEngine(snapshotOfRoutes(text, 'test')));
 tagger.setRoutes('n', engines[0]!);
 const table = new FlowTable(
-  { maxFlows: 4096, timeouts: DEFAULT_TIMEOUTS, checkpointSec: 10, seed: 0x7ead_beef, tunnels: isInside },
+  {
+    maxFlows: 4096,
+    timeouts: DEFAULT_TIMEOUTS,
+    checkpointSec: 10,
+    seed: 0x7ead_beef,
+    tunnels: isInside,
+    hints: hasExtras,
+    payloadOctets: hasExtras ? 64 : 0,
+  },
   sink,
   tagger,
 );
 const meter = isInside ? new TunnelMeter(table, 'both') : new Meter(table);
+
+const ascii = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+/** With hints, those of each kind, and one that has none: all are short enough for SLOT. */
+const PAYLOADS = hasExtras
+  ? [
+      new Uint8Array(20),
+      dnsMessage('www.example.org', 1),
+      clientHello({ sni: 'a.example' }),
+      ascii('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n'),
+      ascii('SSH-2.0-x\r\n'),
+    ]
+  : [new Uint8Array(20)];
 
 const view = new DataView(new ArrayBuffer(SLOT * FLOWS));
 const lengths = new Int32Array(FLOWS);
@@ -65,7 +91,8 @@ for (let i = 0; i < FLOWS; i++) {
     src: v6 ? `fd00::${i.toString(16)}` : `10.0.${i >> 8}.${i & 255}`,
     dst: v6 ? 'fd00::ffff' : '10.0.0.1',
     sport: 1024 + i,
-    payload: 20,
+    dport: i % 4 === 1 ? 53 : 80,
+    payload: PAYLOADS[i % PAYLOADS.length]!,
   });
   const bytes = isInside ? overUdp(4789, vxlan(i & 7, inner)) : inner;
   new Uint8Array(view.buffer, i * SLOT, bytes.length).set(bytes);

@@ -13,3 +13,9 @@ test('nor when it follows tunnels', () => {
   expect(result).toMatchObject({ packets: 2_500_000, live: 1001 });
   expect(result.octetsPerPacket).toBeLessThan(0.5);
 });
+
+test('nor when it keeps hints and payload', () => {
+  const result = measureAllocation(new URL('allocation-child.ts', import.meta.url), 'extras');
+  expect(result).toMatchObject({ packets: 2_500_000, live: 1000 });
+  expect(result.octetsPerPacket).toBeLessThan(0.5);
+});

@@ -71,6 +71,36 @@ describe('the queue to storage', () => {
     close();
   });
 
+  test('records of little value leave a quarter of the batches to the others', () => {
+    const { queue, put, close } = setUp();
+    let spare = 0;
+    for (let batch = queue.batch(true); batch !== null && spare < 100; batch = queue.batch(true)) {
+      batch.count++;
+      spare++;
+    }
+    expect(spare).toBe(0.75 * BATCHES * CAPACITY);
+    let others = 0;
+    while (put()) others++;
+    expect(others).toBe(0.25 * BATCHES * CAPACITY);
+    close();
+  });
+
+  test('while it drains it waits for storage, and gives up when that takes nothing', () => {
+    const { queue, storage, arrived, put, close } = setUp();
+    for (let i = 0; i < BATCHES * CAPACITY; i++) expect(put()).toBe(true);
+    expect(put()).toBe(false);
+    queue.drain(50);
+    const [first] = arrived().flatMap((request) => (request.type === 'batch' ? [request.batch] : []));
+    storage.release(first!);
+    for (let i = 0; i < CAPACITY; i++) expect(put()).toBe(true);
+    const start = performance.now();
+    expect([put(), put(), put()]).toEqual([false, false, false]);
+    const waited = performance.now() - start;
+    expect(waited).toBeGreaterThan(45);
+    expect(waited).toBeLessThan(1000); // once, not each time
+    close();
+  });
+
   test('a full queue sheds, and goes on once a batch is released', () => {
     const { storage, arrived, put, close } = setUp();
     for (let i = 0; i < BATCHES * CAPACITY; i++) expect(put()).toBe(true);

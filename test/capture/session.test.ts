@@ -1,5 +1,6 @@
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { onTestFinished, test, expect, describe } from 'vitest';
+import { defaultMetering } from '../../daemon/config.ts';
 import { CaptureSession, type MeterOptions } from '../../daemon/capture/session.ts';
 import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
 import { snapshotOfRoutes } from '../../daemon/routes/load-snapshot.ts';
@@ -12,6 +13,7 @@ import { type FrameSpec, frame } from '../support/frames.ts';
 
 const CAPACITY = 128;
 const OPTIONS: MeterOptions = {
+  ...defaultMetering(),
   maxFlows: 4096,
   timeouts: DEFAULT_TIMEOUTS,
   checkpointSec: 5,

@@ -103,6 +103,9 @@ describe('flows as JSON', () => {
       community_id: '1:JeNmMAPgVwBkKHBa2fAYLq8gM00=',
       end_reason: 'fin',
       experiment: null,
+      hints: null,
+      payload_fwd: null,
+      payload_rev: null,
       route_fwd: {
         type: 'unicast',
         verdict: 'forward',

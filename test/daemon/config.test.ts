@@ -22,8 +22,18 @@ describe('the memory of the rings', () => {
 
 describe('--idle-timeout', () => {
   it('holds for what is alive, and shortens what is half-open or over', () => {
-    expect(idleTimeouts(600)).toEqual({ tcp: 600, tcpAttempt: 60, tcpClosed: 5, udp: 600, other: 600 });
-    expect(idleTimeouts(2)).toEqual({ tcp: 2, tcpAttempt: 2, tcpClosed: 2, udp: 2, other: 2 });
+    expect(idleTimeouts(600)).toEqual({
+      tcpAttempt: 60,
+      tcpEstablished: 600,
+      tcpHalfClosed: 600,
+      tcpClosed: 5,
+      tcpReset: 5,
+      udpNew: 600,
+      udp: 600,
+      icmp: 600,
+      other: 600,
+    });
+    expect(new Set(Object.values(idleTimeouts(2)))).toEqual(new Set([2]));
   });
 });
 

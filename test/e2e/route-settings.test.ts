@@ -27,7 +27,7 @@ describe.skipIf(missing !== null)(
       lab.veth(router, 'sv', '10.9.0.1/24', server, 's0', `${SERVER}/24`);
       for (const setting of ['ip_forward=1', 'conf.all.route_localnet=1'])
         lab.sysctl(router, `net.ipv4.${setting}`);
-      await scene.capture([client, router, server], { activeTimeoutSec: 1 });
+      await scene.capture([client, router, server], { checkpointSec: 1 });
       // No message of the kernel tells of accept_local: the first thing that changes.
       send(0, '10.9.0.1', 4900);
       lab.sysctl(router, 'net.ipv4.conf.r0.accept_local=1');

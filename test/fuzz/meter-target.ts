@@ -4,21 +4,25 @@ import type { TunnelMode } from '../../daemon/config.ts';
 import { FlowTable } from '../../daemon/flow/table.ts';
 import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
 import { FlowBatch } from '../../storage/flow-batch.ts';
+import { ExtraKind, hintsJson } from '../../storage/flow-extras.ts';
 import { frame } from '../support/frames.ts';
+import { clientHello, dnsMessage } from '../support/payloads.ts';
 import { tunnelFrames } from '../support/tunnel-frames.ts';
 import { Broken, fold, type Target } from './target.ts';
 
 const MAX_FLOWS = 64;
+/** Octets of payload that are kept where hints are, too. */
+const PAYLOAD = 100;
 /** Packets after which all flows are ended and the sums compared. */
 const EPISODE = 500;
 
-/** Meter and flow table, and those that follow tunnels: what goes in must come out, whatever the packets and times. Octets 0 to 4 are time and length. */
+/** Meter and flow table, and those that follow tunnels and keep hints: what goes in must come out, whatever the packets and times. Octets 0 to 4 are time and length. */
 export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
   let meter = newMeter();
   let packets = 0;
   let octets = 0;
   function newMeter() {
-    const batch = new FlowBatch(8);
+    const batch = new FlowBatch(8, undefined, tunnels === 'outer' ? 0 : 1 << 14);
     const sums = { packets: 0, octets: 0 };
     const take = (): void => {
       for (let i = 0; i < batch.count; i++) {
@@ -35,12 +39,16 @@ export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
         if (previous[i] === decision[i])
           throw new Broken(`a change from decision ${previous[i]} to the same`);
       }
-      batch.count = 0;
-      batch.changeCount = 0;
+      for (const { kind, octets } of batch.extras.entries(batch.extraLength)) {
+        if (kind === ExtraKind.hint) JSON.parse(hintsJson(octets));
+        else if (octets.length === 0 || octets.length > PAYLOAD)
+          throw new Broken(`payload of ${octets.length}`);
+      }
+      batch.clear();
     };
     const sink = {
       batch: (): FlowBatch => {
-        if (batch.count === batch.capacity) take();
+        if (batch.isFull) take();
         return batch;
       },
       changes: (): FlowBatch => {
@@ -54,6 +62,8 @@ export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
       checkpointSec: 0,
       seed: 1,
       tunnels: tunnels !== 'outer',
+      hints: tunnels !== 'outer',
+      payloadOctets: tunnels === 'outer' ? 0 : PAYLOAD,
     };
     // The tables change every 16 packets, and with them every decision.
     const tagger = {
@@ -78,7 +88,7 @@ export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
     seeds: () =>
       [
         ...['S', 'SA', 'A', 'PA', 'FA', 'R'].map((flags) => frame({ flags, payload: 10 })),
-        ...(tunnels === 'outer' ? [] : tunnelFrames()),
+        ...(tunnels === 'outer' ? [] : [...tunnelFrames(), ...hintFrames()]),
       ].map((packet) => Uint8Array.from([0, 0, 0, 1, 0, ...packet])),
     run(input) {
       const packet = input.subarray(5);
@@ -113,4 +123,14 @@ export function meterTarget(tunnels: TunnelMode = 'outer'): Target {
       return signature;
     },
   };
+}
+
+/** Packets of which hints are kept. */
+function hintFrames(): Uint8Array[] {
+  return [
+    frame({ proto: 'udp', dport: 53, payload: dnsMessage('www.example.org', 1) }),
+    frame({ flags: 'PA', payload: clientHello({ sni: 'www.example.org', padding: 100, alpn: ['h2'] }) }),
+    frame({ flags: 'PA', payload: Buffer.from('GET / HTTP/1.1\r\nHost: example.org\r\n\r\n') }),
+    frame({ flags: 'PA', payload: Buffer.from('SSH-2.0-x\r\n') }),
+  ];
 }

@@ -1,4 +1,5 @@
 import { decodeTarget } from './decode-target.ts';
+import { hintTarget } from './hint-target.ts';
 import { filterTarget } from './filter-target.ts';
 import { meterTarget } from './meter-target.ts';
 import { packetLineTarget } from './packet-line-target.ts';
@@ -8,7 +9,7 @@ import { tunnelTarget } from './tunnel-target.ts';
 
 /** Everything that is fuzzed, and its share of the executions. */
 export const TARGETS: readonly { make: () => Target; share: number }[] = [
-  { make: decodeTarget, share: 0.4 },
+  { make: decodeTarget, share: 0.3 },
   { make: tunnelTarget, share: 0.15 },
   { make: () => meterTarget(), share: 0.08 },
   { make: () => meterTarget('both'), share: 0.08 },
@@ -16,4 +17,5 @@ export const TARGETS: readonly { make: () => Target; share: number }[] = [
   { make: pcapTarget, share: 0.1 },
   { make: pcapngTarget, share: 0.1 },
   { make: filterTarget, share: 0.06 },
+  { make: hintTarget, share: 0.1 },
 ];

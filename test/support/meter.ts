@@ -13,6 +13,7 @@ import {
   TUNNEL_TYPES,
 } from '../../storage/flow-batch.ts';
 import { type FrameSpec, frame } from './frames.ts';
+import { noRoutes } from './no-routes.ts';
 
 /** A flow record as a test likes to read it. */
 export interface TestRecord {
@@ -53,27 +54,20 @@ export class TestMeter {
 
   constructor(
     options: Partial<FlowTableOptions> = {},
-    tagger: PacketTagger = {
-      generation: 1,
-      onStartOver: null,
-      arrive: () => {},
-      isWaiting: false,
-      heldUntil: () => 1,
-      tag: () => 0,
-      tagInner: () => 1,
-    },
+    tagger: PacketTagger = noRoutes(),
     tunnels: TunnelMode = 'outer',
   ) {
+    const hasExtras = options.hints === true || (options.payloadOctets ?? 0) > 0;
     const withRoom = (hasRoom: (batch: FlowBatch) => boolean): FlowBatch | null => {
       if (this.full) return null;
       const last = this.#batches.at(-1);
       if (last !== undefined && hasRoom(last)) return last;
-      const batch = new FlowBatch(64);
+      const batch = new FlowBatch(64, undefined, hasExtras ? 1 << 18 : 0);
       this.#batches.push(batch);
       return batch;
     };
     const sink = {
-      batch: () => withRoom((batch) => batch.count < batch.capacity),
+      batch: () => withRoom((batch) => !batch.isFull),
       changes: () => withRoom((batch) => batch.changeCount < batch.capacity),
     };
     this.table = new FlowTable(
@@ -119,6 +113,16 @@ export class TestMeter {
         side: c.side[i]!,
         decisions: [c.previous[i]!, c.decision[i]!],
         isFirst: c.isFirst[i] === 1,
+      })),
+    );
+  }
+
+  /** Hints and payloads written so far, oldest first. */
+  extras(): { seq: number; kind: number; octets: Buffer }[] {
+    return this.#batches.flatMap((batch) =>
+      [...batch.extras.entries(batch.extraLength)].map(({ flowSeq, ...entry }) => ({
+        seq: flowSeq,
+        ...entry,
       })),
     );
   }

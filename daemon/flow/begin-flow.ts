@@ -1,0 +1,45 @@
+import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
+import type { Slab } from './record.ts';
+import { BIT, D, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import { markFlip } from './tcp-state.ts';
+
+/**
+ * Sets the first values of a flow in a slot that is 0 but for its key: originator, addresses of the link, times, number.
+ * @param side the sender of its first packet (0 lo, 1 hi)
+ * @param seq  number of the flow, see D.flowSeq
+ */
+export function beginFlow(
+  { words, doubles, bytes }: Slab,
+  slot: number,
+  side: number,
+  view: DataView,
+  f: PacketFields,
+  seq: number,
+): void {
+  const base = slot * SLOT_WORDS;
+  words[base + W.ttl] = 0x00ff00ff;
+  // The responder speaks first when the capture began in mid-handshake: a SYN+ACK names its receiver as originator.
+  let orig = side;
+  let bits: number = BIT.live;
+  if (f.ipProto === IpProto.TCP && (f.tcpFlags & TcpFlag.SYN) !== 0) {
+    if ((f.tcpFlags & TcpFlag.ACK) !== 0) {
+      orig = 1 - side;
+      markFlip(words, bytes, slot);
+    } else bits |= BIT.origBySyn;
+  }
+  if (orig === 1) bits |= BIT.origIsHi;
+  if (f.srcMacOff >= 0) {
+    bits |= BIT.hasMac;
+    const mac = slot * SLOT_BYTES + W.mac * 4;
+    for (let i = 0; i < 6; i++) {
+      bytes[mac + side * 6 + i] = view.getUint8(f.srcMacOff + i);
+      bytes[mac + (1 - side) * 6 + i] = f.dstMacOff >= 0 ? view.getUint8(f.dstMacOff + i) : 0;
+    }
+    if (f.dstMacOff < 0) bits &= ~BIT.hasMac;
+  }
+  words[base + W.bits] = bits;
+  doubles[slot * SLOT_DOUBLES + D.startSec] = f.tsSec;
+  doubles[slot * SLOT_DOUBLES + D.flowSeq] = seq;
+  words[base + W.startNsec] = f.tsNsec;
+  words[base + W.lastNsec] = f.tsNsec;
+}

@@ -1,0 +1,194 @@
+import { execFileSync } from 'node:child_process';
+import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Lab, labMissing, until } from '../kernel/lab.ts';
+import { UdpSocket } from '../kernel/traffic.ts';
+import { readFlows, withDb } from '../storage/temp-db.ts';
+import { TestDaemon } from './test-daemon.ts';
+
+function trafgenMissing(): string | null {
+  try {
+    execFileSync('sh', ['-c', 'command -v trafgen'], { stdio: 'ignore' });
+    return null;
+  } catch {
+    return 'needs trafgen';
+  }
+}
+const missing = labMissing() ?? trafgenMissing();
+const NOBODY = 65534;
+const MAX_FLOWS = 4096;
+const PACKETS = 600_000;
+const CONVERSATIONS = 50;
+
+/** SYNs from random sources to one port: a flood. SYNs from one source to every port: a scan. To a port of another host's MAC. */
+function trafgenConfig(kind: 'flood' | 'scan', mac: string): string {
+  const octets = mac
+    .split(':')
+    .map((octet) => `0x${octet}`)
+    .join(', ');
+  const source = kind === 'flood' ? '11, drnd(3)' : '10, 9, 0, 77';
+  const ports = kind === 'flood' ? 'drnd(2), c16(80)' : 'c16(40000), dinc(1, 255), drnd(1)';
+  return `{
+    ${octets}, 0x02, 0, 0, 0, 0, 0x99, 0x08, 0x00,
+    0x45, 0, c16(40), drnd(2), 0x40, 0, 64, 6, csumip(14, 33), ${source}, 10, 9, 0, 2,
+    ${ports}, drnd(4), 0, 0, 0, 0, 0x50, 0x02, c16(1000), 0, 0, 0, 0
+  }\n`;
+}
+
+/** Resident MiB of all processes of the daemon: the supervisor and what it started. */
+function residentMib(pid: number): number {
+  const pids = [pid];
+  for (const parent of pids)
+    for (const task of readdirSync(`/proc/${parent}/task`))
+      pids.push(
+        ...readFileSync(`/proc/${parent}/task/${task}/children`, 'utf8')
+          .trim()
+          .split(' ')
+          .filter(Boolean)
+          .map(Number),
+      );
+  const kib = pids.map((each) =>
+    Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0),
+  );
+  return Math.round(kib.reduce((a, b) => a + b, 0) / 1024);
+}
+
+describe.skipIf(missing !== null)(`a flood on the wire${missing ? ` (${missing})` : ''}`, () => {
+  const lab = new Lab('flood');
+  const dir = mkdtempSync(join(tmpdir(), 'nsd-flood-'));
+  const db = join(dir, 'flows.db');
+  let daemon: TestDaemon | undefined;
+
+  afterAll(async () => {
+    if (daemon && daemon.code === undefined) await daemon.end('SIGKILL');
+    lab.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  test.for(['flood', 'scan'] as const)(
+    '%s: conversations keep their counters, and every packet is accounted for',
+    { timeout: 120_000 },
+    async (kind) => {
+      chownSync(dir, NOBODY, NOBODY);
+      const [a, b] = [lab.add(`${kind}a`), lab.add(`${kind}b`)];
+      lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
+      // No answer to what the flood asks: its packets would be answered with RST, each.
+      lab.exec(b, 'ip', 'route', 'add', 'blackhole', '11.0.0.0/8');
+      const received = (): number => Number(lab.exec(b, 'cat', '/sys/class/net/v0/statistics/rx_packets'));
+      const sent = (): number => Number(lab.exec(b, 'cat', '/sys/class/net/v0/statistics/tx_packets'));
+      const mac = lab.exec(b, 'cat', '/sys/class/net/v0/address').trim();
+      const base = [received(), sent()];
+      const path = `${db}.${kind}`;
+      daemon = new TestDaemon(
+        path,
+        { netns: [b], interfaces: ['v0'], maxFlows: MAX_FLOWS, checkpointSec: 2, ringMib: 32 },
+        'real',
+      );
+      const d = daemon;
+      await d.until(
+        'it captures',
+        () => d.events('capture-opened').length === 1 && d.events('ready').length === 1,
+      );
+      const quiet = residentMib(d.child.pid!);
+
+      // Conversations that go on through all of it: a datagram each way, again and again.
+      const ends = Array.from({ length: CONVERSATIONS }, (_, i) => ({
+        client: new UdpSocket(lab, a, 4, { address: '10.9.0.1', port: 6000 + i }),
+        server: new UdpSocket(lab, b, 4, { address: '10.9.0.2', port: 7000 + i }),
+      }));
+      let rounds = 0;
+      const round = (): void => {
+        for (const [i, { client, server }] of ends.entries()) {
+          client.send('10.9.0.2', 7000 + i, 100);
+          server.send('10.9.0.1', 6000 + i, 200);
+        }
+        rounds++;
+      };
+      for (let i = 0; i < 5; i++) round();
+      const config = join(dir, `${kind}.cfg`);
+      writeFileSync(config, trafgenConfig(kind, mac));
+      const started = performance.now();
+      const trafgen = lab.start(
+        a,
+        'trafgen',
+        '-o',
+        'v0',
+        '-i',
+        config,
+        '-n',
+        String(PACKETS),
+        '-P',
+        '1',
+        '-q',
+      );
+      let code: number | null | undefined;
+      trafgen.on('exit', (status) => (code = status));
+      let peak = 0;
+      while (code === undefined) {
+        round();
+        peak = Math.max(peak, residentMib(d.child.pid!));
+        await sleep(50);
+      }
+      const seconds = (performance.now() - started) / 1000;
+      expect(code).toBe(0);
+      for (let i = 0; i < 5; i++) round();
+      for (const { client, server } of ends) {
+        client.close();
+        server.close();
+      }
+      // The interface's own counters stand still: nothing is under way any more.
+      let before = -1;
+      await until('the interface is silent', () => {
+        const now = received() + sent();
+        const isStill = now === before;
+        before = now;
+        return isStill;
+      });
+      await sleep(300);
+      const wire = received() - base[0]! + sent() - base[1]!;
+      expect(await d.end()).toBe(0);
+
+      const counters = withDb(path, (reader) => reader.prepare('SELECT * FROM captures').get()) as Record<
+        string,
+        number
+      >;
+      const flows = readFlows(path);
+      const conversations = flows.filter(
+        (flow) => flow.proto === 17 && flow.dstPort! >= 7000 && flow.dstPort! < 7000 + CONVERSATIONS,
+      );
+      process.stdout.write(
+        `${kind}: ${PACKETS} SYNs in ${seconds.toFixed(1)} s, wire ${wire}, packets ${counters.packets}, kernel drops ${counters.kernel_drops}, evicted ${counters.evicted_flows}, shed ${counters.shed_records}, resident ${quiet} -> ${peak} MiB, ${rounds} rounds of ${CONVERSATIONS} conversations\n`,
+      );
+      expect(counters.packets! + counters.kernel_drops!).toBe(wire);
+      expect(
+        counters.decoded_ipv4! +
+          counters.decoded_ipv6! +
+          counters.decoded_arp! +
+          counters.decoded_other! +
+          counters.undecoded!,
+      ).toBe(counters.packets);
+      expect(counters.evicted_flows).toBeGreaterThan(kind === 'flood' ? PACKETS / 2 : 10_000);
+      // What is stored, and what was shed (one packet a flow in a flood), is all there was.
+      const stored = flows.reduce((n, flow) => n + flow.packetsFwd + flow.packetsRev, 0);
+      const ip = counters.decoded_ipv4! + counters.decoded_ipv6!;
+      if (counters.shed_records === 0) expect(stored).toBe(ip);
+      else if (kind === 'flood')
+        expect(Math.abs(stored + counters.shed_records! - ip)).toBeLessThan(ip / 1000);
+      expect(conversations).toHaveLength(CONVERSATIONS);
+      if (counters.kernel_drops === 0)
+        for (const flow of conversations)
+          expect(flow).toMatchObject({
+            packetsFwd: rounds,
+            packetsRev: rounds,
+            payloadBytesFwd: rounds * 100,
+            payloadBytesRev: rounds * 200,
+            endReason: 'shutdown',
+          });
+      // The table of 1 MiB, the ring of 32, and the batches that wait for the disk at worst (64 of 0.6 MiB).
+      expect(peak - quiet).toBeLessThan(32 + 40 + 60);
+    },
+  );
+});
