@@ -265,7 +265,7 @@ export class RouteMirror {
     try {
       const context = dumpContext(this.#client, this.netns);
       // Names are part of routes.
-      if (this.#context !== null && namesOf(context) !== namesOf(this.#context)) this.#routesStale = true;
+      if (this.#context !== null && hasRenamed(this.#context.links, context.links)) this.#routesStale = true;
       context.memory = this.#context?.memory ?? UNKNOWN_MEMORY;
       this.#context = context;
       this.#nameOf = linkNames(context.links);
@@ -380,6 +380,8 @@ export class RouteMirror {
   }
 }
 
-function namesOf({ links }: ContextDump): string {
-  return links.map(({ ifIndex, name }) => `${ifIndex} ${name}`).join('\n');
+/** True when an interface has another name; one that came or went has no routes, or is told in other ways. */
+function hasRenamed(before: ContextDump['links'], now: ContextDump['links']): boolean {
+  const names = linkNames(before);
+  return now.some(({ ifIndex, name }) => (names(ifIndex) ?? name) !== name);
 }
