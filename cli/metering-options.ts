@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import {
   CHECKPOINT_DEFAULT,
   defaultMetering,
@@ -39,11 +39,13 @@ export function addMeteringOptions(command: Command, checkpointHelp: string): vo
       'a flow without packets ends after this time, whatever its protocol (default: by protocol and state)',
       wholeNumber(1, TIMEOUT_MAX, 'seconds'),
     )
-    .option(
-      '--timeout <state=sec>',
-      `the same for one state; may be repeated, or joined with commas: ${Object.keys(TIMEOUT_NAMES).join(', ')}`,
-      timeoutValue,
-      {},
+    .addOption(
+      new Option(
+        '--timeout <state=sec>',
+        `the same for one state; may be repeated, or joined with commas: ${Object.keys(TIMEOUT_NAMES).join(', ')}`,
+      )
+        .argParser(timeoutValue)
+        .default({}, 'see docs/timeouts.md'),
     )
     .option(
       '--checkpoint <sec>',

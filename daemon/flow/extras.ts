@@ -11,10 +11,10 @@ const POOL_BYTES = 256 * 2 ** 20;
 const TRIES = 4;
 const TRY_BITS = 3;
 const TRY_MASK = (1 << TRY_BITS) - 1;
-/** The first message is not whole yet. */
-const IN_MESSAGE = 1 << 6;
+/** The first message of side s is not whole yet: bit 6 and 7. */
+const IN_MESSAGE0 = 1 << 6;
 /** No entry was left for the flow; counted. */
-const REFUSED = 1 << 7;
+const REFUSED = 1 << 8;
 
 /** Words of an entry. `…0` is side 0, side 1 follows. */
 const E = { kind: 0, nameLen: 1, detailLen: 2, code: 3, rcode: 4, id: 5, dirty: 6, nextSeq0: 7 } as const;
@@ -24,7 +24,7 @@ const CHANGED = 4;
 
 /**
  * What flows have beyond their slot when hints or payload are asked for. Entries are taken as flows need them from a pool of
- * fixed size: most flows of a flood have no payload, and cost 5 octets. A flow for which none is left goes without,
+ * fixed size: most flows of a flood have no payload, and cost 6 octets. A flow for which none is left goes without,
  * and is counted. Allocates nothing per packet.
  */
 export class FlowExtras {
@@ -34,7 +34,7 @@ export class FlowExtras {
   readonly #octets: number;
   /** Of each slot: its entry + 1, or 0; and how far its hints are read. */
   readonly #entries: Int32Array;
-  readonly #states: Uint8Array;
+  readonly #states: Uint16Array;
   readonly #words: Int32Array;
   /** Two texts an entry. */
   readonly #texts: Uint8Array;
@@ -61,7 +61,7 @@ export class FlowExtras {
     this.#hints = hints;
     this.#octets = payloadOctets;
     this.#entries = new Int32Array(maxFlows);
-    this.#states = new Uint8Array(maxFlows);
+    this.#states = new Uint16Array(maxFlows);
     this.#words = new Int32Array(this.#size * WORDS);
     this.#texts = new Uint8Array(hints ? this.#size * 2 * HINT_TEXT_MAX : 0);
     this.#payloads = new Uint8Array(this.#size * 2 * payloadOctets);
@@ -94,7 +94,7 @@ export class FlowExtras {
     if (end <= off) return;
     if (this.#hints) {
       const state = this.#states[slot]!;
-      if (((state >>> (TRY_BITS * side)) & TRY_MASK) < TRIES || (state & IN_MESSAGE) !== 0)
+      if (((state >>> (TRY_BITS * side)) & TRY_MASK) < TRIES || (state & (IN_MESSAGE0 << side)) !== 0)
         this.#readHint(view, off, end, f, slot, flowSeq, side, state);
     }
     if (this.#octets > 0) this.#keep(view, off, end, f, slot, side);
@@ -115,18 +115,24 @@ export class FlowExtras {
     const tries = (state >>> shift) & TRY_MASK;
     if (tries < TRIES) this.#states[slot] = (state & ~(TRY_MASK << shift)) | ((tries + 1) << shift);
     const nextSeq = (f.tcpSeq + f.payloadLen) | 0;
-    if ((state & IN_MESSAGE) !== 0) {
+    const inMessage = IN_MESSAGE0 << side;
+    const id = 2 * flowSeq + side;
+    if ((state & inMessage) !== 0) {
       const messages = this.#messages;
-      if (!messages.append(flowSeq, f.tcpSeq, nextSeq, view, off, end)) return;
+      if (!messages.append(id, f.tcpSeq, nextSeq, view, off, end)) {
+        // A segment again is no harm; but what does not come in the first packets is not waited for.
+        if (tries >= TRIES) this.#states[slot] = this.#states[slot]! & ~inMessage;
+        return;
+      }
       const isFound = readHint(messages.view, messages.off, messages.end, f, hint);
-      if (!hint.isPartial || messages.isFull) this.#states[slot] = this.#states[slot]! & ~IN_MESSAGE;
+      if (!hint.isPartial || messages.isFull) this.#states[slot] = this.#states[slot]! & ~inMessage;
       if (!isFound) return;
     } else {
       const isFound = readHint(view, off, end, f, hint);
       // Cut by the snaplen, what follows does not join on.
       if (hint.isPartial && end - off === f.payloadLen && f.ipProto === IpProto.TCP) {
-        this.#messages.begin(flowSeq, nextSeq, view, off, end);
-        this.#states[slot] = this.#states[slot]! | IN_MESSAGE;
+        this.#messages.begin(id, nextSeq, view, off, end);
+        this.#states[slot] = this.#states[slot]! | inMessage;
       }
       if (!isFound) return;
     }

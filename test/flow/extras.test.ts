@@ -98,6 +98,21 @@ describe('hints of a flow', () => {
     ]);
   });
 
+  test('HTTP: an answer counts also while the request goes on, or when its rest is never seen', () => {
+    const m = new TestMeter({ hints: true });
+    m.feed({ ...CLIENT, seq: 1, payload: ascii('POST / HTTP/1.1\r\nA: b\r\n') }, 1);
+    m.feed({ ...SERVER, payload: ascii('HTTP/1.1 400 Bad Request\r\n\r\n') }, 1);
+    m.feed({ ...CLIENT, seq: 1, payload: ascii('POST / HTTP/1.1\r\nA: b\r\n') }, 1);
+    m.feed({ ...CLIENT, seq: 24, payload: ascii('Host: a.example\r\n') }, 1);
+    m.feed({ ...CLIENT, sport: 7, seq: 1, payload: ascii('GET / HTTP/1.1\r\n') }, 1);
+    for (let i = 0; i < 10; i++) m.feed({ ...CLIENT, sport: 7, seq: 100 + i, payload: 5 }, 1);
+    m.feed({ ...SERVER, dport: 7, payload: ascii('HTTP/1.1 200 OK\r\n\r\n') }, 1);
+    expect(hints(m)).toEqual([
+      { http: { method: 'POST', host: 'a.example', status: 400 } },
+      { http: { method: 'GET', host: null, status: 200 } },
+    ]);
+  });
+
   test('HTTP: method, host and status, of the first request and the first final response', () => {
     const m = new TestMeter({ hints: true });
     m.feed(
