@@ -1,16 +1,31 @@
-import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
+import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
 import { type TunnelFields, TunnelType } from '../../decoders/tunnel-fields.ts';
 import { EndReasonCode } from '../../storage/flow-batch.ts';
+import { countPacket, flowSeqOf, setFlowSeq } from './counters.ts';
 import { FlowIndex } from './flow-index.ts';
+import { noteDatagram } from './history.ts';
 import { InnerFlows, tunnelKeyId } from './inner-flows.ts';
 import { FlowKey, hashKey } from './key.ts';
 import { type Slab, writeRecord } from './record.ts';
 import { moveStart } from './move-start.ts';
 import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
+import { beginOriginator, correctOriginator } from './originator.ts';
+import { noteRanges } from './ranges.ts';
 import { writeRouteChange } from './route-change.ts';
-import { BIT, D, KEY_IPV6, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
-import { markFlip, trackDatagram, trackTcp } from './tcp-state.ts';
+import {
+  BIT,
+  D,
+  DSCP_BEGIN,
+  KEY_IPV6,
+  KEY_TUNNEL_SHIFT,
+  SLOT_BYTES,
+  SLOT_DOUBLES,
+  SLOT_WORDS,
+  W,
+} from './slot.ts';
+import { trackTcp } from './tcp-track.ts';
+import { TroubleTable } from './trouble.ts';
 import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options.ts';
 import { idleTimeout } from './timeouts.ts';
 import { VictimHand } from './victim.ts';
@@ -34,6 +49,7 @@ export class FlowTable implements Slab {
   readonly doubles: Float64Array;
   readonly bytes: Uint8Array;
   readonly inner: InnerFlows | null;
+  readonly trouble: TroubleTable;
   /** By capture index: flows ended early because the table was full. */
   readonly evicted = new Float64Array(MAX_CAPTURES);
   /** By capture index: last records of a flow that were lost because the queue to storage was full. */
@@ -72,6 +88,7 @@ export class FlowTable implements Slab {
     this.doubles = new Float64Array(slab);
     this.bytes = new Uint8Array(slab);
     this.inner = options.tunnels === true ? new InnerFlows(options.maxFlows) : null;
+    this.trouble = new TroubleTable(options.maxFlows);
     this.#wheel = new TimerWheel(this.words);
     this.#key = new FlowKey(options.seed);
   }
@@ -116,9 +133,9 @@ export class FlowTable implements Slab {
     return slot;
   }
 
-  /** Number of the flow in a slot, see `D.flowSeq`. */
+  /** Number of the flow in a slot, from 0 in the order in which flows began. */
   flowSeq(slot: number): number {
-    return this.doubles[slot * SLOT_DOUBLES + D.flowSeq]!;
+    return flowSeqOf(this.words, slot);
   }
 
   /** Moves time forward when no packet does it: expires idle flows and writes checkpoints. @param sec epoch seconds */
@@ -212,17 +229,9 @@ export class FlowTable implements Slab {
     for (let i = 0; i < 3; i++) words[base + i] = this.#key.words[i]!;
     for (let i = W.addrLo; i < W.addrLo + 8; i++) words[base + i] = this.#key.words[i]!;
     words[base + W.ttl] = 0x00ff00ff;
+    words[base + W.dscp] = DSCP_BEGIN;
 
-    // The responder speaks first when the capture began in mid-handshake: a SYN+ACK names its receiver as originator.
-    let orig = side;
-    let bits: number = BIT.live;
-    if (f.ipProto === IpProto.TCP && (f.tcpFlags & TcpFlag.SYN) !== 0) {
-      if ((f.tcpFlags & TcpFlag.ACK) !== 0) {
-        orig = 1 - side;
-        markFlip(words, this.bytes, slot);
-      } else bits |= BIT.origBySyn;
-    }
-    if (orig === 1) bits |= BIT.origIsHi;
+    let bits = BIT.live | beginOriginator(words, slot, side, f);
     if (f.srcMacOff >= 0) {
       bits |= BIT.hasMac;
       const mac = slot * SLOT_BYTES + W.mac * 4;
@@ -235,7 +244,7 @@ export class FlowTable implements Slab {
     words[base + W.bits] = bits;
     const dbase = slot * SLOT_DOUBLES;
     this.doubles[dbase + D.startSec] = f.tsSec;
-    this.doubles[dbase + D.flowSeq] = this.created;
+    setFlowSeq(words, slot, this.created);
     words[base + W.startNsec] = f.tsNsec;
     words[base + W.lastNsec] = f.tsNsec;
     words[base + W.checkpointDelta] = this.#options.checkpointSec;
@@ -264,31 +273,24 @@ export class FlowTable implements Slab {
       words[base + W.lastNsec] = f.tsNsec;
     }
 
-    doubles[dbase + D.packets0 + side] = doubles[dbase + D.packets0 + side]! + 1;
-    doubles[dbase + D.bytes0 + side] = doubles[dbase + D.bytes0 + side]! + f.wireLen;
-    doubles[dbase + D.ipBytes0 + side] = doubles[dbase + D.ipBytes0 + side]! + f.ipLen;
-    doubles[dbase + D.payload0 + side] = doubles[dbase + D.payload0 + side]! + f.payloadLen;
+    const isFirst = countPacket(words, slot, side, f.wireLen, f.ipLen, f.payloadLen);
 
-    const shift = 16 * side;
-    let ttl = words[base + W.ttl]!;
-    if (f.ttl < ((ttl >>> shift) & 0xff)) ttl = (ttl & ~(0xff << shift)) | (f.ttl << shift);
-    if (f.ttl > ((ttl >>> (shift + 8)) & 0xff)) ttl = (ttl & ~(0xff << (shift + 8))) | (f.ttl << (shift + 8));
-    words[base + W.ttl] = ttl;
-    if (doubles[dbase + D.packets0 + side] === 1) words[base + W.flags]! |= (f.tos >>> 2) << (16 + 8 * side);
+    noteRanges(words, base, side, isFirst, f);
 
-    if (f.ipProto === IpProto.UDP) trackDatagram(words, this.bytes, slot, side);
+    if (f.ipProto === IpProto.UDP)
+      noteDatagram(words, slot, side === ((words[base + W.bits]! & BIT.origIsHi) !== 0 ? 1 : 0));
     else if (f.ipProto === IpProto.TCP && f.hasPorts) {
       words[base + W.flags]! |= f.tcpFlags << (8 * side);
       if (f.l4Status === Status.Ok) {
-        this.#correctOriginator(slot, side, f);
-        trackTcp(words, doubles, this.bytes, slot, side, f);
+        correctOriginator(words, slot, side, f);
+        trackTcp(this, slot, side, view, f);
       }
     }
 
+    const shift = 16 * side;
     const { generation, isWaiting } = this.#tagger;
     const gens = words[base + W.routeGen]!;
     if (((gens >>> shift) & 0xffff) !== generation || isWaiting) {
-      const isFirst = doubles[dbase + D.packets0 + side] === 1;
       let stamp = isFirst ? -1 : this.#tagger.heldUntil(view, f, (gens >>> shift) & 0xffff);
       if (stamp < 0) {
         const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
@@ -300,17 +302,6 @@ export class FlowTable implements Slab {
       words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (stamp << shift);
     }
     words[base + W.bits]! |= BIT.dirty;
-  }
-
-  /** The first SYN without ACK decides who the originator is, whoever spoke before. */
-  #correctOriginator(slot: number, side: number, f: PacketFields): void {
-    if ((f.tcpFlags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) !== TcpFlag.SYN) return;
-    const at = slot * SLOT_WORDS + W.bits;
-    const bits = this.words[at]!;
-    if ((bits & BIT.origBySyn) !== 0) return;
-    const orig = (bits & BIT.origIsHi) !== 0 ? 1 : 0;
-    this.words[at] = (orig === side ? bits : bits ^ BIT.origIsHi) | BIT.origBySyn;
-    if (orig !== side) markFlip(this.words, this.bytes, slot);
   }
 
   #routeChanged(slot: number, side: number, decision: number): void {
@@ -379,6 +370,7 @@ export class FlowTable implements Slab {
     const base = slot * SLOT_WORDS;
     if (!this.#write(slot, reason)) this.shed[this.words[base + W.key]! & 0xffff]!++;
     this.#index.remove(this.#hashSlot(slot), slot, this.#hashOf);
+    this.trouble.release(this.words, slot);
     this.words[base + W.bits] = 0;
     this.live--;
   }

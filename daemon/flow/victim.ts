@@ -1,4 +1,5 @@
 import { IpProto } from '../../decoders/packet-fields.ts';
+import { packetsOf } from './counters.ts';
 import type { Slab } from './record.ts';
 import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
 import { isTcpHalfOpen } from './tcp-state.ts';
@@ -32,7 +33,7 @@ export class VictimHand {
       const dbase = slot * SLOT_DOUBLES;
       const last = doubles[dbase + D.startSec]! + words[base + W.lastDelta]!;
       const isTcp = ((words[base + W.key]! >>> 16) & 0xff) === IpProto.TCP;
-      const isOneWay = doubles[dbase + D.packets0] === 0 || doubles[dbase + D.packets0 + 1] === 0;
+      const isOneWay = packetsOf(words, slot, 0) === 0 || packetsOf(words, slot, 1) === 0;
       const score = now - last + (isOneWay || (isTcp && isTcpHalfOpen(bits)) ? FIRST_TO_GO : 0);
       if (score > worst) {
         worst = score;

@@ -77,7 +77,12 @@ describe('TCP states and history as Zeek has them', () => {
   });
 
   test('a flip keeps what each side had noted: data of both is in the history', () => {
-    expect(flows('s A seq=5 pay=3', 'c S seq=100', 'c A seq=101 pay=4')[0]!.history).toBe('D^SD');
+    const m = new TestMeter();
+    const client = { src: '10.0.0.9', sport: 5000, dst: '10.0.0.1', dport: 7777 };
+    m.feed({ src: '10.0.0.1', sport: 7777, dst: '10.0.0.9', dport: 5000, flags: 'A', payload: 3 }, 1);
+    m.feed({ ...client, flags: 'S', seq: 100 }, 1);
+    m.feed({ ...client, flags: 'A', seq: 101, payload: 4 }, 1);
+    expect(m.finish()[0]!.history).toBe('D^SD');
   });
 
   test('the history stops at its bound', () => {

@@ -36,11 +36,30 @@ export interface TestRecord {
   rttNs: number;
   retransmits: [number, number];
   outOfOrder: [number, number];
+  /** Only of a TCP flow whose originator no SYN told. */
+  guessed?: true;
   routes: [number, number];
   /** Only of a flow whose route decision changed. */
   routeOrigSide?: number;
   /** Only of a flow inside a tunnel: type, id or null, and `seq` of the flow outside or null. */
   tunnel?: [string, number | null, number | null];
+}
+
+/** Counts of a TCP flow beyond those of every test. -1: not known. */
+export interface TestTcp {
+  fast: [number, number];
+  spurious: [number, number];
+  dupAcks: [number, number];
+  lost: [number, number];
+  keepAlives: [number, number];
+  zeroWindows: [number, number];
+  seqBytes: [number, number];
+  missed: [number, number];
+  repeated: [number, number];
+  mss: [number, number];
+  scale: [number, number];
+  maxWindow: [number, number];
+  ackRtt: [number, number];
 }
 
 /** A meter with its flow table, fed by hand, whose records are read back from the batches. */
@@ -109,6 +128,12 @@ export class TestMeter {
     return this.records();
   }
 
+  /** Ends all flows and gives what only TCP flows have, in the order of the records. */
+  finishTcp(): TestTcp[] {
+    this.table.endAll('eof');
+    return this.#batches.flatMap((batch) => Array.from({ length: batch.count }, (_, i) => readTcp(batch, i)));
+  }
+
   /** The route changes so far, oldest first. */
   changes(): TestChange[] {
     return this.#batches.flatMap(({ changes: c, changeCount }) =>
@@ -170,10 +195,29 @@ function readRecord(batch: FlowBatch, i: number): TestRecord {
     retransmits: [c.retransmitsFwd[i]!, c.retransmitsRev[i]!],
     outOfOrder: [c.outOfOrderFwd[i]!, c.outOfOrderRev[i]!],
     routes: [c.routeFwd[i]!, c.routeRev[i]!],
+    ...(c.proto[i] === 6 && c.originatorGuessed[i] === 1 && { guessed: true }),
     ...(c.routeOrigSide[i] !== NONE_U8 && { routeOrigSide: c.routeOrigSide[i]! }),
     ...(c.tunnelType[i] !== 0 && {
       tunnel: [TUNNEL_TYPES[c.tunnelType[i]!]!, orNull(c.tunnelId[i]!), orNull(c.outerSeq[i]!)],
     }),
+  };
+}
+
+function readTcp({ columns: c }: FlowBatch, i: number): TestTcp {
+  return {
+    fast: [c.fastRetransmitsFwd[i]!, c.fastRetransmitsRev[i]!],
+    spurious: [c.spuriousRetransmitsFwd[i]!, c.spuriousRetransmitsRev[i]!],
+    dupAcks: [c.dupAcksFwd[i]!, c.dupAcksRev[i]!],
+    lost: [c.lostSegmentsFwd[i]!, c.lostSegmentsRev[i]!],
+    keepAlives: [c.keepAlivesFwd[i]!, c.keepAlivesRev[i]!],
+    zeroWindows: [c.zeroWindowsFwd[i]!, c.zeroWindowsRev[i]!],
+    seqBytes: [c.seqBytesFwd[i]!, c.seqBytesRev[i]!],
+    missed: [c.missedBytesFwd[i]!, c.missedBytesRev[i]!],
+    repeated: [c.retransmittedBytesFwd[i]!, c.retransmittedBytesRev[i]!],
+    mss: [c.mssFwd[i]!, c.mssRev[i]!],
+    scale: [c.windowScaleFwd[i]!, c.windowScaleRev[i]!],
+    maxWindow: [c.maxWindowFwd[i]!, c.maxWindowRev[i]!],
+    ackRtt: [c.ackRttNsFwd[i]!, c.ackRttNsRev[i]!],
   };
 }
 
