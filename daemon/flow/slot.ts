@@ -139,6 +139,8 @@ export const BIT = {
   routeChanged0: 1 << 22,
   /** An event of this flow found no room in the trouble table: its counts are incomplete. */
   untracked: 1 << 24,
+  /** The hole of side s is several, of which only the sum is known: bit 25 and 26. */
+  holes0: 1 << 25,
 } as const;
 
 /** Endpoint states, 3 bits a side from bit 16 of `W.bits`. As Zeek's TCP_ENDPOINT_*. */

@@ -31,9 +31,16 @@ export function noteHole(
   if ((bits & hole) === 0) {
     trouble.words[at + T.holeStart] = next;
     trouble.words[at + T.missing] = 0;
-  }
+  } else bits |= BIT.holes0 << side;
   trouble.words[at + T.missing] = Math.min(trouble.words[at + T.missing]! + octets, 0x7fffffff) | 0;
   return bits | hole;
+}
+
+/** Whether a segment that begins at `seq` may be new: what was seen already is not out of order but came again. */
+export function isInHole(slab: Slab, slot: number, side: number, bits: number, seq: number): boolean {
+  if ((bits & (BIT.hole0 << side)) === 0) return false;
+  const at = slab.trouble.peek(slab.words, slot, side);
+  return at >= 0 && ((seq - slab.trouble.words[at + T.holeStart]!) | 0) >= 0;
 }
 
 /**
@@ -61,7 +68,7 @@ export function noteOverlap(
       filled = Math.min(inside, missing);
       trouble.words[at + T.missing] = (missing - filled) | 0;
       if (((seq - start) | 0) <= 0) trouble.words[at + T.holeStart] = (seq + octets) | 0;
-      if (filled === missing) bits &= ~hole;
+      if (filled === missing) bits &= ~(hole | (BIT.holes0 << side));
     }
   }
   if (filled < octets) trouble.add(at, T.repeated, octets - filled);
@@ -103,12 +110,14 @@ export function passHole(
     const passed = (ack - trouble.words[at + T.holeStart]!) | 0;
     if (passed > 0) {
       const missing = trouble.words[at + T.missing]!;
-      const lost = Math.min(passed, missing);
+      // Of several holes only those are surely passed for which there is no room beyond.
+      const room = (bits & (BIT.holes0 << side)) !== 0 ? Math.max(0, (next - ack) | 0) : missing - passed;
+      const lost = Math.min(missing, Math.max(0, missing - room));
       trouble.add(at, T.missed, lost);
       trouble.words[at + T.missing] = (missing - lost) | 0;
       trouble.words[at + T.holeStart] = ack;
-      if (lost === missing) bits &= ~hole;
-      isGap = true;
+      if (lost === missing) bits &= ~(hole | (BIT.holes0 << side));
+      if (lost > 0) isGap = true;
     }
   }
   if (isGap && isClean)

@@ -4,7 +4,7 @@ import type { Slab } from './record.ts';
 import { BIT, SLOT_WORDS, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } from './slot.ts';
 import { isCleanly } from './tcp-state.ts';
 import { packTicks, TICK_NS, tickOf, unpackRtt } from './ticks.ts';
-import { noteHole, noteOverlap, passHole } from './tcp-holes.ts';
+import { isInHole, noteHole, noteOverlap, passHole } from './tcp-holes.ts';
 import { T } from './trouble.ts';
 
 const SYN_OR_FIN = TcpFlag.SYN | TcpFlag.FIN;
@@ -103,7 +103,11 @@ export function followSequence(
       const ackAge = (((now >>> WINDOW_TICK_SHIFT) - (peerWindow >>> 16)) & 0xffff) << WINDOW_TICK_SHIFT;
       if (peerDups >= DUP_ENOUGH && peerAck === seq && ackAge < FAST_MAX)
         trouble.bumpRepeat(words, slot, side, T.fast);
-      else if (end !== next && isSoon(words, base, side, bits, now))
+      else if (
+        end !== next &&
+        isSoon(words, base, side, bits, now) &&
+        isNew(slab, slot, side, bits, seq, end, next)
+      )
         trouble.bump(words, slot, side, T.outOfOrder);
       else if (length > 0) trouble.bump(words, slot, side, T.retransmits);
       else trouble.bumpFew(words, slot, side, T.retransmits);
@@ -116,7 +120,7 @@ export function followSequence(
   if (!isKnown) {
     words[base + W.seqNext0 + side] = end;
     words[base + W.nextTick0 + side] = now;
-    bits = (bits | (BIT.seqKnown0 << side)) & ~(BIT.hole0 << side);
+    bits = (bits | (BIT.seqKnown0 << side)) & ~((BIT.hole0 | BIT.holes0) << side);
   } else if (mark === Mark.probe) noteOverlap(slab, slot, side, bits, seq, 1);
   else if (((end - next) | 0) > 0) {
     if (ahead > 0) bits = noteHole(slab, slot, side, bits, next, ahead, markBefore === Mark.probe);
@@ -178,6 +182,19 @@ function noteWindow(words: Int32Array, base: number, side: number, window: numbe
     if (window > (widest & 0xffff)) words[base + W.maxWindow0 + side] = (widest & ~0xffff) | window;
   }
   words[base + W.window0 + side] = window | ((now >>> WINDOW_TICK_SHIFT) << 16);
+}
+
+/** Whether a segment that begins before `next` may have something that was not seen: else it came again. */
+function isNew(
+  slab: Slab,
+  slot: number,
+  side: number,
+  bits: number,
+  seq: number,
+  end: number,
+  next: number,
+): boolean {
+  return ((end - next) | 0) > 0 || isInHole(slab, slot, side, bits, seq);
 }
 
 /** Whether the sender's sequence space moved so shortly ago that what is behind it now may have been overtaken. */

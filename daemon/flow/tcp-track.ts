@@ -80,7 +80,7 @@ function timeHandshake(slab: Slab, slot: number, fromOrig: boolean, f: PacketFie
   const isAck = (f.tcpFlags & TcpFlag.ACK) !== 0;
   if ((bits & BIT.rttKnown) !== 0) return bits;
   const start = slab.doubles[slot * SLOT_DOUBLES + D.startSec]!;
-  if (isSyn && !isAck && fromOrig && (bits & BIT.synAck) === 0) {
+  if (isSyn && !isAck && fromOrig) {
     words[base + W.rtt] = (f.tsSec - start) | 0;
     words[base + W.ackRtt] = f.tsNsec;
     return bits | BIT.synTime;

@@ -62,6 +62,9 @@ export interface TestTcp {
   ackRtt: [number, number];
 }
 
+/** A record with everything; `tcp` is null unless TCP. */
+export type WholeRecord = TestRecord & { tcp: TestTcp | null };
+
 /** A meter with its flow table, fed by hand, whose records are read back from the batches. */
 export class TestMeter {
   readonly table: FlowTable;
@@ -128,10 +131,15 @@ export class TestMeter {
     return this.records();
   }
 
-  /** Ends all flows and gives what only TCP flows have, in the order of the records. */
-  finishTcp(): TestTcp[] {
+  /** Ends all flows and gives the records so far, with all that TCP flows have. */
+  finishWhole(): WholeRecord[] {
     this.table.endAll('eof');
-    return this.#batches.flatMap((batch) => Array.from({ length: batch.count }, (_, i) => readTcp(batch, i)));
+    return this.#batches.flatMap((batch) =>
+      Array.from({ length: batch.count }, (_, i) => ({
+        ...readRecord(batch, i),
+        tcp: batch.columns.proto[i] === 6 ? readTcp(batch, i) : null,
+      })),
+    );
   }
 
   /** The route changes so far, oldest first. */
