@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { formatAddress } from '../../decoders/address.ts';
+import { addressText } from '../support/file-flows.ts';
 import type { WholeRecord } from '../support/meter.ts';
 
 /** What is counted of each direction of a conversation, by the name that tshark has for it: `tcp.analysis.…`. */
@@ -125,11 +125,10 @@ export function compareAnalysis(ours: TcpAnalysis, theirs: TcpAnalysis): Analysi
   return found;
 }
 
-/** "1.2.3.4:80", or 32 hexadecimal digits and the port, as tshark has it. */
+/** An endpoint of a record as tshark has it, address and port parted by a space. */
 function endpoint(text: string): string {
   const at = text.lastIndexOf(':');
-  const [address, port] = [text.slice(0, at), text.slice(at + 1)];
-  return `${address.includes('.') ? address : formatAddress(Buffer.from(address, 'hex'), 0, 6)} ${port}`;
+  return `${addressText(text.slice(0, at))} ${text.slice(at + 1)}`;
 }
 
 function pairOf(a: string, b: string): string {

@@ -1,30 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { FrameSpec } from '../support/frames.ts';
 import { TestMeter } from '../support/meter.ts';
+import { segment } from '../support/segments.ts';
 
-/**
- * A packet in short: who (`c`lient or `s`erver), flag letters, then any of `seq=`, `pay=`, `win=`; "c S seq=9".
- * The expectations are what Zeek's TCPSessionAdapter makes of the same packets.
- */
-function packet(text: string): FrameSpec {
-  const [who, flags, ...rest] = text.split(' ');
-  const values = Object.fromEntries(rest.map((r) => [r.split('=')[0]!, Number(r.split('=')[1])]));
-  const ends: FrameSpec =
-    who === 'c'
-      ? { src: '10.0.0.9', sport: 5000, dst: '10.0.0.1', dport: 80 }
-      : { src: '10.0.0.1', sport: 80, dst: '10.0.0.9', dport: 5000 };
-  return {
-    ...ends,
-    flags: flags!,
-    seq: values.seq ?? 1,
-    payload: values.pay ?? 0,
-    window: values.win ?? 1000,
-  };
-}
-
+/** The expectations are what Zeek's TCPSessionAdapter makes of the same packets. */
 function flows(...packets: string[]) {
   const m = new TestMeter();
-  for (const [i, text] of packets.entries()) m.feed(packet(text), 1, i);
+  for (const [i, text] of packets.entries()) m.feed(segment(text).spec, 1, i);
   return m.finish();
 }
 
@@ -136,8 +117,8 @@ describe('how a TCP flow ends', () => {
 
   test('a connection under way when the capture began has the timeout of an established one', () => {
     const m = new TestMeter();
-    m.feed(packet('c A seq=1 pay=1'), 100);
-    m.feed(packet('s A seq=1 pay=1'), 100);
+    m.feed(segment('c A seq=1 pay=1').spec, 100);
+    m.feed(segment('s A seq=1 pay=1').spec, 100);
     m.table.tick(250);
     expect(m.records()).toEqual([]);
     m.table.tick(411);
@@ -146,7 +127,7 @@ describe('how a TCP flow ends', () => {
 
   test('an attempt without an answer ends sooner', () => {
     const m = new TestMeter();
-    m.feed(packet('c S'), 100);
+    m.feed(segment('c S').spec, 100);
     m.table.tick(171);
     expect(m.records().map((r) => [r.reason, r.state])).toEqual([['idle', 'S0']]);
   });

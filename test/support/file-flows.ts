@@ -1,4 +1,5 @@
 import { FileSource } from '../../daemon/capture/file-source.ts';
+import { formatAddress } from '../../decoders/address.ts';
 import { SavefileError } from '../../decoders/savefile-error.ts';
 import { TestMeter, type WholeRecord } from './meter.ts';
 
@@ -33,4 +34,9 @@ export async function flowsOf(path: string): Promise<FileFlows> {
     ipPackets += counters.decodedIpv4 + counters.decodedIpv6;
   }
   return { flows, packets, ipPackets, error };
+}
+
+/** An address of a record, of which those of IPv6 are 32 hexadecimal digits, as RFC 5952 has it. */
+export function addressText(address: string): string {
+  return address.length === 32 ? formatAddress(Buffer.from(address, 'hex'), 0, 6) : address;
 }

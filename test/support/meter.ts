@@ -112,15 +112,15 @@ export class TestMeter {
     this.meter = tunnels === 'outer' ? new Meter(this.table) : new TunnelMeter(this.table, tunnels);
   }
 
-  /** Feeds one frame at a time given in seconds (nanoseconds exact up to 1e-9 of small numbers). */
-  feed(spec: FrameSpec | Uint8Array, sec: number, nsec = 0, captureIndex = 0): void {
+  /** Feeds one frame at a time given in seconds (nanoseconds exact up to 1e-9 of small numbers); `wireLen` when fewer octets were captured. */
+  feed(spec: FrameSpec | Uint8Array, sec: number, nsec = 0, captureIndex = 0, wireLen?: number): void {
     const bytes = spec instanceof Uint8Array ? spec : frame(spec);
     const f = this.meter.fields;
     f.linkType = 1;
     f.captureIndex = captureIndex;
     f.tsSec = sec;
     f.tsNsec = nsec;
-    f.wireLen = bytes.length;
+    f.wireLen = wireLen ?? bytes.length;
     f.strippedTci = -1;
     this.meter.packet(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, bytes.length);
   }
