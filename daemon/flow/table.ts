@@ -1,3 +1,4 @@
+import { isChecksumBad } from '../../decoders/checksum.ts';
 import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
 import { type TunnelFields, TunnelType } from '../../decoders/tunnel-fields.ts';
@@ -24,7 +25,7 @@ import {
   SLOT_WORDS,
   W,
 } from './slot.ts';
-import { trackTcp } from './tcp-track.ts';
+import { noteBadChecksum, trackTcp } from './tcp-track.ts';
 import { TroubleTable } from './trouble.ts';
 import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options.ts';
 import { idleTimeout } from './timeouts.ts';
@@ -277,7 +278,8 @@ export class FlowTable implements Slab {
 
     noteRanges(words, base, side, isFirst, f);
 
-    if (f.ipProto === IpProto.UDP)
+    if (f.isChecksumFinal && isChecksumBad(view, f)) noteBadChecksum(this, slot, side);
+    else if (f.ipProto === IpProto.UDP)
       noteDatagram(words, slot, side === ((words[base + W.bits]! & BIT.origIsHi) !== 0 ? 1 : 0));
     else if (f.ipProto === IpProto.TCP && f.hasPorts) {
       words[base + W.flags]! |= f.tcpFlags << (8 * side);

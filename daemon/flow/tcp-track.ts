@@ -69,6 +69,13 @@ export function trackTcp(slab: Slab, slot: number, side: number, view: DataView,
   words[base + W.bits] = bits | (words[base + W.bits]! & BIT.untracked);
 }
 
+/** Notes that `side` sent a packet with a bad checksum: it is counted, and nothing else about it is believed, as in Zeek. */
+export function noteBadChecksum(slab: Slab, slot: number, side: number): void {
+  const { words, trouble } = slab;
+  const orig = (words[slot * SLOT_WORDS + W.bits]! & BIT.origIsHi) !== 0 ? 1 : 0;
+  noteScaled(words, slot, Letter.c, side === orig, trouble.bump(words, slot, side, T.historyC));
+}
+
 /**
  * The round trip: from the originator's SYN, the latest one when it was sent again, to its ACK of the SYN+ACK.
  * @returns `bits`

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { foldChecksum, sumWords } from '../../decoders/checksum.ts';
 import { TestMeter } from '../support/meter.ts';
+import { frame } from '../support/frames.ts';
 import { segment } from '../support/segments.ts';
 
 /** The expectations are what Zeek's TCPSessionAdapter makes of the same packets. */
@@ -130,5 +132,42 @@ describe('how a TCP flow ends', () => {
     m.feed(segment('c S').spec, 100);
     m.table.tick(171);
     expect(m.records().map((r) => [r.reason, r.state])).toEqual([['idle', 'S0']]);
+  });
+});
+
+describe('checksums', () => {
+  const bad = (m: TestMeter, text: string, isFinal = true): void => {
+    m.meter.fields.isChecksumFinal = isFinal;
+    m.feed(frame(segment(text).spec), 1);
+  };
+
+  test('a packet with a bad one is counted and noted, and changes nothing else', () => {
+    const m = new TestMeter();
+    for (const text of HANDSHAKE) bad(m, text, false);
+    for (let i = 0; i < 100; i++) bad(m, 's RA seq=901 pay=3');
+    expect(m.finish()[0]).toMatchObject({ state: 'S1', history: 'ShAccc', packets: [2, 101] });
+  });
+
+  test('nothing is noted when the checksum may not be final, or is right', () => {
+    const m = new TestMeter();
+    bad(m, 'c A pay=3', false);
+    const bytes = frame(segment('c A pay=3').spec);
+    const view = new DataView(bytes.buffer);
+    // Pseudo-header: addresses, protocol, length.
+    const sum = sumWords(view, 26, 34, 6 + bytes.length - 34);
+    view.setUint16(50, foldChecksum(sumWords(view, 34, bytes.length, sum)));
+    m.meter.fields.isChecksumFinal = true;
+    m.feed(bytes, 1);
+    expect(m.finish()[0]).toMatchObject({ history: 'DT', packets: [2, 0] });
+  });
+
+  test('a datagram with a bad one is noted, too', () => {
+    const m = new TestMeter();
+    const spec = { proto: 'udp' as const, sport: 5000, dport: 53, payload: 4 };
+    const bytes = frame(spec);
+    bytes[41] = 1;
+    m.meter.fields.isChecksumFinal = true;
+    m.feed(bytes, 1);
+    expect(m.finish()[0]).toMatchObject({ history: 'C', state: 'S0' });
   });
 });
