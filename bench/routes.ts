@@ -126,6 +126,7 @@ function perPacketCost(engine: RouteEngine, routes: SnapshotRoute[], next: (n: n
           FLOWS,
           (off) => meter.packet(view, off, length),
           length,
+          undefined,
           SLICE,
           slice + 1,
         );

@@ -20,6 +20,10 @@ const UDP_CHECKSUM_OFF = 6;
 export function sumWords(view: DataView, off: number, end: number, initial = 0): number {
   let sum = initial;
   let cur = off;
+  for (; cur + 3 < end; cur += 4) {
+    const two = view.getInt32(cur);
+    sum += (two >>> 16) + (two & 0xffff);
+  }
   for (; cur + 1 < end; cur += 2) sum += view.getUint16(cur);
   if (cur < end) sum += view.getUint8(cur) << 8;
   return sum;
@@ -52,7 +56,7 @@ export function checkIPv4Header(view: DataView, f: PacketFields): ChecksumResult
 /**
  * Tests the TCP, UDP, ICMP or ICMPv6 checksum of a decoded packet, with the pseudo-header of RFC 9293 §3.1, RFC 768, RFC 8200
  * §8.1. An outgoing packet whose checksum is left to the device (TP_STATUS_CSUMNOTREADY) tests Bad: ask the source first.
- * A routing header with segments left also tests Bad, as the final destination is in it.
+ * A routing header with segments left also tests Bad, as the final destination is in it: see isChecksumBad.
  * @param f as `decodePacket` left it
  */
 export function checkTransport(view: DataView, f: PacketFields): ChecksumResult {
@@ -76,4 +80,14 @@ export function checkTransport(view: DataView, f: PacketFields): ChecksumResult 
   return foldChecksum(sumWords(view, f.l4Off, f.l4End, pseudo)) === 0
     ? ChecksumResult.Good
     : ChecksumResult.Bad;
+}
+
+/**
+ * True for a packet whose transport checksum is known to be final and is wrong. Where IPv4 options or IPv6 extension headers
+ * may name another destination nothing is said.
+ * @param f as its source and `decodePacket` left it
+ */
+export function isChecksumBad(view: DataView, f: PacketFields): boolean {
+  if (!f.isChecksumFinal || f.l3HeaderLen !== (f.ipVersion === 4 ? 20 : 40)) return false;
+  return checkTransport(view, f) === ChecksumResult.Bad;
 }

@@ -37,6 +37,12 @@ export class PacketFields {
   strippedTci = -1;
   strippedTpid = 0;
 
+  /**
+   * The transport checksum is what went over the wire, and nobody has tested it yet: not left to the device of the sender, not
+   * found good by that of the receiver. Only the ring knows; a file does not tell whose capture it is.
+   */
+  isChecksumFinal = false;
+
   // -- set by decodePacket: frame --
   frameOff = 0;
   /** One past the last captured octet. */

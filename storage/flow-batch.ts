@@ -71,6 +71,17 @@ const COLUMNS = {
   /** Of a flow inside a tunnel: the tunnel's id (unsigned; -1: it has none) and `flowSeq` of the flow outside (-1: not kept). */
   tunnelId: ['f64', 1],
   outerSeq: ['f64', 1],
+  /** Unless TCP, all columns of TCP mean nothing. Octets of payload in sequence space that were
+   * seen or missed, that were missed, and of payload that was sent again; -1: not tracked, the trouble table was full. */
+  seqBytesFwd: ['f64', 1],
+  seqBytesRev: ['f64', 1],
+  missedBytesFwd: ['f64', 1],
+  missedBytesRev: ['f64', 1],
+  retransmittedBytesFwd: ['f64', 1],
+  retransmittedBytesRev: ['f64', 1],
+  /** Nanoseconds of the shortest time to an ACK of that side's data; -1 when not measured. */
+  ackRttNsFwd: ['f64', 1],
+  ackRttNsRev: ['f64', 1],
   startNsec: ['u32', 1],
   endNsec: ['u32', 1],
   retransmitsFwd: ['u32', 1],
@@ -79,6 +90,19 @@ const COLUMNS = {
   outOfOrderRev: ['u32', 1],
   zeroWindowsFwd: ['u32', 1],
   zeroWindowsRev: ['u32', 1],
+  fastRetransmitsFwd: ['u32', 1],
+  fastRetransmitsRev: ['u32', 1],
+  spuriousRetransmitsFwd: ['u32', 1],
+  spuriousRetransmitsRev: ['u32', 1],
+  dupAcksFwd: ['u32', 1],
+  dupAcksRev: ['u32', 1],
+  lostSegmentsFwd: ['u32', 1],
+  lostSegmentsRev: ['u32', 1],
+  keepAlivesFwd: ['u32', 1],
+  keepAlivesRev: ['u32', 1],
+  /** Octets, scaled where both sides scale; SYNs not counted. */
+  maxWindowFwd: ['u32', 1],
+  maxWindowRev: ['u32', 1],
   /** Index into the writer's decision list (sent beside the batches), or -1: no packet in that direction. */
   routeFwd: ['i32', 1],
   routeRev: ['i32', 1],
@@ -87,6 +111,9 @@ const COLUMNS = {
   /** Originator's and responder's port; ICMP: type and code as Zeek. `hasPorts` 0: the protocol has none. */
   srcPort: ['u16', 1],
   dstPort: ['u16', 1],
+  /** Option of the SYN; 0: none. */
+  mssFwd: ['u16', 1],
+  mssRev: ['u16', 1],
   vlanOuter: ['u16', 1],
   vlanInner: ['u16', 1],
   /** 1: first record of this flow (insert); 0: a later one (update in place). */
@@ -109,6 +136,16 @@ const COLUMNS = {
   ttlMaxRev: ['u8', 1],
   dscpFwd: ['u8', 1],
   dscpRev: ['u8', 1],
+  /** Smallest and largest DSCP; NONE_U8 as above. */
+  dscpMinFwd: ['u8', 1],
+  dscpMaxFwd: ['u8', 1],
+  dscpMinRev: ['u8', 1],
+  dscpMaxRev: ['u8', 1],
+  /** Option of the SYN, 0 to 14; above: none. */
+  windowScaleFwd: ['u8', 1],
+  windowScaleRev: ['u8', 1],
+  /** 1: neither a SYN nor a SYN+ACK told who the originator is. */
+  originatorGuessed: ['u8', 1],
   /** 1 when both MAC columns hold an address (of the originator's first packet, or turned from the responder's). */
   hasMac: ['u8', 1],
   historyLen: ['u8', 1],

@@ -95,6 +95,18 @@ function ofTcp(name: keyof FlowColumns): (r: FlowRecord) => SqlValue {
   return (r) => (r.isTcp ? r.c[name][r.i]! : null);
 }
 
+/** A number where the protocol is TCP and it is below `end` and at least `first`. */
+function ofTcpIn(
+  name: keyof FlowColumns,
+  first: number,
+  end = Number.POSITIVE_INFINITY,
+): (r: FlowRecord) => SqlValue {
+  return (r) => {
+    const value = r.c[name][r.i]!;
+    return r.isTcp && value >= first && value < end ? value : null;
+  };
+}
+
 /** A number where the direction has packets. */
 function unlessNone(name: keyof FlowColumns): (r: FlowRecord) => SqlValue {
   return (r) => {
@@ -160,6 +172,35 @@ export const VALUE_COLUMNS: readonly Column[] = [
   ['ttl_max_rev', (r) => (r.c.packetsRev[r.i]! > 0 ? r.c.ttlMaxRev[r.i]! : null)],
   ['dscp_fwd', unlessNone('dscpFwd')],
   ['dscp_rev', unlessNone('dscpRev')],
+  ['dscp_min_fwd', unlessNone('dscpMinFwd')],
+  ['dscp_min_rev', unlessNone('dscpMinRev')],
+  ['dscp_max_fwd', unlessNone('dscpMaxFwd')],
+  ['dscp_max_rev', unlessNone('dscpMaxRev')],
+  ['fast_retransmits_fwd', ofTcp('fastRetransmitsFwd')],
+  ['fast_retransmits_rev', ofTcp('fastRetransmitsRev')],
+  ['spurious_retransmits_fwd', ofTcp('spuriousRetransmitsFwd')],
+  ['spurious_retransmits_rev', ofTcp('spuriousRetransmitsRev')],
+  ['dup_acks_fwd', ofTcp('dupAcksFwd')],
+  ['dup_acks_rev', ofTcp('dupAcksRev')],
+  ['lost_segments_fwd', ofTcp('lostSegmentsFwd')],
+  ['lost_segments_rev', ofTcp('lostSegmentsRev')],
+  ['keep_alives_fwd', ofTcp('keepAlivesFwd')],
+  ['keep_alives_rev', ofTcp('keepAlivesRev')],
+  ['seq_bytes_fwd', ofTcpIn('seqBytesFwd', 0)],
+  ['seq_bytes_rev', ofTcpIn('seqBytesRev', 0)],
+  ['missed_bytes_fwd', ofTcpIn('missedBytesFwd', 0)],
+  ['missed_bytes_rev', ofTcpIn('missedBytesRev', 0)],
+  ['retransmitted_bytes_fwd', ofTcpIn('retransmittedBytesFwd', 0)],
+  ['retransmitted_bytes_rev', ofTcpIn('retransmittedBytesRev', 0)],
+  ['mss_fwd', ofTcpIn('mssFwd', 1)],
+  ['mss_rev', ofTcpIn('mssRev', 1)],
+  ['window_scale_fwd', ofTcpIn('windowScaleFwd', 0, 15)],
+  ['window_scale_rev', ofTcpIn('windowScaleRev', 0, 15)],
+  ['max_window_fwd', ofTcp('maxWindowFwd')],
+  ['max_window_rev', ofTcp('maxWindowRev')],
+  ['ack_rtt_ns_fwd', ofTcpIn('ackRttNsFwd', 0)],
+  ['ack_rtt_ns_rev', ofTcpIn('ackRttNsRev', 0)],
+  ['originator_guessed', ofTcp('originatorGuessed')],
   ['src_mac', (r) => r.srcMac],
   ['dst_mac', (r) => r.dstMac],
   ['route_fwd', (r) => r.routeFwd],

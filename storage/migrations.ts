@@ -245,4 +245,36 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (flow_id, at_ns)
   ) STRICT, WITHOUT ROWID;
   `,
+  // More of TCP, and the range of DSCPs; docs/flow-fields.md says what each means. NULL in flows written before.
+  `
+  ALTER TABLE flows ADD COLUMN dscp_min_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN dscp_min_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN dscp_max_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN dscp_max_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN fast_retransmits_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN fast_retransmits_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN spurious_retransmits_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN spurious_retransmits_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN dup_acks_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN dup_acks_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN lost_segments_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN lost_segments_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN keep_alives_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN keep_alives_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN seq_bytes_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN seq_bytes_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN missed_bytes_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN missed_bytes_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN retransmitted_bytes_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN retransmitted_bytes_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN mss_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN mss_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN window_scale_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN window_scale_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN max_window_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN max_window_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN ack_rtt_ns_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN ack_rtt_ns_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN originator_guessed INTEGER;
+  `,
 ];

@@ -1,10 +1,11 @@
 import type { FlowDatabase } from './database.ts';
-import { StorageError, toStorageError } from './errors.ts';
+import { toStorageError } from './errors.ts';
 import type { FilterNode } from './filter-ast.ts';
 import { filterToSql, hasIndex, join, QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
 import { CONN_STATES, END_REASONS, type EndReason, TUNNEL_TYPES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
 import { type RouteChange, routeChangeReader } from './route-changes.ts';
+import { lookup } from './lookup.ts';
 import type { RouteDecision } from './route-decision.ts';
 import { clampNs, toNs } from './time.ts';
 
@@ -70,6 +71,36 @@ export interface FlowRow {
   ttlMaxRev: number | null;
   dscpFwd: number | null;
   dscpRev: number | null;
+  dscpMinFwd: number | null;
+  dscpMinRev: number | null;
+  dscpMaxFwd: number | null;
+  dscpMaxRev: number | null;
+  fastRetransmitsFwd: number | null;
+  fastRetransmitsRev: number | null;
+  spuriousRetransmitsFwd: number | null;
+  spuriousRetransmitsRev: number | null;
+  dupAcksFwd: number | null;
+  dupAcksRev: number | null;
+  lostSegmentsFwd: number | null;
+  lostSegmentsRev: number | null;
+  keepAlivesFwd: number | null;
+  keepAlivesRev: number | null;
+  seqBytesFwd: number | null;
+  seqBytesRev: number | null;
+  missedBytesFwd: number | null;
+  missedBytesRev: number | null;
+  retransmittedBytesFwd: number | null;
+  retransmittedBytesRev: number | null;
+  mssFwd: number | null;
+  mssRev: number | null;
+  windowScaleFwd: number | null;
+  windowScaleRev: number | null;
+  maxWindowFwd: number | null;
+  maxWindowRev: number | null;
+  ackRttNsFwd: number | null;
+  ackRttNsRev: number | null;
+  /** 0 or 1. */
+  originatorGuessed: number | null;
   /** 6 octets. */
   srcMac: Buffer | null;
   dstMac: Buffer | null;
@@ -154,6 +185,35 @@ const PLAIN_COLUMNS = {
   ttlMaxRev: 'ttl_max_rev',
   dscpFwd: 'dscp_fwd',
   dscpRev: 'dscp_rev',
+  dscpMinFwd: 'dscp_min_fwd',
+  dscpMinRev: 'dscp_min_rev',
+  dscpMaxFwd: 'dscp_max_fwd',
+  dscpMaxRev: 'dscp_max_rev',
+  fastRetransmitsFwd: 'fast_retransmits_fwd',
+  fastRetransmitsRev: 'fast_retransmits_rev',
+  spuriousRetransmitsFwd: 'spurious_retransmits_fwd',
+  spuriousRetransmitsRev: 'spurious_retransmits_rev',
+  dupAcksFwd: 'dup_acks_fwd',
+  dupAcksRev: 'dup_acks_rev',
+  lostSegmentsFwd: 'lost_segments_fwd',
+  lostSegmentsRev: 'lost_segments_rev',
+  keepAlivesFwd: 'keep_alives_fwd',
+  keepAlivesRev: 'keep_alives_rev',
+  seqBytesFwd: 'seq_bytes_fwd',
+  seqBytesRev: 'seq_bytes_rev',
+  missedBytesFwd: 'missed_bytes_fwd',
+  missedBytesRev: 'missed_bytes_rev',
+  retransmittedBytesFwd: 'retransmitted_bytes_fwd',
+  retransmittedBytesRev: 'retransmitted_bytes_rev',
+  mssFwd: 'mss_fwd',
+  mssRev: 'mss_rev',
+  windowScaleFwd: 'window_scale_fwd',
+  windowScaleRev: 'window_scale_rev',
+  maxWindowFwd: 'max_window_fwd',
+  maxWindowRev: 'max_window_rev',
+  ackRttNsFwd: 'ack_rtt_ns_fwd',
+  ackRttNsRev: 'ack_rtt_ns_rev',
+  originatorGuessed: 'originator_guessed',
   srcMac: 'src_mac',
   dstMac: 'dst_mac',
   hints: 'hints',
@@ -318,25 +378,4 @@ function isNearEnd(db: FlowDatabase, since: bigint, until: bigint): boolean {
   const first = bound('SELECT min(start_ns) FROM flows');
   const last = bound('SELECT max(end_ns) FROM flows');
   return first === null || last === null || last - since <= until - first;
-}
-
-/** Rows of a small table by id, each read once. */
-function lookup<T>(db: FlowDatabase, sql: string): (id: number) => T {
-  const statement = db.prepare<[number], T>(sql);
-  const rows = new Map<number, T>();
-  return (id) => {
-    let row = rows.get(id);
-    if (row === undefined) {
-      row = statement.get(id);
-      if (row === undefined)
-        throw new StorageError(
-          'query',
-          db.name,
-          'NSTAP_DANGLING',
-          `a flow points at row ${id}, which is missing`,
-        );
-      rows.set(id, row);
-    }
-    return row;
-  };
 }

@@ -64,19 +64,48 @@ const FIELDS = {
   tcp_flags_rev: (row: FlowRow) => flagLetters(row.tcpFlagsRev),
   conn_state: (row: FlowRow) => row.connState,
   history: (row: FlowRow) => row.history,
-  rtt_us: (row: FlowRow) => (row.rttNs === null ? null : row.rttNs / 1000),
+  rtt_us: (row: FlowRow) => microseconds(row.rttNs),
   retransmits_fwd: (row: FlowRow) => row.retransmitsFwd,
   retransmits_rev: (row: FlowRow) => row.retransmitsRev,
   out_of_order_fwd: (row: FlowRow) => row.outOfOrderFwd,
   out_of_order_rev: (row: FlowRow) => row.outOfOrderRev,
   zero_windows_fwd: (row: FlowRow) => row.zeroWindowsFwd,
   zero_windows_rev: (row: FlowRow) => row.zeroWindowsRev,
+  fast_retransmits_fwd: (row: FlowRow) => row.fastRetransmitsFwd,
+  fast_retransmits_rev: (row: FlowRow) => row.fastRetransmitsRev,
+  spurious_retransmits_fwd: (row: FlowRow) => row.spuriousRetransmitsFwd,
+  spurious_retransmits_rev: (row: FlowRow) => row.spuriousRetransmitsRev,
+  dup_acks_fwd: (row: FlowRow) => row.dupAcksFwd,
+  dup_acks_rev: (row: FlowRow) => row.dupAcksRev,
+  lost_segments_fwd: (row: FlowRow) => row.lostSegmentsFwd,
+  lost_segments_rev: (row: FlowRow) => row.lostSegmentsRev,
+  keep_alives_fwd: (row: FlowRow) => row.keepAlivesFwd,
+  keep_alives_rev: (row: FlowRow) => row.keepAlivesRev,
+  seq_bytes_fwd: (row: FlowRow) => row.seqBytesFwd,
+  seq_bytes_rev: (row: FlowRow) => row.seqBytesRev,
+  missed_bytes_fwd: (row: FlowRow) => row.missedBytesFwd,
+  missed_bytes_rev: (row: FlowRow) => row.missedBytesRev,
+  retransmitted_bytes_fwd: (row: FlowRow) => row.retransmittedBytesFwd,
+  retransmitted_bytes_rev: (row: FlowRow) => row.retransmittedBytesRev,
+  mss_fwd: (row: FlowRow) => row.mssFwd,
+  mss_rev: (row: FlowRow) => row.mssRev,
+  window_scale_fwd: (row: FlowRow) => row.windowScaleFwd,
+  window_scale_rev: (row: FlowRow) => row.windowScaleRev,
+  max_window_fwd: (row: FlowRow) => row.maxWindowFwd,
+  max_window_rev: (row: FlowRow) => row.maxWindowRev,
+  ack_rtt_us_fwd: (row: FlowRow) => microseconds(row.ackRttNsFwd),
+  ack_rtt_us_rev: (row: FlowRow) => microseconds(row.ackRttNsRev),
+  originator_guessed: (row: FlowRow) => (row.originatorGuessed === null ? null : row.originatorGuessed === 1),
   ttl_min_fwd: (row: FlowRow) => row.ttlMinFwd,
   ttl_min_rev: (row: FlowRow) => row.ttlMinRev,
   ttl_max_fwd: (row: FlowRow) => row.ttlMaxFwd,
   ttl_max_rev: (row: FlowRow) => row.ttlMaxRev,
   dscp_fwd: (row: FlowRow) => row.dscpFwd,
   dscp_rev: (row: FlowRow) => row.dscpRev,
+  dscp_min_fwd: (row: FlowRow) => row.dscpMinFwd,
+  dscp_min_rev: (row: FlowRow) => row.dscpMinRev,
+  dscp_max_fwd: (row: FlowRow) => row.dscpMaxFwd,
+  dscp_max_rev: (row: FlowRow) => row.dscpMaxRev,
   src_mac: (row: FlowRow) => (row.srcMac === null ? null : formatMac(row.srcMac, 0)),
   dst_mac: (row: FlowRow) => (row.dstMac === null ? null : formatMac(row.dstMac, 0)),
   community_id: (row: FlowRow) =>
@@ -126,6 +155,10 @@ export function flowJson(row: FlowRow): FlowJson {
   const json = { ...BLANK };
   for (const [key, value] of ENTRIES) json[key] = value(row);
   return json as FlowJson;
+}
+
+function microseconds(ns: number | null): number | null {
+  return ns === null ? null : ns / 1000;
 }
 
 function flagLetters(bits: number | null): string | null {

@@ -28,6 +28,8 @@ const SLL_ADDR_OFF = 60;
 
 const TP_STATUS_VLAN_VALID = 1 << 4;
 const TP_STATUS_VLAN_TPID_VALID = 1 << 6;
+/** CSUMNOTREADY: left to the device, or never computed on a virtual link. CSUM_VALID: tested by the device or the kernel, since Linux 4.1. */
+const TP_STATUS_CSUM_DONE = (1 << 3) | (1 << 7);
 /** TPID when the kernel does not say (before Linux 3.14, or a driver that leaves it out). IEEE 802.1Q */
 const ETH_P_8021Q = 0x8100;
 /** Octets of the tag that the kernel took out of the frame; on the wire they were there. */
@@ -109,6 +111,7 @@ export function walkBlock(ring: RingMemory, block: number, walk: BlockWalk, sink
       fields.tsNsec = words[word + NSEC_WORD]!;
       fields.wireLen = wireLen;
       fields.pktType = pktType;
+      fields.isChecksumFinal = (status & TP_STATUS_CSUM_DONE) === 0;
       sink.packet(view, mac, capLen);
     }
     off += words[word + NEXT_WORD]!;

@@ -1,12 +1,13 @@
-import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
+import type { PacketFields } from '../../decoders/packet-fields.ts';
+import { setFlowSeq } from './counters.ts';
+import { beginOriginator } from './originator.ts';
 import type { Slab } from './record.ts';
-import { BIT, D, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
-import { markFlip } from './tcp-state.ts';
+import { BIT, D, DSCP_BEGIN, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
 
 /**
  * Sets the first values of a flow in a slot that is 0 but for its key: originator, addresses of the link, times, number.
  * @param side the sender of its first packet (0 lo, 1 hi)
- * @param seq  number of the flow, see D.flowSeq
+ * @param seq  number of the flow, see flowSeqOf
  */
 export function beginFlow(
   { words, doubles, bytes }: Slab,
@@ -18,16 +19,8 @@ export function beginFlow(
 ): void {
   const base = slot * SLOT_WORDS;
   words[base + W.ttl] = 0x00ff00ff;
-  // The responder speaks first when the capture began in mid-handshake: a SYN+ACK names its receiver as originator.
-  let orig = side;
-  let bits: number = BIT.live;
-  if (f.ipProto === IpProto.TCP && (f.tcpFlags & TcpFlag.SYN) !== 0) {
-    if ((f.tcpFlags & TcpFlag.ACK) !== 0) {
-      orig = 1 - side;
-      markFlip(words, bytes, slot);
-    } else bits |= BIT.origBySyn;
-  }
-  if (orig === 1) bits |= BIT.origIsHi;
+  words[base + W.dscp] = DSCP_BEGIN;
+  let bits = BIT.live | beginOriginator(words, slot, side, f);
   if (f.srcMacOff >= 0) {
     bits |= BIT.hasMac;
     const mac = slot * SLOT_BYTES + W.mac * 4;
@@ -39,7 +32,7 @@ export function beginFlow(
   }
   words[base + W.bits] = bits;
   doubles[slot * SLOT_DOUBLES + D.startSec] = f.tsSec;
-  doubles[slot * SLOT_DOUBLES + D.flowSeq] = seq;
+  setFlowSeq(words, slot, seq);
   words[base + W.startNsec] = f.tsNsec;
   words[base + W.lastNsec] = f.tsNsec;
 }

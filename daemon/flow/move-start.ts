@@ -1,5 +1,5 @@
 import { MAX_DELTA } from './reuse.ts';
-import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W, W_SYN_DELTA } from './slot.ts';
+import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
 
 /**
  * A packet older than the flow's first one: the start of the flow in `slot` moves back, and what is relative to it moves
@@ -23,5 +23,5 @@ export function moveStart(
   words[base + W.checkpointDelta] = Math.min(words[base + W.checkpointDelta]! + shift, MAX_DELTA);
   const bits = words[base + W.bits]!;
   if ((bits & BIT.synTime) !== 0 && (bits & BIT.rttKnown) === 0)
-    words[base + W_SYN_DELTA] = (words[base + W_SYN_DELTA]! + shift) | 0;
+    words[base + W.rtt] = (words[base + W.rtt]! + shift) | 0;
 }

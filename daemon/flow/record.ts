@@ -1,5 +1,7 @@
 import { IpProto } from '../../decoders/packet-fields.ts';
 import { EndReasonCode, type FlowBatch, HISTORY_MAX, NONE_U8 } from '../../storage/flow-batch.ts';
+import { bytesOf, flowSeqOf, ipBytesOf, packetsOf, payloadOf } from './counters.ts';
+import { readHistory } from './history.ts';
 import type { InnerFlows } from './inner-flows.ts';
 import { routeOrigSide } from './route-change.ts';
 import {
@@ -13,7 +15,10 @@ import {
   SLOT_WORDS,
   W,
 } from './slot.ts';
+import { writeTcp } from './tcp-record.ts';
 import { datagramConnState, endpointState, isTcpOver, tcpConnState } from './tcp-state.ts';
+import type { TroubleTable } from './trouble.ts';
+import { unpackRtt } from './ticks.ts';
 
 /** Protocols whose records carry ports (ICMP: type and code). */
 export function protocolHasPorts(proto: number): boolean {
@@ -47,6 +52,8 @@ export interface Slab {
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly bytes: Uint8Array;
+  /** What goes wrong in TCP flows. */
+  readonly trouble: TroubleTable;
   /** null: no flow is inside a tunnel. */
   readonly inner: InnerFlows | null;
 }
@@ -69,31 +76,26 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
   const resp = 1 - orig;
   const startSec = doubles[dbase + D.startSec]!;
 
-  c.flowSeq[i] = doubles[dbase + D.flowSeq]!;
+  c.flowSeq[i] = flowSeqOf(words, slot);
   c.isNew[i] = (bits & BIT.written) !== 0 ? 0 : 1;
   c.startSec[i] = startSec;
   c.startNsec[i] = words[base + W.startNsec]!;
   c.endSec[i] = startSec + words[base + W.lastDelta]!;
   c.endNsec[i] = words[base + W.lastNsec]!;
-  c.packetsFwd[i] = doubles[dbase + D.packets0 + orig]!;
-  c.packetsRev[i] = doubles[dbase + D.packets0 + resp]!;
-  c.bytesFwd[i] = doubles[dbase + D.bytes0 + orig]!;
-  c.bytesRev[i] = doubles[dbase + D.bytes0 + resp]!;
-  c.ipBytesFwd[i] = doubles[dbase + D.ipBytes0 + orig]!;
-  c.ipBytesRev[i] = doubles[dbase + D.ipBytes0 + resp]!;
-  const payloadFwd = doubles[dbase + D.payload0 + orig]!;
-  const payloadRev = doubles[dbase + D.payload0 + resp]!;
+  c.packetsFwd[i] = packetsOf(words, slot, orig);
+  c.packetsRev[i] = packetsOf(words, slot, resp);
+  c.bytesFwd[i] = bytesOf(words, slot, orig);
+  c.bytesRev[i] = bytesOf(words, slot, resp);
+  c.ipBytesFwd[i] = ipBytesOf(words, slot, orig);
+  c.ipBytesRev[i] = ipBytesOf(words, slot, resp);
+  const payloadFwd = payloadOf(words, slot, orig);
+  const payloadRev = payloadOf(words, slot, resp);
   c.payloadBytesFwd[i] = payloadFwd;
   c.payloadBytesRev[i] = payloadRev;
-  c.rttNs[i] = (bits & BIT.rttKnown) !== 0 ? doubles[dbase + D.rtt]! : -1;
-  c.retransmitsFwd[i] = words[base + W.retransmits0 + orig]!;
-  c.retransmitsRev[i] = words[base + W.retransmits0 + resp]!;
-  c.outOfOrderFwd[i] = words[base + W.outOfOrder0 + orig]!;
-  c.outOfOrderRev[i] = words[base + W.outOfOrder0 + resp]!;
-  c.zeroWindowsFwd[i] = words[base + W.zeroWindows0 + orig]!;
-  c.zeroWindowsRev[i] = words[base + W.zeroWindows0 + resp]!;
-  const sentFwd = doubles[dbase + D.packets0 + orig]! > 0;
-  const sentRev = doubles[dbase + D.packets0 + resp]! > 0;
+  c.rttNs[i] = (bits & BIT.rttKnown) !== 0 ? unpackRtt(words[base + W.rtt]!) : -1;
+  if (proto === IpProto.TCP) writeTcp(slab, slot, batch);
+  const sentFwd = c.packetsFwd[i]! > 0;
+  const sentRev = c.packetsRev[i]! > 0;
   c.routeFwd[i] = sentFwd ? words[base + W.route0 + orig]! : -1;
   c.routeRev[i] = sentRev ? words[base + W.route0 + resp]! : -1;
   c.routeOrigSide[i] = routeOrigSide(bits);
@@ -119,8 +121,16 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
   const ttl = words[base + W.ttl]!;
   c.tcpFlagsFwd[i] = flags >>> (8 * orig);
   c.tcpFlagsRev[i] = flags >>> (8 * resp);
-  c.dscpFwd[i] = sentFwd ? (flags >>> (16 + 8 * orig)) & 0xff : NONE_U8;
-  c.dscpRev[i] = sentRev ? (flags >>> (16 + 8 * resp)) & 0xff : NONE_U8;
+  const dscpFwd = (flags >>> (16 + 8 * orig)) & 0xff;
+  const dscpRev = (flags >>> (16 + 8 * resp)) & 0xff;
+  const rangeFwd = words[base + W.dscp]! >>> (12 * orig);
+  const rangeRev = words[base + W.dscp]! >>> (12 * resp);
+  c.dscpFwd[i] = sentFwd ? dscpFwd : NONE_U8;
+  c.dscpRev[i] = sentRev ? dscpRev : NONE_U8;
+  c.dscpMinFwd[i] = sentFwd ? Math.min(dscpFwd, rangeFwd & 0x3f) : NONE_U8;
+  c.dscpMinRev[i] = sentRev ? Math.min(dscpRev, rangeRev & 0x3f) : NONE_U8;
+  c.dscpMaxFwd[i] = sentFwd ? Math.max(dscpFwd, (rangeFwd >>> 6) & 0x3f) : NONE_U8;
+  c.dscpMaxRev[i] = sentRev ? Math.max(dscpRev, (rangeRev >>> 6) & 0x3f) : NONE_U8;
   c.ttlMinFwd[i] = sentFwd ? ttl >>> (16 * orig) : NONE_U8;
   c.ttlMaxFwd[i] = sentFwd ? ttl >>> (16 * orig + 8) : NONE_U8;
   c.ttlMinRev[i] = sentRev ? ttl >>> (16 * resp) : NONE_U8;
@@ -145,10 +155,7 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
     putWord(c.src, i * 16 + k * 4, k < addressWords ? words[srcWord + k]! : 0);
     putWord(c.dst, i * 16 + k * 4, k < addressWords ? words[dstWord + k]! : 0);
   }
-  const historyLen = words[base + W.historyMeta]! & 0xff;
-  c.historyLen[i] = historyLen;
-  const history = slot * SLOT_BYTES + W.history * 4;
-  for (let k = 0; k < historyLen; k++) c.history[i * HISTORY_MAX + k] = bytes[history + k]!;
+  c.historyLen[i] = readHistory(words, slot, c.history, i * HISTORY_MAX);
   batch.count = i + 1;
 }
 

@@ -1,7 +1,8 @@
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
 import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
-import { isSynAgain, isTcpClosed, isTcpHalfOpen, isTcpOver } from './tcp-state.ts';
+import { isTcpClosed, isTcpHalfOpen, isTcpOver } from './tcp-state.ts';
+import { isSynAgain } from './tcp-track.ts';
 
 /** Times within a flow are int32 seconds from its start. */
 export const MAX_DELTA = 0x7fffffff;
@@ -28,7 +29,7 @@ export function isAnother(
   const last = start + words[slot * SLOT_WORDS + W.lastDelta]!;
   // A record cannot span more: its times would be wrong.
   if (f.tsSec - start > MAX_DELTA || last - f.tsSec > MAX_DELTA) return true;
-  return isReuse(words, doubles, slot, side, f);
+  return isReuse(words, slot, side, f);
 }
 
 /**
@@ -36,13 +37,7 @@ export function isAnother(
  * with another sequence number on one that was reset, or that got past its handshake and whose end was not seen; there,
  * the old SYN again does not. Zeek: TCPSessionAdapter::IsReuse.
  */
-function isReuse(
-  words: Int32Array,
-  doubles: Float64Array,
-  slot: number,
-  side: number,
-  f: PacketFields,
-): boolean {
+function isReuse(words: Int32Array, slot: number, side: number, f: PacketFields): boolean {
   // Without the whole header there is no sequence number. Other protocols have no flags.
   if ((f.tcpFlags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) !== TcpFlag.SYN || f.l4Status !== Status.Ok)
     return false;
@@ -51,5 +46,5 @@ function isReuse(
   const fromOrig = side === ((bits & BIT.origIsHi) !== 0 ? 1 : 0);
   const wasEstablished = (bits & BIT.origBySyn) !== 0 && fromOrig && !isTcpHalfOpen(bits);
   if (!wasEstablished && !isTcpOver(bits)) return false;
-  return !isSynAgain(words, doubles, slot, side, f.tcpSeq);
+  return !isSynAgain(words, slot, side, f.tcpSeq);
 }

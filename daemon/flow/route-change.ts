@@ -1,4 +1,5 @@
 import { type FlowBatch, NONE_U8 } from '../../storage/flow-batch.ts';
+import { flowSeqOf } from './counters.ts';
 import type { Slab } from './record.ts';
 import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
 
@@ -22,7 +23,7 @@ export function writeRouteChange(
   const { words, doubles } = slab;
   const c = batch.changes;
   const i = batch.changeCount;
-  c.flowSeq[i] = doubles[dbase + D.flowSeq]!;
+  c.flowSeq[i] = flowSeqOf(words, slot);
   c.sec[i] = doubles[dbase + D.startSec]! + words[base + W.lastDelta]!;
   c.nsec[i] = words[base + W.lastNsec]!;
   c.previous[i] = words[base + W.route0 + side]!;

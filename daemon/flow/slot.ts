@@ -1,14 +1,15 @@
 /**
- * Layout of one flow in the table's slab: 62 32-bit words (248 octets), seen through an Int32Array, a Float64Array and a
- * Uint8Array over one ArrayBuffer. An index entry costs 8 octets more, so a flow costs 256 octets all in.
+ * Layout of one flow in the table's slab: 60 32-bit words (240 octets), seen through an Int32Array, a Float64Array and a
+ * Uint8Array over one ArrayBuffer. An index entry costs 8 octets more, and its share of the trouble table (trouble.ts) 8,
+ * so a flow costs 256 octets all in.
  *
  * Both directions are stored by canonical endpoint, not by role: side 0 is what endpoint `lo` sent, side 1 what `hi`
  * sent, where `lo` is the numerically smaller (address, port). Who is the originator is one bit, so correcting it later
  * moves nothing.
  *
- * The first 16 words are one cache line: the whole key, the state, and what every packet touches.
+ * What every packet touches comes first, what a flow has once comes last.
  */
-export const SLOT_WORDS = 62;
+export const SLOT_WORDS = 60;
 export const SLOT_DOUBLES = SLOT_WORDS / 2;
 export const SLOT_BYTES = SLOT_WORDS * 4;
 
@@ -25,55 +26,79 @@ export const W = {
   /** Addresses as the big-endian words of the header; IPv4 uses the first word, the rest are 0. */
   addrLo: 4,
   addrHi: 8,
+  // 12..13: D.startSec
   /** Time of the latest packet, relative: whole seconds after `D.startSec` (int32), and nanoseconds in its second. */
-  lastDelta: 12,
-  lastNsec: 13,
-  /** Next slot (number + 1) in the same wheel bucket, or in the free list. */
-  next: 14,
-  /** Seconds after `D.startSec` at which the record is written again though the flow lives. */
-  checkpointDelta: 15,
-  // 16..31: the doubles below
-  /** MAC of lo, then of hi: 12 octets. */
-  mac: 32,
-  startNsec: 35,
-  retransmits0: 36,
-  outOfOrder0: 38,
-  zeroWindows0: 40,
-  // 42..45: doubles
-  /** Sequence number expected next from each side (int32). */
-  seqNext0: 46,
+  lastDelta: 14,
+  lastNsec: 15,
+  /** The low 32 bits of the four counters of each side; the 16 above them are in `wide0`. See counters.ts. */
+  packets0: 16,
+  bytes0: 18,
+  ipBytes0: 20,
+  payload0: 22,
+  /** TCP: sequence number expected next from each side (int32), and the acknowledgment number it sent last. */
+  seqNext0: 24,
+  lastAck0: 26,
+  /** TCP: time at which `seqNext0` moved last, see tickOf; once that side sent a RST, the sequence number of it. */
+  nextTick0: 28,
+  /** TCP: window that the side sent last, unscaled (16) | time of its last segment in units of 256 us (16) << 16. */
+  window0: 30,
+  /** TCP: see TCP_* below. */
+  tcp: 32,
+  /** tcpFlags0 | tcpFlags1 << 8 | dscp0 << 16 | dscp1 << 24: the DSCP of the first packet. */
+  flags: 33,
   /** ttlMin0 | ttlMax0 << 8 | ttlMin1 << 16 | ttlMax1 << 24. */
-  ttl: 48,
-  /** tcpFlags0 | tcpFlags1 << 8 | dscp0 << 16 | dscp1 << 24. */
-  flags: 49,
-  /** Decision number of each side. */
-  route0: 50,
+  ttl: 34,
   /** Route generation at which each side was tagged: side 0 (16) | side 1 << 16; 0 is "never". */
-  routeGen: 52,
-  /** History: length (8) | HISTORY_ONCE bits << 8. */
-  historyMeta: 53,
-  /** 24 ASCII octets. */
-  history: 54,
-  // 60..61: double
+  routeGen: 35,
+  /** History: length (5) | bits of letters that are there << 5. See history.ts. */
+  historyMeta: 36,
+  /** TCP: largest unscaled window of a segment without SYN (16) | MSS option (16) << 16. */
+  maxWindow0: 37,
+  /** min0 (6) | max0 (6) << 6 | min1 << 12 | max1 << 18 of the DSCPs that are not the first one | window scales << 24. */
+  dscp: 39,
+  /** TCP: events counted here while they are few, see trouble.ts (16) | high 16 bits of the flow's number << 16. */
+  few: 40,
+  /** TCP: round trip as packRtt has it; until BIT.rttKnown, with BIT.synTime, the SYN's seconds after `D.startSec`. */
+  rtt: 41,
+  /** TCP: shortest time to an ACK of each side's data, as packTicks has it; until BIT.rttKnown, with BIT.synTime, the SYN's nanoseconds. */
+  ackRtt: 42,
+  /** Next slot (number + 1) in the same wheel bucket, or in the free list. */
+  next: 43,
+  /** Seconds after `D.startSec` at which the record is written again though the flow lives. */
+  checkpointDelta: 44,
+  /** Two words a side: packets (16) | bytes << 16, IP bytes | payload << 16, each the bits from 32 up. */
+  wide0: 45,
+  /** Decision number of each side. */
+  route0: 49,
+  /** 24 letters of 5 bits, 6 a word. */
+  history: 51,
+  /** MAC of lo, then of hi: 12 octets. */
+  mac: 55,
+  startNsec: 58,
+  /** Low 32 bits of the number of the flow within its capture thread. */
+  flowSeq: 59,
 } as const;
 
 /** Double offsets (Float64Array). */
 export const D = {
-  packets0: 8,
-  bytes0: 10,
-  ipBytes0: 12,
-  payload0: 14,
-  /** Number of the flow within its capture thread. */
-  flowSeq: 21,
-  /** Round trip in nanoseconds once BIT.rttKnown; before that words 44 and 45 hold the SYN's delta and nanoseconds. */
-  rtt: 22,
   /** Whole seconds since the epoch of the first packet. */
-  startSec: 30,
+  startSec: 6,
 } as const;
 
-/** Words that hold the time of the SYN until the round trip is known; they share their place with `D.rtt`. */
-export const W_SYN_DELTA = 44;
-export const W_SYN_NSEC = 45;
+/** Parts of `W.tcp`: number of the flow's entry in the trouble table (0: none), and 2 bits a side each: */
+export const TCP_TROUBLE = 0xfffff;
+/** acknowledgments in a row that repeated the one before, at most 3; */
+export const TCP_DUP_SHIFT = 20;
+/** what the side's latest segment was, see Mark; */
+export const TCP_MARK_SHIFT = 24;
+/** keep-alives, while they are few. */
+export const TCP_KEEP_SHIFT = 28;
+
+/** Window scale of each side in `W.dscp`; 15: the side sent no SYN with the option. */
+export const SCALE_SHIFT = 24;
+export const SCALE_NONE = 15;
+/** What `W.dscp` begins as: no DSCP but the first one, no window scale. */
+export const DSCP_BEGIN = 0xff03f03f | 0;
 
 /** Bits of `W.key` above the protocol. */
 export const KEY_IPV6 = 1 << 24;
@@ -94,22 +119,28 @@ export const BIT = {
   /** A SYN without ACK decided the originator. */
   origBySyn: 1 << 3,
   rttKnown: 1 << 4,
-  /** Words 44 and 45 hold the time of the SYN. */
+  /** `W.rtt` and `W.ackRtt` hold the time of the SYN, until `rttKnown`. */
   synTime: 1 << 5,
   hasMac: 1 << 6,
   /** The first SYN+ACK after the SYN was seen: the next ACK of the originator ends the round trip. */
   synAck: 1 << 7,
   /** Side s has a known next sequence number: bit 8 and 9. */
   seqKnown0: 1 << 8,
-  /** Side s left a hole in sequence space: bit 10 and 11. */
+  /** Side s left a hole in sequence space that may still be filled: bit 10 and 11. */
   hole0: 1 << 10,
   /** Something changed since the last record. */
   dirty: 1 << 12,
   /** Side s sent FIN and then RST: bit 13 and 14. */
   resetAfterFin0: 1 << 13,
+  /** A SYN+ACK named its receiver as the originator. */
+  origBySynAck: 1 << 15,
   // 16..21: the endpoint states below
   /** The route decision of side s changed since its first packet: bit 22 and 23. */
   routeChanged0: 1 << 22,
+  /** An event of this flow found no room in the trouble table: its counts are incomplete. */
+  untracked: 1 << 24,
+  /** The hole of side s is several, of which only the sum is known: bit 25 and 26. */
+  holes0: 1 << 25,
 } as const;
 
 /** Endpoint states, 3 bits a side from bit 16 of `W.bits`. As Zeek's TCP_ENDPOINT_*. */

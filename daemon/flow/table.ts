@@ -1,19 +1,26 @@
-import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
+import { isChecksumBad } from '../../decoders/checksum.ts';
+import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
 import { type TunnelFields, TunnelType } from '../../decoders/tunnel-fields.ts';
 import { EndReasonCode } from '../../storage/flow-batch.ts';
 import { beginFlow } from './begin-flow.ts';
 import { CLOCK_STEP, dateAsLatest, FlowClock } from './clock.ts';
+import { countPacket, flowSeqOf, packetsOf } from './counters.ts';
 import { FlowExtras } from './extras.ts';
 import { FlowIndex } from './flow-index.ts';
+import { noteDatagram } from './history.ts';
 import { InnerFlows, tunnelKeyId } from './inner-flows.ts';
 import { FlowKey, hashKey } from './key.ts';
 import { type Slab, writeRecord } from './record.ts';
 import { moveStart } from './move-start.ts';
 import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
+import { correctOriginator } from './originator.ts';
+import { noteRanges } from './ranges.ts';
 import { writeRouteChange } from './route-change.ts';
 import { BIT, D, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
-import { isTcpOver, markFlip, trackDatagram, trackTcp } from './tcp-state.ts';
+import { isTcpOver } from './tcp-state.ts';
+import { noteBadChecksum, trackTcp } from './tcp-track.ts';
+import { TroubleTable } from './trouble.ts';
 import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options.ts';
 import { idleTimeout } from './timeouts.ts';
 import { laneOf, VictimHand } from './victim.ts';
@@ -34,6 +41,7 @@ export class FlowTable implements Slab {
   readonly inner: InnerFlows | null;
   /** null: neither hints nor payload are kept. */
   readonly extras: FlowExtras | null;
+  readonly trouble: TroubleTable;
   /** By capture index: flows ended early because the table was full. */
   readonly evicted = new Float64Array(MAX_CAPTURES);
   /** By capture index: last records of a flow that were lost because the queue to storage was full. */
@@ -78,6 +86,7 @@ export class FlowTable implements Slab {
     const { hints = false, payloadOctets = 0 } = options;
     const hasExtras = hints || payloadOctets > 0;
     this.extras = hasExtras ? new FlowExtras(options.maxFlows, hints, payloadOctets, MAX_CAPTURES) : null;
+    this.trouble = new TroubleTable(options.maxFlows);
     this.#wheel = new TimerWheel(this.words);
     this.#clock = new FlowClock(this.#wheel, this.#visit);
     this.#key = new FlowKey(options.seed);
@@ -130,9 +139,9 @@ export class FlowTable implements Slab {
     return slot;
   }
 
-  /** Number of the flow in a slot, see `D.flowSeq`. */
+  /** Number of the flow in a slot, from 0 in the order in which flows began. */
   flowSeq(slot: number): number {
-    return this.doubles[slot * SLOT_DOUBLES + D.flowSeq]!;
+    return flowSeqOf(this.words, slot);
   }
 
   /** Moves time forward when no packet does it: expires idle flows and writes checkpoints. @param sec epoch seconds */
@@ -223,33 +232,27 @@ export class FlowTable implements Slab {
       words[base + W.lastNsec] = f.tsNsec;
     }
 
-    doubles[dbase + D.packets0 + side] = doubles[dbase + D.packets0 + side]! + 1;
-    doubles[dbase + D.bytes0 + side] = doubles[dbase + D.bytes0 + side]! + f.wireLen;
-    doubles[dbase + D.ipBytes0 + side] = doubles[dbase + D.ipBytes0 + side]! + f.ipLen;
-    doubles[dbase + D.payload0 + side] = doubles[dbase + D.payload0 + side]! + f.payloadLen;
+    const isFirst = countPacket(words, slot, side, f.wireLen, f.ipLen, f.payloadLen);
 
-    const shift = 16 * side;
-    let ttl = words[base + W.ttl]!;
-    if (f.ttl < ((ttl >>> shift) & 0xff)) ttl = (ttl & ~(0xff << shift)) | (f.ttl << shift);
-    if (f.ttl > ((ttl >>> (shift + 8)) & 0xff)) ttl = (ttl & ~(0xff << (shift + 8))) | (f.ttl << (shift + 8));
-    words[base + W.ttl] = ttl;
-    if (doubles[dbase + D.packets0 + side] === 1) words[base + W.flags]! |= (f.tos >>> 2) << (16 + 8 * side);
+    noteRanges(words, base, side, isFirst, f);
 
-    if (f.ipProto === IpProto.UDP) trackDatagram(words, this.bytes, slot, side);
+    if (f.isChecksumFinal && isChecksumBad(view, f)) noteBadChecksum(this, slot, side);
+    else if (f.ipProto === IpProto.UDP)
+      noteDatagram(words, slot, side === ((words[base + W.bits]! & BIT.origIsHi) !== 0 ? 1 : 0));
     else if (f.ipProto === IpProto.TCP && f.hasPorts) {
       words[base + W.flags]! |= f.tcpFlags << (8 * side);
       if (f.l4Status === Status.Ok) {
-        this.#correctOriginator(slot, side, f);
-        trackTcp(words, doubles, this.bytes, slot, side, f);
+        correctOriginator(words, slot, side, f);
+        trackTcp(this, slot, side, view, f);
       }
     }
 
+    const shift = 16 * side;
     // Before the generation of the flow is read: a change may make all generations start over.
     if (this.#tagger.isWaiting) this.#tagger.arrive(f);
     const { generation } = this.#tagger;
     const gens = words[base + W.routeGen]!;
     if (((gens >>> shift) & 0xffff) !== generation) {
-      const isFirst = doubles[dbase + D.packets0 + side] === 1;
       let stamp = isFirst ? -1 : this.#tagger.heldUntil(view, f, (gens >>> shift) & 0xffff);
       if (stamp < 0) {
         const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
@@ -261,17 +264,6 @@ export class FlowTable implements Slab {
       words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (stamp << shift);
     }
     words[base + W.bits]! |= BIT.dirty;
-  }
-
-  /** The first SYN without ACK decides who the originator is, whoever spoke before. */
-  #correctOriginator(slot: number, side: number, f: PacketFields): void {
-    if ((f.tcpFlags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) !== TcpFlag.SYN) return;
-    const at = slot * SLOT_WORDS + W.bits;
-    const bits = this.words[at]!;
-    if ((bits & BIT.origBySyn) !== 0) return;
-    const orig = (bits & BIT.origIsHi) !== 0 ? 1 : 0;
-    this.words[at] = (orig === side ? bits : bits ^ BIT.origIsHi) | BIT.origBySyn;
-    if (orig !== side) markFlip(this.words, this.bytes, slot);
   }
 
   /** Every decision is to be looked at again. */
@@ -297,8 +289,7 @@ export class FlowTable implements Slab {
   #idleTimeout(slot: number): number {
     const base = slot * SLOT_WORDS;
     const proto = (this.words[base + W.key]! >>> 16) & 0xff;
-    const sent = slot * SLOT_DOUBLES + D.packets0;
-    const isAnswered = this.doubles[sent]! > 0 && this.doubles[sent + 1]! > 0;
+    const isAnswered = packetsOf(this.words, slot, 0) > 0 && packetsOf(this.words, slot, 1) > 0;
     return idleTimeout(this.#options.timeouts, proto, this.words[base + W.bits]!, isAnswered);
   }
 
@@ -370,6 +361,7 @@ export class FlowTable implements Slab {
       this.shed[this.words[base + W.key]! & 0xffff]!++;
     this.#index.remove(this.#hashSlot(slot), slot, this.#hashOf);
     this.extras?.end(slot);
+    this.trouble.release(this.words, slot);
     this.words[base + W.bits] = 0;
     this.live--;
   }

@@ -1,4 +1,5 @@
 import { IpProto } from '../../decoders/packet-fields.ts';
+import { flowSeqOf, packetsOf } from './counters.ts';
 import type { Slab } from './record.ts';
 import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
 import { isTcpHalfOpen, isTcpOver } from './tcp-state.ts';
@@ -17,15 +18,15 @@ const SAMPLE = 16;
 export const VISITS_MAX = MOVES_MAX + 2 * BUCKETS + 1 + SAMPLE + 1;
 
 /** The Lane that the flow in a slot belongs into by what is known of it now. */
-export function laneOf({ words, doubles }: Slab, slot: number): number {
+export function laneOf({ words }: Slab, slot: number): number {
   const base = slot * SLOT_WORDS;
   const bits = words[base + W.bits]!;
   if (((words[base + W.key]! >>> 16) & 0xff) === IpProto.TCP) {
     if (isTcpOver(bits)) return Lane.over;
     if (isTcpHalfOpen(bits)) return Lane.unproven;
   }
-  const lo = doubles[slot * SLOT_DOUBLES + D.packets0]!;
-  const hi = doubles[slot * SLOT_DOUBLES + D.packets0 + 1]!;
+  const lo = packetsOf(words, slot, 0);
+  const hi = packetsOf(words, slot, 1);
   return (lo === 0 || hi === 0) && lo + hi < ONE_WAY_PROVEN ? Lane.unproven : Lane.proven;
 }
 
@@ -77,7 +78,7 @@ export class VictimHand {
         }
         if (slot < 0) continue;
         const age = now - lastSecond(slab, slot) - (lane === Lane.over ? OVER_HEAD_START : 0);
-        const seq = slab.doubles[slot * SLOT_DOUBLES + D.flowSeq]!;
+        const seq = flowSeqOf(slab.words, slot);
         if (age < bestAge || (age === bestAge && (lane !== bestLane || seq > bestSeq))) continue;
         best = bucket;
         bestLane = lane;

@@ -19,7 +19,7 @@ const isInside = process.argv[2] === 'tunnels';
 const hasExtras = process.argv[2] === 'extras';
 const FLOWS = 1000;
 const SLOT = 192;
-const PACKETS = 1_000_000;
+const PACKETS = 2_000_000;
 /** Where the IPv6 TCP packets have their sequence number. */
 const SEQ_OFF = 58 + (isInside ? 50 : 0);
 /** A packet's own cost must be nothing; every so many packets the tables change, so that all flows are tagged again. */

@@ -12,6 +12,7 @@ export interface SeenPacket {
   pktType: number;
   strippedTci: number;
   strippedTpid: number;
+  isChecksumFinal: boolean;
   bytes: Buffer;
 }
 
@@ -41,6 +42,7 @@ export class CountingSink implements PacketSink {
       pktType: f.pktType,
       strippedTci: f.strippedTci,
       strippedTpid: f.strippedTpid,
+      isChecksumFinal: f.isChecksumFinal,
       bytes: Buffer.from(new Uint8Array(view.buffer, view.byteOffset + off, capLen)),
     });
   }

@@ -8,8 +8,10 @@ const BLOCK_SIZE = 1 << 16;
 const FIRST = 48;
 const TP_STATUS_VLAN_VALID = 1 << 4;
 const TP_STATUS_VLAN_TPID_VALID = 1 << 6;
-/** What the kernel sets besides: USER, CSUMNOTREADY, CSUM_VALID, TS_SOFTWARE. */
-const TP_STATUS_OTHERS = 1 | (1 << 3) | (1 << 7) | (1 << 29);
+const TP_STATUS_CSUMNOTREADY = 1 << 3;
+const TP_STATUS_CSUM_VALID = 1 << 7;
+/** What the kernel sets besides: USER, TS_SOFTWARE. */
+const TP_STATUS_OTHERS = 1 | (1 << 29);
 
 interface Frame {
   bytes: number[];
@@ -69,6 +71,14 @@ function walk(options: Partial<BlockWalk> = {}): BlockWalk {
 }
 
 describe('a block of a TPACKET_V3 ring', () => {
+  it('tells a checksum that is final and untested from one left to a device, or found good by one', () => {
+    const sink = new CountingSink();
+    const statuses = [0, TP_STATUS_CSUMNOTREADY, TP_STATUS_CSUM_VALID, TP_STATUS_VLAN_VALID];
+    const memory = ring(statuses.map((status) => ({ bytes: [1], status })));
+    walkBlock(memory, 1, walk(), sink);
+    expect(sink.seen.map((packet) => packet.isChecksumFinal)).toEqual([true, false, false, true]);
+  });
+
   it('gives each frame with its times, lengths and direction', () => {
     const sink = new CountingSink();
     const memory = ring([
@@ -87,6 +97,7 @@ describe('a block of a TPACKET_V3 ring', () => {
         pktType: 3,
         strippedTci: -1,
         strippedTpid: 0,
+        isChecksumFinal: true,
         bytes: [1, 2, 3],
       },
       expect.objectContaining({ tsSec: 5, wireLen: 70_000, pktType: 4, bytes: [4] }),

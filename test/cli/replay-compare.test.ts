@@ -280,7 +280,7 @@ describe('replay --compare', () => {
     expect(await closed).toEqual([130, null]);
     expect(stderr).toBe('nstap: interrupted: the flows are stored, nothing is compared\n');
     expect(readdirSync(temporary)).toEqual([]);
-    expect(nstap(['flows', '--db', db, '--by', 'dst', '--format', 'json']).stdout).toContain(
+    expect(nstap(['flows', '--db', db, '--by', 'protocol', '--format', 'json']).stdout).toContain(
       '"packets":200000',
     );
   }, 60_000);

@@ -26,6 +26,13 @@ const FLOWS: RecordSpec[] = [
     route: [0, 1],
     ttl: [64, 63],
     dscp: [0, 46],
+    tcp: {
+      seqBytes: [1400, 300],
+      missedBytes: [0, 0],
+      mss: [1460, 0],
+      windowScale: [0, 15],
+      ackRttNs: [500, -1],
+    },
   },
   {
     src: [10, 1, 0, 2],

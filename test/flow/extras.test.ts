@@ -131,10 +131,13 @@ describe('hints of a flow', () => {
 
   test('SSH: the banner of each side, also when the originator is corrected after a record was written', () => {
     const m = new TestMeter({ hints: true, checkpointSec: 5 });
-    m.feed({ ...SERVER, payload: ascii('SSH-2.0-server\r\n') }, 1);
-    m.feed({ ...CLIENT, payload: ascii('SSH-2.0-client\r\n') }, 1);
+    // Ports that tell nothing: who speaks first is taken for the originator, until a SYN says otherwise.
+    const client = { ...CLIENT, sport: 50_001, dport: 50_002 };
+    const server = { ...SERVER, sport: 50_002, dport: 50_001 };
+    m.feed({ ...server, payload: ascii('SSH-2.0-server\r\n') }, 1);
+    m.feed({ ...client, payload: ascii('SSH-2.0-client\r\n') }, 1);
     m.table.tick(7);
-    m.feed({ ...CLIENT, flags: 'S' }, 8);
+    m.feed({ ...client, flags: 'S' }, 8);
     expect(m.extras().map(({ octets }) => JSON.parse(hintsJson(octets)))).toEqual([
       { ssh: { client: 'SSH-2.0-server', server: 'SSH-2.0-client' } },
     ]);

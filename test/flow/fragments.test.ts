@@ -16,20 +16,20 @@ test('later fragments of a large ping and of its answer are on the one flow', ()
 
 test('a later fragment on another VLAN is not of that datagram', () => {
   const m = new TestMeter();
-  m.feed({ proto: 'udp', sport: 53, vlan: [10], payload: 16, ipId: 7, moreFragments: true }, 1);
+  m.feed({ proto: 'udp', sport: 1053, vlan: [10], payload: 16, ipId: 7, moreFragments: true }, 1);
   m.feed({ proto: 'udp', vlan: [20], payload: 16, ipId: 7, fragOff: 24 }, 1);
   expect(m.finish().map((r) => [r.vlan, r.src])).toEqual([
-    [[10], '10.0.0.1:53'],
+    [[10], '10.0.0.1:1053'],
     [[20], '10.0.0.1:0'],
   ]);
 });
 
 test('first fragments of one file say nothing about the next file', () => {
   const m = new TestMeter();
-  m.feed({ proto: 'udp', sport: 53, payload: 16, ipId: 7, moreFragments: true }, 1);
+  m.feed({ proto: 'udp', sport: 1053, payload: 16, ipId: 7, moreFragments: true }, 1);
   m.finish();
   m.feed({ proto: 'udp', payload: 16, ipId: 7, fragOff: 24 }, 1);
-  expect(m.finish().map((r) => r.src)).toEqual(['10.0.0.1:53', '10.0.0.1:0']);
+  expect(m.finish().map((r) => r.src)).toEqual(['10.0.0.1:1053', '10.0.0.1:0']);
 });
 
 test.each([
@@ -38,7 +38,7 @@ test.each([
 ])('a later fragment %s, over the end of int32 seconds', (_, after, flows) => {
   const m = new TestMeter();
   const start = 2 ** 31 - 10;
-  m.feed({ proto: 'udp', sport: 53, payload: 16, ipId: 7, moreFragments: true }, start);
+  m.feed({ proto: 'udp', sport: 1053, payload: 16, ipId: 7, moreFragments: true }, start);
   m.feed({ proto: 'udp', payload: 16, ipId: 7, fragOff: 24 }, start + after);
   expect(new Set(m.finish().map((r) => r.src)).size).toBe(flows);
 });

@@ -65,11 +65,35 @@ describe('flow table', () => {
     expect(flow).toMatchObject({ src: '10.0.0.9:5000', packets: [1, 1], payload: [0, 7] });
   });
 
-  test('without SYN the sender of the first packet is the originator', () => {
+  test('without SYN the server is guessed by its port, and the guess is marked', () => {
     const m = new TestMeter();
     m.feed({ ...SERVER, flags: 'A' }, 1);
     m.feed({ ...CLIENT, flags: 'A' }, 1);
-    expect(m.finish()[0]).toMatchObject({ src: '10.0.0.1:80', state: 'OTH', packets: [1, 1] });
+    expect(m.finish()[0]).toMatchObject({
+      src: '10.0.0.9:5000',
+      state: 'OTH',
+      packets: [1, 1],
+      history: '^aA',
+      guessed: true,
+    });
+  });
+
+  test('without SYN, and between two ports of no server, the sender of the first packet is the originator', () => {
+    const m = new TestMeter();
+    m.feed({ ...SERVER, sport: 7777, flags: 'A' }, 1);
+    m.feed({ ...CLIENT, dport: 7777, flags: 'A' }, 1);
+    expect(m.finish()[0]).toMatchObject({ src: '10.0.0.1:7777', history: 'Aa', guessed: true });
+  });
+
+  test('an answer of a UDP server whose question was not seen is SHR, as in Zeek', () => {
+    const m = new TestMeter();
+    m.feed({ proto: 'udp', src: '10.0.0.1', sport: 53, dst: '10.0.0.9', dport: 5000 }, 1);
+    expect(m.finish()[0]).toMatchObject({
+      src: '10.0.0.9:5000',
+      state: 'SHR',
+      history: '^d',
+      packets: [0, 1],
+    });
   });
 
   test('a new SYN after both sides closed is a new flow, and the old one ended by fin', () => {
@@ -207,11 +231,11 @@ describe('flow table', () => {
 
   test('later fragments are counted on the flow of their first fragment, else on ports 0', () => {
     const m = new TestMeter();
-    m.feed({ proto: 'udp', sport: 53, dport: 99, payload: 16, ipId: 7, moreFragments: true }, 1);
+    m.feed({ proto: 'udp', sport: 1053, dport: 99, payload: 16, ipId: 7, moreFragments: true }, 1);
     m.feed({ proto: 'udp', payload: 16, ipId: 7, fragOff: 24 }, 1);
     m.feed({ proto: 'udp', payload: 16, ipId: 8, fragOff: 24 }, 1);
     expect(m.finish().map((r) => [r.src, r.packets])).toEqual([
-      ['10.0.0.1:53', [2, 0]],
+      ['10.0.0.1:1053', [2, 0]],
       ['10.0.0.1:0', [1, 0]],
     ]);
   });

@@ -1,30 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import type { FrameSpec } from '../support/frames.ts';
+import { foldChecksum, sumWords } from '../../decoders/checksum.ts';
 import { TestMeter } from '../support/meter.ts';
+import { frame } from '../support/frames.ts';
+import { segment } from '../support/segments.ts';
 
-/**
- * A packet in short: who (`c`lient or `s`erver), flag letters, then any of `seq=`, `pay=`, `win=`; "c S seq=9".
- * The expectations are what Zeek's TCPSessionAdapter makes of the same packets.
- */
-function packet(text: string): FrameSpec {
-  const [who, flags, ...rest] = text.split(' ');
-  const values = Object.fromEntries(rest.map((r) => [r.split('=')[0]!, Number(r.split('=')[1])]));
-  const ends: FrameSpec =
-    who === 'c'
-      ? { src: '10.0.0.9', sport: 5000, dst: '10.0.0.1', dport: 80 }
-      : { src: '10.0.0.1', sport: 80, dst: '10.0.0.9', dport: 5000 };
-  return {
-    ...ends,
-    flags: flags!,
-    seq: values.seq ?? 1,
-    payload: values.pay ?? 0,
-    window: values.win ?? 1000,
-  };
-}
-
+/** The expectations are what Zeek's TCPSessionAdapter makes of the same packets. */
 function flows(...packets: string[]) {
   const m = new TestMeter();
-  for (const [i, text] of packets.entries()) m.feed(packet(text), 1, i);
+  for (const [i, text] of packets.entries()) m.feed(segment(text).spec, 1, i);
   return m.finish();
 }
 
@@ -77,7 +60,12 @@ describe('TCP states and history as Zeek has them', () => {
   });
 
   test('a flip keeps what each side had noted: data of both is in the history', () => {
-    expect(flows('s A seq=5 pay=3', 'c S seq=100', 'c A seq=101 pay=4')[0]!.history).toBe('D^SD');
+    const m = new TestMeter();
+    const client = { src: '10.0.0.9', sport: 5000, dst: '10.0.0.1', dport: 7777 };
+    m.feed({ src: '10.0.0.1', sport: 7777, dst: '10.0.0.9', dport: 5000, flags: 'A', payload: 3 }, 1);
+    m.feed({ ...client, flags: 'S', seq: 100 }, 1);
+    m.feed({ ...client, flags: 'A', seq: 101, payload: 4 }, 1);
+    expect(m.finish()[0]!.history).toBe('D^SD');
   });
 
   test('the history stops at its bound', () => {
@@ -131,8 +119,8 @@ describe('how a TCP flow ends', () => {
 
   test('a connection under way when the capture began has the timeout of an established one', () => {
     const m = new TestMeter();
-    m.feed(packet('c A seq=1 pay=1'), 100);
-    m.feed(packet('s A seq=1 pay=1'), 100);
+    m.feed(segment('c A seq=1 pay=1').spec, 100);
+    m.feed(segment('s A seq=1 pay=1').spec, 100);
     m.table.tick(250);
     expect(m.records()).toEqual([]);
     m.table.tick(411);
@@ -141,8 +129,45 @@ describe('how a TCP flow ends', () => {
 
   test('an attempt without an answer ends sooner', () => {
     const m = new TestMeter();
-    m.feed(packet('c S'), 100);
+    m.feed(segment('c S').spec, 100);
     m.table.tick(171);
     expect(m.records().map((r) => [r.reason, r.state])).toEqual([['idle', 'S0']]);
+  });
+});
+
+describe('checksums', () => {
+  const bad = (m: TestMeter, text: string, isFinal = true): void => {
+    m.meter.fields.isChecksumFinal = isFinal;
+    m.feed(frame(segment(text).spec), 1);
+  };
+
+  test('a packet with a bad one is counted and noted, and changes nothing else', () => {
+    const m = new TestMeter();
+    for (const text of HANDSHAKE) bad(m, text, false);
+    for (let i = 0; i < 100; i++) bad(m, 's RA seq=901 pay=3');
+    expect(m.finish()[0]).toMatchObject({ state: 'S1', history: 'ShAccc', packets: [2, 101] });
+  });
+
+  test('nothing is noted when the checksum may not be final, or is right', () => {
+    const m = new TestMeter();
+    bad(m, 'c A pay=3', false);
+    const bytes = frame(segment('c A pay=3').spec);
+    const view = new DataView(bytes.buffer);
+    // Pseudo-header: addresses, protocol, length.
+    const sum = sumWords(view, 26, 34, 6 + bytes.length - 34);
+    view.setUint16(50, foldChecksum(sumWords(view, 34, bytes.length, sum)));
+    m.meter.fields.isChecksumFinal = true;
+    m.feed(bytes, 1);
+    expect(m.finish()[0]).toMatchObject({ history: 'DT', packets: [2, 0] });
+  });
+
+  test('a datagram with a bad one is noted, too', () => {
+    const m = new TestMeter();
+    const spec = { proto: 'udp' as const, sport: 5000, dport: 53, payload: 4 };
+    const bytes = frame(spec);
+    bytes[41] = 1;
+    m.meter.fields.isChecksumFinal = true;
+    m.feed(bytes, 1);
+    expect(m.finish()[0]).toMatchObject({ history: 'C', state: 'S0' });
   });
 });

@@ -2,6 +2,25 @@ import { FlowBatch } from '../../storage/flow-batch.ts';
 import type { CaptureInfo } from '../../storage/messages.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 
+/** Column pairs of TCP, each with what stands for "nothing of it". */
+const TCP_PAIRS = {
+  outOfOrder: 0,
+  zeroWindows: 0,
+  fastRetransmits: 0,
+  spuriousRetransmits: 0,
+  dupAcks: 0,
+  lostSegments: 0,
+  keepAlives: 0,
+  seqBytes: -1,
+  missedBytes: -1,
+  retransmittedBytes: -1,
+  mss: 0,
+  windowScale: 15,
+  maxWindow: 0,
+  ackRttNs: -1,
+} as const;
+type TcpPair = keyof typeof TCP_PAIRS;
+
 /** One flow record of a test: what is left out is that of a plain, ended TCP flow over IPv4. */
 export interface RecordSpec {
   seq?: number;
@@ -23,6 +42,9 @@ export interface RecordSpec {
   payload?: [number, number];
   flags?: [number, number];
   retransmits?: [number, number];
+  /** Names of column pairs of TCP without Fwd and Rev, such as `dupAcks`; those left out are 0 or "not known". */
+  tcp?: Partial<Record<TcpPair, [number, number]>>;
+  originatorGuessed?: boolean;
   ttl?: [number, number];
   dscp?: [number, number];
   rttNs?: number;
@@ -97,11 +119,13 @@ export function addRecord(batch: FlowBatch, spec: RecordSpec = {}): void {
   pair('payloadBytesFwd', 'payloadBytesRev', spec.payload ?? [0, 0]);
   pair('tcpFlagsFwd', 'tcpFlagsRev', spec.flags ?? [2, 0]);
   pair('retransmitsFwd', 'retransmitsRev', spec.retransmits ?? [0, 0]);
-  pair('outOfOrderFwd', 'outOfOrderRev', [0, 0]);
-  pair('zeroWindowsFwd', 'zeroWindowsRev', [0, 0]);
+  for (const [name, none] of Object.entries(TCP_PAIRS) as [TcpPair, number][])
+    pair(`${name}Fwd`, `${name}Rev`, spec.tcp?.[name] ?? [none, none]);
+  c.originatorGuessed[i] = spec.originatorGuessed === true ? 1 : 0;
   pair('ttlMinFwd', 'ttlMinRev', spec.ttl ?? [64, 255]);
   pair('ttlMaxFwd', 'ttlMaxRev', spec.ttl ?? [64, 255]);
-  pair('dscpFwd', 'dscpRev', spec.dscp ?? [0, 255]);
+  for (const range of ['dscp', 'dscpMin', 'dscpMax'] as const)
+    pair(`${range}Fwd`, `${range}Rev`, spec.dscp ?? [0, 255]);
   pair('routeFwd', 'routeRev', spec.route ?? [-1, -1]);
   c.rttNs[i] = spec.rttNs ?? -1;
   c.connState[i] = spec.connState ?? 1;

@@ -10,6 +10,8 @@ export interface FrameSpec {
   seq?: number;
   ack?: number;
   window?: number;
+  /** TCP options, a multiple of 4 octets. */
+  options?: number[];
   /** Octets, or how many that mean nothing. */
   payload?: number | Uint8Array;
   ttl?: number;
@@ -48,8 +50,9 @@ export function frame(spec: FrameSpec): Uint8Array {
   const l4: number[] = [];
   if (!later && proto === 6) {
     const flags = [...(spec.flags ?? 'A')].reduce((sum, letter) => sum | FLAG_BITS[letter]!, 0);
-    l4.push(...u16(sport), ...u16(dport), ...u32(spec.seq ?? 1), ...u32(spec.ack ?? 1), 0x50, flags);
-    l4.push(...u16(spec.window ?? 1000), 0, 0, 0, 0);
+    const options = spec.options ?? [];
+    l4.push(...u16(sport), ...u16(dport), ...u32(spec.seq ?? 1), ...u32(spec.ack ?? 1));
+    l4.push((5 + options.length / 4) << 4, flags, ...u16(spec.window ?? 1000), 0, 0, 0, 0, ...options);
   } else if (!later && proto === 17) l4.push(...u16(sport), ...u16(dport), ...u16(8 + payload.length), 0, 0);
   else if (!later && (proto === 1 || proto === 58)) l4.push(sport, dport, 0, 0, 0, 0, 0, 0);
   l4.push(...payload);

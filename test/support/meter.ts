@@ -37,12 +37,34 @@ export interface TestRecord {
   rttNs: number;
   retransmits: [number, number];
   outOfOrder: [number, number];
+  /** Only of a TCP flow whose originator no SYN told. */
+  guessed?: true;
   routes: [number, number];
   /** Only of a flow whose route decision changed. */
   routeOrigSide?: number;
   /** Only of a flow inside a tunnel: type, id or null, and `seq` of the flow outside or null. */
   tunnel?: [string, number | null, number | null];
 }
+
+/** Counts of a TCP flow beyond those of every test. -1: not known. */
+export interface TestTcp {
+  fast: [number, number];
+  spurious: [number, number];
+  dupAcks: [number, number];
+  lost: [number, number];
+  keepAlives: [number, number];
+  zeroWindows: [number, number];
+  seqBytes: [number, number];
+  missed: [number, number];
+  repeated: [number, number];
+  mss: [number, number];
+  scale: [number, number];
+  maxWindow: [number, number];
+  ackRtt: [number, number];
+}
+
+/** A record with everything; `tcp` is null unless TCP. */
+export type WholeRecord = TestRecord & { tcp: TestTcp | null };
 
 /** A meter with its flow table, fed by hand, whose records are read back from the batches. */
 export class TestMeter {
@@ -85,15 +107,15 @@ export class TestMeter {
     this.meter = tunnels === 'outer' ? new Meter(this.table) : new TunnelMeter(this.table, tunnels);
   }
 
-  /** Feeds one frame at a time given in seconds (nanoseconds exact up to 1e-9 of small numbers). */
-  feed(spec: FrameSpec | Uint8Array, sec: number, nsec = 0, captureIndex = 0): void {
+  /** Feeds one frame at a time given in seconds (nanoseconds exact up to 1e-9 of small numbers); `wireLen` when fewer octets were captured. */
+  feed(spec: FrameSpec | Uint8Array, sec: number, nsec = 0, captureIndex = 0, wireLen?: number): void {
     const bytes = spec instanceof Uint8Array ? spec : frame(spec);
     const f = this.meter.fields;
     f.linkType = 1;
     f.captureIndex = captureIndex;
     f.tsSec = sec;
     f.tsNsec = nsec;
-    f.wireLen = bytes.length;
+    f.wireLen = wireLen ?? bytes.length;
     f.strippedTci = -1;
     this.meter.packet(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, bytes.length);
   }
@@ -102,6 +124,17 @@ export class TestMeter {
   finish(): TestRecord[] {
     this.table.endAll('eof');
     return this.records();
+  }
+
+  /** Ends all flows and gives the records so far, with all that TCP flows have. */
+  finishWhole(): WholeRecord[] {
+    this.table.endAll('eof');
+    return this.#batches.flatMap((batch) =>
+      Array.from({ length: batch.count }, (_, i) => ({
+        ...readRecord(batch, i),
+        tcp: batch.columns.proto[i] === 6 ? readTcp(batch, i) : null,
+      })),
+    );
   }
 
   /** The route changes so far, oldest first. */
@@ -175,10 +208,29 @@ function readRecord(batch: FlowBatch, i: number): TestRecord {
     retransmits: [c.retransmitsFwd[i]!, c.retransmitsRev[i]!],
     outOfOrder: [c.outOfOrderFwd[i]!, c.outOfOrderRev[i]!],
     routes: [c.routeFwd[i]!, c.routeRev[i]!],
+    ...(c.proto[i] === 6 && c.originatorGuessed[i] === 1 && { guessed: true }),
     ...(c.routeOrigSide[i] !== NONE_U8 && { routeOrigSide: c.routeOrigSide[i]! }),
     ...(c.tunnelType[i] !== 0 && {
       tunnel: [TUNNEL_TYPES[c.tunnelType[i]!]!, orNull(c.tunnelId[i]!), orNull(c.outerSeq[i]!)],
     }),
+  };
+}
+
+function readTcp({ columns: c }: FlowBatch, i: number): TestTcp {
+  return {
+    fast: [c.fastRetransmitsFwd[i]!, c.fastRetransmitsRev[i]!],
+    spurious: [c.spuriousRetransmitsFwd[i]!, c.spuriousRetransmitsRev[i]!],
+    dupAcks: [c.dupAcksFwd[i]!, c.dupAcksRev[i]!],
+    lost: [c.lostSegmentsFwd[i]!, c.lostSegmentsRev[i]!],
+    keepAlives: [c.keepAlivesFwd[i]!, c.keepAlivesRev[i]!],
+    zeroWindows: [c.zeroWindowsFwd[i]!, c.zeroWindowsRev[i]!],
+    seqBytes: [c.seqBytesFwd[i]!, c.seqBytesRev[i]!],
+    missed: [c.missedBytesFwd[i]!, c.missedBytesRev[i]!],
+    repeated: [c.retransmittedBytesFwd[i]!, c.retransmittedBytesRev[i]!],
+    mss: [c.mssFwd[i]!, c.mssRev[i]!],
+    scale: [c.windowScaleFwd[i]!, c.windowScaleRev[i]!],
+    maxWindow: [c.maxWindowFwd[i]!, c.maxWindowRev[i]!],
+    ackRtt: [c.ackRttNsFwd[i]!, c.ackRttNsRev[i]!],
   };
 }
 

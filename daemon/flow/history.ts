@@ -1,0 +1,111 @@
+import { HISTORY_MAX } from '../../storage/flow-batch.ts';
+import { SLOT_WORDS, W } from './slot.ts';
+
+/**
+ * Letters of the history string by code. `s` and `h` share the bit of "already there", as Zeek's HIST_SYN_PKT does: an
+ * endpoint sends one or the other.
+ */
+export const Letter = {
+  s: 0,
+  h: 1,
+  a: 2,
+  d: 3,
+  f: 4,
+  r: 5,
+  i: 6,
+  q: 7,
+  t: 8,
+  w: 9,
+  c: 10,
+  g: 11,
+} as const;
+export type Letter = (typeof Letter)[keyof typeof Letter];
+
+const NAMES = 'shadfriqtwcg';
+/** Bits of "already there", a role: one a letter but for `h`. */
+const ONCE_BITS = 11;
+const LENGTH_BITS = 5;
+const LENGTH_MASK = (1 << LENGTH_BITS) - 1;
+/** How a letter is packed: 5 bits, code * 2 and 1 for the originator; 6 letters a word. */
+const BITS = 5;
+const PER_WORD = 6;
+const FLIP = NAMES.length * 2;
+/** ASCII by packed letter. */
+const ASCII = Uint8Array.from({ length: FLIP + 1 }, (_, packed) => {
+  if (packed === FLIP) return 0x5e;
+  const lower = NAMES.charCodeAt(packed >> 1);
+  return (packed & 1) === 1 ? lower - 0x20 : lower;
+});
+
+/** Notes a letter unless that role has it. @returns true when it was new */
+export function noteOnce(words: Int32Array, slot: number, letter: Letter, fromOrig: boolean): boolean {
+  const at = slot * SLOT_WORDS + W.historyMeta;
+  const meta = words[at]!;
+  const once = 1 << (LENGTH_BITS + (letter === Letter.s ? 0 : letter - 1) + (fromOrig ? 0 : ONCE_BITS));
+  if ((meta & once) !== 0) return false;
+  words[at] = meta | once;
+  putLetter(words, slot, letter, fromOrig);
+  return true;
+}
+
+/** Notes a letter, once more. */
+export function noteAgain(words: Int32Array, slot: number, letter: Letter, fromOrig: boolean): void {
+  putLetter(words, slot, letter, fromOrig);
+}
+
+/**
+ * Notes a letter at the first event and then at the 10th, 100th and so on, as Zeek's ScaledHistoryEntry.
+ * @param count events of this sender so far; 0: not known
+ */
+export function noteScaled(
+  words: Int32Array,
+  slot: number,
+  letter: Letter,
+  fromOrig: boolean,
+  count: number,
+): void {
+  if (noteOnce(words, slot, letter, fromOrig) || count < 10) return;
+  let threshold = 10;
+  while (threshold < count) threshold *= 10;
+  if (threshold === count) putLetter(words, slot, letter, fromOrig);
+}
+
+/** Notes in the history that originator and responder were exchanged ("^"): what each had noted stays its own. */
+export function markFlip(words: Int32Array, slot: number): void {
+  const at = slot * SLOT_WORDS + W.historyMeta;
+  const meta = words[at]!;
+  const role = (1 << ONCE_BITS) - 1;
+  const orig = (meta >>> LENGTH_BITS) & role;
+  const resp = (meta >>> (LENGTH_BITS + ONCE_BITS)) & role;
+  words[at] = (meta & LENGTH_MASK) | (resp << LENGTH_BITS) | (orig << (LENGTH_BITS + ONCE_BITS));
+  put(words, slot, FLIP);
+}
+
+/** Notes in the history that a datagram came from the originator ("D") or the responder ("d"), as Zeek for UDP. */
+export function noteDatagram(words: Int32Array, slot: number, fromOrig: boolean): void {
+  noteOnce(words, slot, Letter.d, fromOrig);
+}
+
+/** Writes the history of a flow as ASCII to `to` from `off`. @returns its length, at most HISTORY_MAX */
+export function readHistory(words: Int32Array, slot: number, to: Uint8Array, off: number): number {
+  const base = slot * SLOT_WORDS;
+  const length = words[base + W.historyMeta]! & LENGTH_MASK;
+  for (let i = 0; i < length; i++) {
+    const word = words[base + W.history + ((i / PER_WORD) | 0)]!;
+    to[off + i] = ASCII[(word >>> ((i % PER_WORD) * BITS)) & LENGTH_MASK]!;
+  }
+  return length;
+}
+
+function putLetter(words: Int32Array, slot: number, letter: Letter, fromOrig: boolean): void {
+  put(words, slot, letter * 2 + (fromOrig ? 1 : 0));
+}
+
+/** What HISTORY_MAX has no room for is left out. */
+function put(words: Int32Array, slot: number, packed: number): void {
+  const base = slot * SLOT_WORDS;
+  const length = words[base + W.historyMeta]! & LENGTH_MASK;
+  if (length >= HISTORY_MAX) return;
+  words[base + W.history + ((length / PER_WORD) | 0)]! |= packed << ((length % PER_WORD) * BITS);
+  words[base + W.historyMeta]!++; // the length is in the low bits
+}

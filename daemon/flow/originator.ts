@@ -1,0 +1,40 @@
+import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
+import { markFlip } from './history.ts';
+import { looksLikeAnswer } from './server-ports.ts';
+import { BIT, SLOT_WORDS, W } from './slot.ts';
+
+/**
+ * Who is the originator of a flow that begins with this packet: its sender, unless it looks like an answer. A SYN+ACK names
+ * its receiver; else the ports are asked (see looksLikeAnswer). An exchange is noted in the history, as in Zeek.
+ * @param words the slab; the slot has its key
+ * @param side the sender
+ * @returns bits of W.bits
+ */
+export function beginOriginator(words: Int32Array, slot: number, side: number, f: PacketFields): number {
+  const base = slot * SLOT_WORDS;
+  let bits = 0;
+  let isFlipped = false;
+  if (f.ipProto === IpProto.TCP && (f.tcpFlags & TcpFlag.SYN) !== 0) {
+    isFlipped = (f.tcpFlags & TcpFlag.ACK) !== 0;
+    bits = isFlipped ? BIT.origBySynAck : BIT.origBySyn;
+  } else {
+    const ports = words[base + W.ports]!;
+    const lo = ports >>> 16;
+    const hi = ports & 0xffff;
+    const proto = (words[base + W.key]! >>> 16) & 0xff;
+    isFlipped = looksLikeAnswer(proto, side === 0 ? lo : hi, side === 0 ? hi : lo);
+  }
+  if (isFlipped) markFlip(words, slot);
+  return bits | ((side === 1) !== isFlipped ? BIT.origIsHi : 0);
+}
+
+/** The first SYN without ACK decides who the originator is, whoever spoke before. @param f a TCP segment of `side` */
+export function correctOriginator(words: Int32Array, slot: number, side: number, f: PacketFields): void {
+  if ((f.tcpFlags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) !== TcpFlag.SYN) return;
+  const at = slot * SLOT_WORDS + W.bits;
+  const bits = words[at]!;
+  if ((bits & BIT.origBySyn) !== 0) return;
+  const orig = (bits & BIT.origIsHi) !== 0 ? 1 : 0;
+  words[at] = (orig === side ? bits : bits ^ BIT.origIsHi) | BIT.origBySyn;
+  if (orig !== side) markFlip(words, slot);
+}

@@ -1,0 +1,159 @@
+import { BIT, SLOT_WORDS, TCP_KEEP_SHIFT, TCP_TROUBLE, W } from './slot.ts';
+
+/** Words of a side in an entry. */
+const SIDE_WORDS = 16;
+const ENTRY_WORDS = 2 * SIDE_WORDS;
+
+/** Flows that share one entry's memory: 128 octets in 16, 8 each. */
+const FLOWS_PER_ENTRY = 16;
+/** Entries of a small table: each flow of a test may be in trouble. */
+const ENTRIES_MIN = 64;
+
+/** Words of a side in an entry; what is not told otherwise counts segments that the side sent, modulo 2^32. */
+export const T = {
+  /** While BIT.hole: first sequence number of the hole, and octets behind it that are missing, at most 2^31 - 1. */
+  holeStart: 0,
+  missing: 1,
+  /** Octets that will not come any more: the peer acknowledged what was not seen (uint32, stays at its end). */
+  missed: 2,
+  /** Octets of payload that did not advance the sequence space (uint32, stays at its end). */
+  repeated: 3,
+  /** Retransmissions of all kinds, and of these the fast and the spurious ones. */
+  retransmits: 4,
+  fast: 5,
+  spurious: 6,
+  outOfOrder: 7,
+  dupAcks: 8,
+  keepAlives: 9,
+  zeroWindows: 10,
+  lostSegments: 11,
+  /** How often an event of the history came that is noted on a logarithmic scale. */
+  historyT: 12,
+  historyW: 13,
+  historyG: 14,
+  historyC: 15,
+} as const;
+
+/** Where a count stands while it is small, by T: word of the slot, shift of side 0, bits a side (0: nowhere). */
+const FEW_WORD = new Uint8Array(SIDE_WORDS);
+const FEW_SHIFT = new Uint8Array(SIDE_WORDS);
+const FEW_BITS = new Uint8Array(SIDE_WORDS);
+for (const [what, word, shift, bits] of [
+  [T.retransmits, W.few, 0, 4],
+  [T.dupAcks, W.few, 8, 4],
+  [T.keepAlives, W.tcp, TCP_KEEP_SHIFT, 2],
+] as const) {
+  FEW_WORD[what] = word;
+  FEW_SHIFT[what] = shift;
+  FEW_BITS[what] = bits;
+}
+
+/**
+ * What is kept of the TCP flows in which something went wrong: holes, retransmissions, windows that closed. Most flows have
+ * none of it, so a slot has no place for it, and one in 16 flows can have an entry here at a time. When all entries are
+ * taken, events are not counted, the flow says so (BIT.untracked), and so does `refused`.
+ */
+export class TroubleTable {
+  readonly words: Int32Array;
+  /** Events that found no entry. */
+  refused = 0;
+  readonly #capacity: number;
+  #used = 0;
+  /** Number of the first free entry, 0: none; the next one stands in its first word. */
+  #free = 0;
+
+  /** @param maxFlows of the flow table */
+  constructor(maxFlows: number) {
+    const entries = Math.max(ENTRIES_MIN, Math.floor(maxFlows / FLOWS_PER_ENTRY));
+    this.#capacity = Math.min(entries, TCP_TROUBLE);
+    this.words = new Int32Array(this.#capacity * ENTRY_WORDS);
+  }
+
+  /**
+   * Where the words T.… of a side stand in `words`; the flow gets an entry when it has none.
+   * @param slots the flow table's slab
+   * @returns -1 when there is none left
+   */
+  of(slots: Int32Array, slot: number, side: number): number {
+    const at = slot * SLOT_WORDS + W.tcp;
+    let entry = slots[at]! & TCP_TROUBLE;
+    if (entry === 0) {
+      entry = this.#take();
+      if (entry === 0) {
+        this.refused++;
+        slots[slot * SLOT_WORDS + W.bits]! |= BIT.untracked;
+        return -1;
+      }
+      slots[at]! |= entry;
+    }
+    return (entry - 1) * ENTRY_WORDS + side * SIDE_WORDS;
+  }
+
+  /** As `of`, but -1 when the flow has no entry. */
+  peek(slots: Int32Array, slot: number, side: number): number {
+    const entry = slots[slot * SLOT_WORDS + W.tcp]! & TCP_TROUBLE;
+    return entry === 0 ? -1 : (entry - 1) * ENTRY_WORDS + side * SIDE_WORDS;
+  }
+
+  /** Counts an event of a side. @param what one of T @returns the new count; 0 when it could not be counted */
+  bump(slots: Int32Array, slot: number, side: number, what: number): number {
+    const at = this.of(slots, slot, side);
+    if (at < 0) return 0;
+    const count = this.words[at + what]! + 1;
+    this.words[at + what] = count;
+    return count;
+  }
+
+  /** Counts a retransmission that is also of another kind. @param kind one of T */
+  bumpRepeat(slots: Int32Array, slot: number, side: number, kind: number): void {
+    const at = this.of(slots, slot, side);
+    if (at < 0) return;
+    this.words[at + T.retransmits]!++;
+    this.words[at + kind]!++;
+  }
+
+  /** Counts an event that is common in flows without trouble: the first few need no entry. @param what one of T with FEW_BITS */
+  bumpFew(slots: Int32Array, slot: number, side: number, what: number): void {
+    const at = slot * SLOT_WORDS + FEW_WORD[what]!;
+    const place = FEW_SHIFT[what]! + side * FEW_BITS[what]!;
+    const max = (1 << FEW_BITS[what]!) - 1;
+    if (((slots[at]! >>> place) & max) < max) slots[at]! += 1 << place;
+    else this.bump(slots, slot, side, what);
+  }
+
+  /** The count of an event. @param what one of T */
+  count(slots: Int32Array, slot: number, side: number, what: number): number {
+    const at = this.peek(slots, slot, side);
+    const counted = at < 0 ? 0 : this.words[at + what]! >>> 0;
+    const bits = FEW_BITS[what]!;
+    if (bits === 0) return counted;
+    const few = slots[slot * SLOT_WORDS + FEW_WORD[what]!]! >>> (FEW_SHIFT[what]! + side * bits);
+    return counted + (few & ((1 << bits) - 1));
+  }
+
+  /** Adds octets to a word that stays at its end. @param at see `of` @param octets may be negative */
+  add(at: number, what: number, octets: number): void {
+    const sum = (this.words[at + what]! >>> 0) + octets;
+    this.words[at + what] = sum >= 0xffffffff ? -1 : sum < 0 ? 0 : sum | 0;
+  }
+
+  /** Gives the entry of a flow back, if it has one. */
+  release(slots: Int32Array, slot: number): void {
+    const at = slot * SLOT_WORDS + W.tcp;
+    const entry = slots[at]! & TCP_TROUBLE;
+    if (entry === 0) return;
+    slots[at]! &= ~TCP_TROUBLE;
+    this.words[(entry - 1) * ENTRY_WORDS] = this.#free;
+    this.#free = entry;
+  }
+
+  /** @returns the number of an entry of zeros, from 1; 0: none */
+  #take(): number {
+    const entry = this.#free;
+    if (entry === 0) return this.#used < this.#capacity ? ++this.#used : 0;
+    const base = (entry - 1) * ENTRY_WORDS;
+    this.#free = this.words[base]!;
+    for (let i = 0; i < ENTRY_WORDS; i++) this.words[base + i] = 0;
+    return entry;
+  }
+}
