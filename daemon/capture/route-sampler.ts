@@ -1,5 +1,5 @@
 import { IpProto, PacketType } from '../../decoders/packet-fields.ts';
-import { isMulticast6 } from '../routes/address-class.ts';
+import { isMulticast6 } from '../../decoders/address-class.ts';
 import { type RouteEngine, RouteQuery } from '../routes/engine.ts';
 import type { RouteSample } from '../mirror/messages.ts';
 

@@ -1,11 +1,13 @@
+import { LBCAST, isMulticast4 } from '../../decoders/address-class.ts';
 import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { markFlip } from './history.ts';
 import { looksLikeAnswer } from './server-ports.ts';
-import { BIT, SLOT_WORDS, W } from './slot.ts';
+import { BIT, KEY_IPV6, SLOT_WORDS, W } from './slot.ts';
 
 /**
  * Who is the originator of a flow that begins with this packet: its sender, unless it looks like an answer. A SYN+ACK names
- * its receiver; else the ports are asked (see looksLikeAnswer). An exchange is noted in the history, as in Zeek.
+ * its receiver; else the ports are asked (see looksLikeAnswer). An exchange is noted in the history, as in Zeek. Whoever
+ * sends to a group is the originator: a group sends nothing (RFC 1122, 3.2.1.3), so such a packet answers no packet of it.
  * @param words the slab; the slot has its key
  * @param side the sender
  * @returns bits of W.bits
@@ -22,10 +24,18 @@ export function beginOriginator(words: Int32Array, slot: number, side: number, f
     const lo = ports >>> 16;
     const hi = ports & 0xffff;
     const proto = (words[base + W.key]! >>> 16) & 0xff;
-    isFlipped = looksLikeAnswer(proto, side === 0 ? lo : hi, side === 0 ? hi : lo);
+    isFlipped =
+      looksLikeAnswer(proto, side === 0 ? lo : hi, side === 0 ? hi : lo) &&
+      !isGroup(words[base + (side === 0 ? W.addrHi : W.addrLo)]!, words[base + W.key]!);
   }
   if (isFlipped) markFlip(words, slot);
   return bits | ((side === 1) !== isFlipped ? BIT.origIsHi : 0);
+}
+
+/** @param first the first word of an address @param key W.key of its flow */
+function isGroup(first: number, key: number): boolean {
+  if ((key & KEY_IPV6) !== 0) return first >>> 24 === 0xff;
+  return isMulticast4(first) || first === LBCAST;
 }
 
 /** The first SYN without ACK decides who the originator is, whoever spoke before. @param f a TCP segment of `side` */

@@ -1,5 +1,5 @@
 import { PacketType } from '../../decoders/packet-fields.ts';
-import { LBCAST, isMulticast4, isZero, needsStrict } from './address-class.ts';
+import { LBCAST, isMulticast4, isZero, needsStrict } from '../../decoders/address-class.ts';
 import { type Answer, Kind, Observed, Reason, Stage, Verdict } from './answer.ts';
 import { Decision } from './decision.ts';
 import { InputPath } from './input-path.ts';

@@ -9,7 +9,7 @@ import {
   isMulticast6,
   isZero,
   needsStrict,
-} from './address-class.ts';
+} from '../../decoders/address-class.ts';
 import { Kind, Reason, Stage, Verdict } from './answer.ts';
 import type { Decision } from './decision.ts';
 import type { RouteQuery } from './query.ts';

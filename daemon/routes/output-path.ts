@@ -6,7 +6,7 @@ import {
   isMulticast4,
   isZero,
   needsStrict,
-} from './address-class.ts';
+} from '../../decoders/address-class.ts';
 import { Kind, Reason, Stage, Verdict } from './answer.ts';
 import { hasRival } from './choose-hop.ts';
 import type { Decision } from './decision.ts';

@@ -1,4 +1,4 @@
-import { isZero } from './address-class.ts';
+import { isZero } from '../../decoders/address-class.ts';
 import type { LinkTable } from './links.ts';
 import type { SnapshotRule } from './snapshot.ts';
 import { samePrefix } from './prefix-hash.ts';

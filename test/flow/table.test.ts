@@ -96,6 +96,21 @@ describe('flow table', () => {
     });
   });
 
+  test.each([
+    ['0.0.0.0', '255.255.255.255'],
+    ['10.0.0.1', '239.1.2.3'],
+    ['fe80::1', 'ff02::1'],
+  ])('a server port of %s sends to the group %s: a group is never the originator', (src, dst) => {
+    const m = new TestMeter();
+    m.feed({ proto: 'udp', src, sport: 68, dst, dport: 5000 }, 1);
+    expect(m.finish()[0]).toMatchObject({
+      src: expect.stringMatching(/:68$/),
+      state: 'S0',
+      history: 'D',
+      packets: [1, 0],
+    });
+  });
+
   test('a new SYN after both sides closed is a new flow, and the old one ended by fin', () => {
     const m = new TestMeter();
     connection(m, 10);
