@@ -81,7 +81,7 @@ test('a change of one host leaves the decisions of nearly all others', () => {
   for (const family of [4, 6] as const) {
     let held = 0;
     for (let i = 0; i < 1000; i++) if (changes.holds(family, Math.imul(i, 0x9e3779b1), 1)) held++;
-    expect(held).toBeGreaterThan(990);
+    expect(held).toBeGreaterThan(998);
   }
 });
 
