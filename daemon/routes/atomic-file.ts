@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createWriteStream, realpathSync, rmSync, statSync } from 'node:fs';
+import { createWriteStream, existsSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -57,6 +57,9 @@ function reason(path: string, cause: unknown): string {
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
+      // /proc and /sys say so, too, where no file can be made.
+      if (existsSync(dirname(path)))
+        return `no file can be made in ${dirname(path)} (${code}); choose another folder`;
       return `there is no folder ${dirname(path)}; make it, or choose another file`;
     case 'EISDIR':
       return 'it is a folder; name a file in it';

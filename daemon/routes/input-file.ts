@@ -41,7 +41,7 @@ function unpack(path: string, { name, unpack }: (typeof COMPRESSIONS)[number], p
 }
 
 function* filePieces(path: string): Generator<Buffer, undefined> {
-  const fd = openSync(path, 'r');
+  const fd = openInput(path);
   try {
     for (;;) {
       const piece = Buffer.allocUnsafe(PIECE_LEN);
@@ -51,6 +51,18 @@ function* filePieces(path: string): Generator<Buffer, undefined> {
     }
   } finally {
     closeSync(fd);
+  }
+}
+
+function openInput(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    let why = message;
+    if (code === 'ENOENT') why = 'there is no such file (ENOENT); check its name and folder';
+    if (code === 'EACCES') why = 'it may not be read (EACCES); check its permissions, or run as its owner';
+    throw new Error(`read ${path}: ${why}`, { cause: error });
   }
 }
 

@@ -115,7 +115,14 @@ function parseJson(text: string, path: string, line: number): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new RouteTextError(path, line, text.slice(0, 20), `no JSON: ${(error as Error).message}`);
+    const word = text.trimStart().split('\n', 1)[0]!.slice(0, 20);
+    // The engine quotes what it read, with its line ends.
+    const why = (error as Error).message.replaceAll(/\s+/g, ' ');
+    const isOther = line === 0 && !text.trimStart().startsWith('{');
+    const hint = isOther
+      ? '; a file of `nstap snapshot save` is wanted, output of `ip route` goes with --routes'
+      : '';
+    throw new RouteTextError(path, line, word, `no JSON: ${why}${hint}`);
   }
 }
 

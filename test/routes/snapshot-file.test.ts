@@ -160,6 +160,9 @@ describe('writing a file whole or not at all', () => {
     await expect(writeAtomically(nowhere, [Readable.from(['x'])])).rejects.toThrow(
       `${nowhere}: there is no folder ${path('no')}; make it, or choose another file`,
     );
+    await expect(writeAtomically('/proc/nstap.json', [Readable.from(['x'])])).rejects.toThrow(
+      'no file can be made in /proc (ENOENT)',
+    );
     await expect(writeAtomically(folder, [Readable.from(['x'])])).rejects.toThrow(
       `${folder}: it is a folder`,
     );

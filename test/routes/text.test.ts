@@ -198,6 +198,10 @@ describe('snapshot files', () => {
   test('a wrong file says what is wrong', () => {
     expect(() => readSnapshot(file('x.json', '{"format":"other"}'))).toThrow('is no snapshot of nstap');
     expect(() => readSnapshot(file('y.json', 'hello'))).toThrow('no JSON');
+    // One line, whatever is in the file, and what to do.
+    expect(() => readSnapshot(file('z.md', '# a\n\nb'))).toThrow(
+      /^.*z\.md: "# a": no JSON: .*; a file of `nstap snapshot save` is wanted.*$/,
+    );
     expect(() =>
       readSnapshot(file('z.json', '{"format":"nstap-routes-1","links":[],"addresses":[],"rules":[]}')),
     ).toThrow('routes');
@@ -205,7 +209,9 @@ describe('snapshot files', () => {
       '--snapshot',
     );
     expect(() => loadSnapshot({ rules: file('r2.txt', '') })).toThrow('needs --routes');
-    expect(() => loadSnapshot({ routes: join(folder, 'none') })).toThrow('ENOENT');
+    expect(() => loadSnapshot({ routes: join(folder, 'none') })).toThrow(
+      `read ${join(folder, 'none')}: there is no such file (ENOENT)`,
+    );
   });
 });
 
