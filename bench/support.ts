@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { childrenOf } from '../test/support/processes.ts';
 
 export const NSTAP = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 
@@ -24,7 +25,7 @@ export function sh(command: string, words: string[]): string {
 /** CPU time of a process and its children that still live, in seconds (user + system). proc(5) */
 export function cpuSeconds(pid: number): number {
   let total = ticks(pid);
-  for (const child of children(pid)) total += cpuSeconds(child) * CLK_TCK;
+  for (const child of childrenOf(pid)) total += cpuSeconds(child) * CLK_TCK;
   return total / CLK_TCK;
 }
 
@@ -32,12 +33,6 @@ function ticks(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return Number(fields[11]) + Number(fields[12]);
-}
-
-function children(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-  );
 }
 
 /** Waits until a child has ended; gives its exit status. */

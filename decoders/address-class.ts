@@ -23,9 +23,9 @@ export function isLoopback4(word: number): boolean {
   return word >>> 24 === 127;
 }
 
-/** ff00::/8 */
-export function isMulticast6(words: Int32Array): boolean {
-  return words[0]! >>> 24 === 0xff;
+/** ff00::/8. @param first the first word of the address */
+export function isMulticast6(first: number): boolean {
+  return first >>> 24 === 0xff;
 }
 
 /** fe80::/10 */
@@ -40,5 +40,5 @@ export function isLoopback6(words: Int32Array): boolean {
 
 /** rt6_need_strict: the destination means something on one link alone. */
 export function needsStrict(words: Int32Array): boolean {
-  return isMulticast6(words) || isLinkLocal6(words) || isLoopback6(words);
+  return isMulticast6(words[0]!) || isLinkLocal6(words) || isLoopback6(words);
 }

@@ -1,7 +1,7 @@
-import { IpProto, PacketType } from '../../decoders/packet-fields.ts';
 import { isMulticast6 } from '../../decoders/address-class.ts';
-import { type RouteEngine, RouteQuery } from '../routes/engine.ts';
+import { IpProto, PacketType } from '../../decoders/packet-fields.ts';
 import type { RouteSample } from '../mirror/messages.ts';
+import { type RouteEngine, RouteQuery } from '../routes/engine.ts';
 
 /** Interfaces are drained one after the other: packets may be so much older than one before. More is a clock set back. */
 const BEHIND_SEC = 2;
@@ -99,7 +99,7 @@ export class RouteSampler {
 /** The kernel does not answer for IPv6 groups that come in (rt6_fill_node: EMSGSIZE), nor for what is not for this host. */
 function isInput(q: RouteQuery): boolean {
   if (q.ifIndex === 0 || q.pktType === PacketType.OtherHost || q.pktType === PacketType.Unknown) return false;
-  return q.version === 4 || !isMulticast6(q.dst);
+  return q.version === 4 || !isMulticast6(q.dst[0]!);
 }
 
 /** Network order. */

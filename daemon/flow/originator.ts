@@ -1,4 +1,4 @@
-import { LBCAST, isMulticast4 } from '../../decoders/address-class.ts';
+import { isMulticast4, isMulticast6, LBCAST } from '../../decoders/address-class.ts';
 import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { markFlip } from './history.ts';
 import { looksLikeAnswer } from './server-ports.ts';
@@ -34,7 +34,7 @@ export function beginOriginator(words: Int32Array, slot: number, side: number, f
 
 /** @param first the first word of an address @param key W.key of its flow */
 function isGroup(first: number, key: number): boolean {
-  if ((key & KEY_IPV6) !== 0) return first >>> 24 === 0xff;
+  if ((key & KEY_IPV6) !== 0) return isMulticast6(first);
   return isMulticast4(first) || first === LBCAST;
 }
 

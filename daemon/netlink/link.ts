@@ -60,7 +60,7 @@ export function parseLink(view: DataView, off: number, end: number): LinkMessage
         link.mtu = attributes.u32();
         break;
       case k.IFLA_ADDRESS:
-        link.address = attributes.length === 0 ? null : hardwareAddress(attributes.bytes());
+        link.address = attributes.length === 0 ? null : formatHardwareAddress(attributes.bytes());
         break;
       case k.IFLA_MASTER:
         link.master = attributes.u32();
@@ -128,7 +128,8 @@ function parseInet6(inet6: AttributeCursor, sysctls: LinkSysctls): void {
       sysctls.forceForwarding6 = inet6.view.getInt32(inet6.off + at, k.LITTLE_ENDIAN) !== 0;
 }
 
-function hardwareAddress(bytes: Uint8Array): string {
+/** Octets as `ip` prints a hardware address: "02:00:00:00:00:01", of any length. */
+export function formatHardwareAddress(bytes: Uint8Array): string {
   return Array.from(bytes, (octet) => octet.toString(16).padStart(2, '0')).join(':');
 }
 

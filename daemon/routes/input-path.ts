@@ -1,6 +1,4 @@
-import { IFF_UP } from '../kernel/netlink-constants.ts';
 import {
-  LBCAST,
   isLinkLocal6,
   isLocalMulticast4,
   isLoopback4,
@@ -8,8 +6,10 @@ import {
   isMulticast4,
   isMulticast6,
   isZero,
+  LBCAST,
   needsStrict,
 } from '../../decoders/address-class.ts';
+import { IFF_UP } from '../kernel/netlink-constants.ts';
 import { Kind, Reason, Stage, Verdict } from './answer.ts';
 import type { Decision } from './decision.ts';
 import type { RouteQuery } from './query.ts';
@@ -152,7 +152,7 @@ export class InputPath {
     const { flow: f, answer: a, routing, resolver } = this.#d;
     // ip6_rcv_core drops these before it asks for a route; `ip route get` does not pass through it.
     if (!q.asked) {
-      if (isMulticast6(f.src)) {
+      if (isMulticast6(f.src[0]!)) {
         this.#d.martian(Reason.GroupSource, iif);
         return;
       }
@@ -170,7 +170,7 @@ export class InputPath {
       a.verdict = Verdict.Deliver;
       return;
     }
-    if (type === 'multicast' || isMulticast6(f.dst)) {
+    if (type === 'multicast' || isMulticast6(f.dst[0]!)) {
       a.verdict = Verdict.Deliver;
       if (!isAllNodes(f.dst) && a.doubt === Doubt.None) a.doubt = Doubt.Membership;
       return;
@@ -180,7 +180,7 @@ export class InputPath {
       this.#d.drop(Reason.ForwardingOff, iif);
       return;
     }
-    const isScoped = isZero(f.src) || isMulticast6(f.src) || isLoopback6(f.src) || isLinkLocal6(f.src);
+    const isScoped = isZero(f.src) || isMulticast6(f.src[0]!) || isLoopback6(f.src) || isLinkLocal6(f.src);
     if (isScoped && this.#d.device() !== iif) {
       this.#d.drop(Reason.SourceScope, iif);
       return;

@@ -1,4 +1,5 @@
 import { parseAddress } from '../../decoders/address.ts';
+import { formatHardwareAddress } from '../netlink/link.ts';
 
 /** IFF_* of linux/if.h as `ip link` names them; RUNNING it does not print, see `linkFlags`. */
 const FLAGS: ReadonlyMap<string, number> = new Map([
@@ -124,7 +125,7 @@ export function hardwareAddress(word: string): string | null {
   if (/^[0-9a-f]{2}(:[0-9a-f]{2})*$/i.test(word)) return word.toLowerCase();
   const address = parseAddress(word);
   if (address === null) return null;
-  return Array.from(address.bytes, (octet) => octet.toString(16).padStart(2, '0')).join(':');
+  return formatHardwareAddress(address.bytes);
 }
 
 /** Operational states as `ip` prints them, and as a snapshot has them. */

@@ -10,7 +10,7 @@ import { defaultRules } from './routing.ts';
 import { parseRuleText } from './rule-text.ts';
 import type { RouteSnapshot, SnapshotRoute, SnapshotRule } from './snapshot.ts';
 import { readSnapshot, snapshotOfLines } from './snapshot-file.ts';
-import { RouteTextError } from './text-words.ts';
+import { jsonError, RouteTextError } from './text-words.ts';
 
 const FAMILIES = [4, 6] as const;
 
@@ -148,6 +148,6 @@ function parseJson(content: string, source: string): unknown[] | null {
       .split(/\r?\n(?=\[)/)
       .flatMap((part) => JSON.parse(part) as unknown[]);
   } catch (error) {
-    throw new RouteTextError(source, 0, trimmed.slice(0, 20), `no JSON: ${(error as Error).message}`);
+    throw jsonError(source, 0, trimmed, error);
   }
 }

@@ -3,7 +3,7 @@ import { createGzip, createZstdCompress } from 'node:zlib';
 import { writeAtomically } from './atomic-file.ts';
 import { fileLines, joinLines, toText } from './input-file.ts';
 import type { RouteSnapshot, SnapshotRoute } from './snapshot.ts';
-import { RouteTextError } from './text-words.ts';
+import { jsonError, RouteTextError } from './text-words.ts';
 
 /**
  * A snapshot file is one JSON object. As nstap writes it, the first line ends with this and each route follows on a line of
@@ -115,14 +115,11 @@ function parseJson(text: string, path: string, line: number): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const word = text.trimStart().split('\n', 1)[0]!.slice(0, 20);
-    // The engine quotes what it read, with its line ends.
-    const why = (error as Error).message.replaceAll(/\s+/g, ' ');
     const isOther = line === 0 && !text.trimStart().startsWith('{');
     const hint = isOther
       ? '; a file of `nstap snapshot save` is wanted, output of `ip route` goes with --routes'
       : '';
-    throw new RouteTextError(path, line, word, `no JSON: ${why}${hint}`);
+    throw jsonError(path, line, text, error, hint);
   }
 }
 

@@ -15,6 +15,22 @@ export class RouteTextError extends Error {
 }
 
 /**
+ * The error for text that JSON.parse refused, in one line: the engine's message quotes what it read, with its line ends.
+ * @param hint what to do, with its punctuation
+ */
+export function jsonError(
+  source: string,
+  line: number,
+  text: string,
+  error: unknown,
+  hint = '',
+): RouteTextError {
+  const word = text.trimStart().split('\n', 1)[0]!.slice(0, 20);
+  const why = (error as Error).message.replaceAll(/\s+/g, ' ');
+  return new RouteTextError(source, line, word, `no JSON: ${why}${hint}`);
+}
+
+/**
  * The lines of an output of `ip`, ready to be read; blank ones and comments (#) are left out. `ip -o` puts what belongs
  * together on one line, with a backslash in place of each line end: the parts come as lines of their own.
  * @param source name for error messages

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { corpus } from '../support/truth.ts';
+import { corpus, ENDPOINT_FIELDS } from '../support/truth.ts';
 
 /** What is asked of tshark, by the key that our hints have it under. */
 const FIELDS = {
@@ -14,23 +14,12 @@ const FIELDS = {
   ssh: 'ssh.protocol',
 } as const;
 
-const COLUMNS = [
-  'ip.src',
-  'ip.dst',
-  'ipv6.src',
-  'ipv6.dst',
-  'tcp.srcport',
-  'tcp.dstport',
-  'udp.srcport',
-  'udp.dstport',
-];
-
 /** [protocol number, source, port, destination, port, kind, value]: the first of each flow and kind; SSH: of each direction. */
 export type HintTruth = [number, string, number, string, number, keyof typeof FIELDS, string];
 
 /** tshark's names of one capture; null when it cannot read it. */
 async function tsharkHints(file: string): Promise<HintTruth[] | null> {
-  const fields = [...COLUMNS, ...Object.values(FIELDS)];
+  const fields = [...ENDPOINT_FIELDS, ...Object.values(FIELDS)];
   const args = [
     '-n',
     '-r',
@@ -70,7 +59,7 @@ async function tsharkHints(file: string): Promise<HintTruth[] | null> {
     const [sport, dport] = [tcpSrc || udpSrc, tcpDst || udpDst];
     if (src === '' || sport === '' || sport.includes('\u0002')) continue;
     for (const [i, kind] of Object.keys(FIELDS).entries()) {
-      const value = cells[COLUMNS.length + i]!.split('\u0002')[0]!;
+      const value = cells[ENDPOINT_FIELDS.length + i]!.split('\u0002')[0]!;
       if (value === '') continue;
       const proto = tcpSrc !== '' ? 6 : 17;
       const ends = [`${src} ${sport}`, `${dst} ${dport}`];

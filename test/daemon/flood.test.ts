@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { Lab, labMissing, until } from '../kernel/lab.ts';
 import { UdpSocket } from '../kernel/traffic.ts';
 import { readFlows, withDb } from '../storage/temp-db.ts';
+import { childrenOf } from '../support/processes.ts';
 import { TestDaemon } from './test-daemon.ts';
 
 function trafgenMissing(): string | null {
@@ -41,15 +42,7 @@ function trafgenConfig(kind: 'flood' | 'scan', mac: string): string {
 /** Resident MiB of all processes of the daemon: the supervisor and what it started. */
 function residentMib(pid: number): number {
   const pids = [pid];
-  for (const parent of pids)
-    for (const task of readdirSync(`/proc/${parent}/task`))
-      pids.push(
-        ...readFileSync(`/proc/${parent}/task/${task}/children`, 'utf8')
-          .trim()
-          .split(' ')
-          .filter(Boolean)
-          .map(Number),
-      );
+  for (const parent of pids) pids.push(...childrenOf(parent));
   const kib = pids.map((each) =>
     Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0),
   );

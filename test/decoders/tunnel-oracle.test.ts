@@ -1,19 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { ENDPOINT_FIELDS } from '../support/truth.ts';
 import { CORPUS, corpusFiles, corpusMissing } from './corpus.ts';
 import { type Levels, ourLevels } from './tunnel-oracle.ts';
 
-const FIELDS = [
-  'ip.src',
-  'ip.dst',
-  'ipv6.src',
-  'ipv6.dst',
-  'tcp.srcport',
-  'tcp.dstport',
-  'udp.srcport',
-  'udp.dstport',
-];
 const PREFERENCES = ['ip.defragment:FALSE', 'ipv6.defragment:FALSE', 'tcp.desegment_tcp_streams:FALSE'];
 
 /** What tshark sees and we leave undecoded on purpose, by its list of protocols. Each must be met. */
@@ -36,7 +27,7 @@ function theirLevels(
   path: string,
 ): Map<number, { protocols: string } & Pick<Levels, 'ipv4' | 'ipv6' | 'tcp' | 'udp'>> {
   const words = ['-n', '-r', path, '-d', 'udp.port==8472,vxlan', ...PREFERENCES.flatMap((p) => ['-o', p])];
-  const columns = ['frame.number', 'frame.protocols', ...FIELDS].flatMap((field) => ['-e', field]);
+  const columns = ['frame.number', 'frame.protocols', ...ENDPOINT_FIELDS].flatMap((field) => ['-e', field]);
   const text = execFileSync(
     'tshark',
     [...words, '-T', 'fields', '-E', 'occurrence=a', '-E', 'aggregator=,', ...columns],

@@ -4,6 +4,18 @@ import { fileURLToPath } from 'node:url';
 
 const PCAPS = fileURLToPath(new URL('../../../shared/pcaps/', import.meta.url));
 
+/** tshark's fields for the two ends of a packet: addresses of both versions, ports of both protocols. */
+export const ENDPOINT_FIELDS = [
+  'ip.src',
+  'ip.dst',
+  'ipv6.src',
+  'ipv6.dst',
+  'tcp.srcport',
+  'tcp.dstport',
+  'udp.srcport',
+  'udp.dstport',
+] as const;
+
 /** One capture of the shared corpus with tshark's reading of it; fields are explained in truth/TRUTH.md there. */
 export interface Truth {
   name: string;
