@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -6,10 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { readCaptures } from '../storage/captures.ts';
 import { openForReading } from '../storage/database.ts';
 import { cpuSeconds, ended, has, NSTAP, printTable, sh, sleep } from './support.ts';
+import { ADDRESS, buildLab, listening, macOf, RECEIVER, removeLab, SENDER, sentBy } from './veth-lab.ts';
 
 const CAP_PEER = fileURLToPath(new URL('./cap-peer.cjs', import.meta.url));
-const SENDER = 'nstap-bench-a';
-const RECEIVER = 'nstap-bench-b';
 /** Sent as fast as trafgen can on all cores: some ten seconds at 500,000 a second. */
 const PACKETS = 5_000_000;
 const FILTER = 'udp port 9';
@@ -62,12 +61,12 @@ async function measure(start: (scratch: string) => Promise<Running>): Promise<Ou
   try {
     const { child, finish } = await start(scratch);
     const cpuBefore = cpuSeconds(child.pid!);
-    const before = txPackets();
+    const before = sentBy(SENDER);
     const begin = performance.now();
     sendTraffic();
     const seconds = (performance.now() - begin) / 1000;
     await sleep(500);
-    const sent = txPackets() - before;
+    const sent = sentBy(SENDER) - before;
     const died = child.signalCode ?? child.exitCode;
     if (died !== null) {
       return {
@@ -139,52 +138,11 @@ async function counting(command: string[]): Promise<Running> {
   };
 }
 
-/** Starts a program and waits until it says `word` on stderr. */
-async function listening(
-  command: string[],
-  word: string,
-): Promise<{ child: ChildProcess; log: () => string }> {
-  const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] });
-  let log = '';
-  child.stderr!.on('data', (chunk) => {
-    log += chunk;
-  });
-  for (let i = 0; i < 100 && !log.includes(word); i++) await sleep(100);
-  if (!log.includes(word)) throw new Error(`${command.join(' ')} did not start: ${log}`);
-  await sleep(500);
-  return { child, log: () => log };
-}
-
-function buildLab(): void {
-  removeLab();
-  for (const name of [SENDER, RECEIVER]) sh('ip', ['netns', 'add', name]);
-  sh('ip', ['-n', SENDER, 'link', 'add', 'veth', 'type', 'veth', 'peer', 'name', 'veth', 'netns', RECEIVER]);
-  for (const [name, address] of [
-    [SENDER, '10.77.0.1/24'],
-    [RECEIVER, '10.77.0.2/24'],
-  ] as const) {
-    sh('ip', ['-n', name, 'address', 'add', address, 'dev', 'veth']);
-    sh('ip', ['-n', name, 'link', 'set', 'veth', 'up']);
-  }
-}
-
-function removeLab(): void {
-  for (const name of [SENDER, RECEIVER]) {
-    if (sh('ip', ['netns', 'list']).includes(name)) sh('ip', ['netns', 'delete', name]);
-  }
-}
-
 /** Frames to the receiver's MAC; 64 octets with the checksum that veth does not carry, so 60 here. Port 9 is discard. */
 function sendTraffic(): void {
-  const mac = (name: string): string =>
-    JSON.parse(sh('ip', ['-n', name, '-j', 'link', 'show', 'veth']))[0].address;
   const packet =
-    `{ eth(da=${mac(RECEIVER)}, sa=${mac(SENDER)}), ipv4(ttl=64, saddr=10.77.0.1, daddr=10.77.0.2), ` +
+    `{ eth(da=${macOf(RECEIVER)}, sa=${macOf(SENDER)}), ` +
+    `ipv4(ttl=64, saddr=${ADDRESS[SENDER]}, daddr=${ADDRESS[RECEIVER]}), ` +
     'udp(sport=1024, dport=9), fill(0x41, 18) }';
   sh('ip', ['netns', 'exec', SENDER, 'trafgen', '-o', 'veth', '-n', String(PACKETS), packet]);
-}
-
-function txPackets(): number {
-  const [link] = JSON.parse(sh('ip', ['-n', SENDER, '-j', '-s', 'link', 'show', 'veth']));
-  return link.stats64.tx.packets;
 }
