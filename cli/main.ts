@@ -1,50 +1,7 @@
-import { Command, CommanderError } from 'commander';
-import { version } from '../daemon/version.ts';
-import { registerDaemon } from './commands/daemon.ts';
-import { registerDemo } from './commands/demo.ts';
-import { registerFlows } from './commands/flows.ts';
-import { registerNetns } from './commands/netns.ts';
-import { registerReplay } from './commands/replay.ts';
-import { registerRoute } from './commands/route.ts';
-import { registerRoutes } from './commands/routes.ts';
-import { registerSnapshot } from './commands/snapshot.ts';
-import { registerStatus } from './commands/status.ts';
+import { CommanderError } from 'commander';
+import { registerCompletion } from './commands/completion.ts';
 import { ExitStatus, UsageError } from './errors.ts';
-
-/** Every command, in the order of `--help`. A command's file loads nothing heavy before its action runs. */
-const COMMANDS = [
-  registerDaemon,
-  registerReplay,
-  registerFlows,
-  registerStatus,
-  registerRoutes,
-  registerRoute,
-  registerSnapshot,
-  registerNetns,
-  registerDemo,
-];
-
-function createProgram(): Command {
-  const program = new Command('nstap')
-    .description('flows in Linux network namespaces, with the route decision of the kernel on each')
-    .version(version(), '-V, --version')
-    .option('--no-color', 'no colours; NO_COLOR in the environment and a pipe do the same')
-    .showHelpAfterError('(see `nstap --help`)')
-    .addHelpText(
-      'after',
-      `
-Database without --db: $NSTAP_DB, else /var/lib/nstap/flows.db for root, else $XDG_STATE_HOME/nstap/flows.db.
-
-Example:
-  $ sudo nstap daemon --netns 'lab-*'
-  $ nstap flows --since 10m 'tcp port 443'`,
-    )
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'nstap: ')) })
-    // Inherited by the commands: without it commander ends the process with 1 on wrong usage.
-    .exitOverride();
-  for (const register of COMMANDS) register(program);
-  return program;
-}
+import { createProgram } from './program.ts';
 
 /** Says why on stderr. @returns the exit status */
 function report(error: unknown): number {
@@ -74,7 +31,9 @@ async function main(): Promise<void> {
     if (process.listenerCount('SIGINT') === 1) process.exit(ExitStatus.Interrupted);
   });
   try {
-    await createProgram().parseAsync();
+    const program = createProgram();
+    registerCompletion(program, createProgram);
+    await program.parseAsync();
   } catch (error) {
     process.exitCode = report(error);
   }
