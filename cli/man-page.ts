@@ -49,7 +49,7 @@ export function manPage(program: Command, version: string): string {
   const lines = [
     `.TH NSTAP 8 "" "nstap ${version}" "System Administration"`,
     '.SH NAME',
-    `nstap \\- ${escape(program.description())}`,
+    `nstap \\- ${roff(program.description())}`,
     '.SH SYNOPSIS',
     '.B nstap',
     '.I COMMAND',
@@ -59,9 +59,9 @@ export function manPage(program: Command, version: string): string {
   ];
   for (const [title, entries] of SECTIONS) {
     lines.push(`.SH ${title}`);
-    for (const [term, text] of entries) lines.push('.TP', `.B ${escape(term)}`, escape(text));
+    for (const [term, text] of entries) lines.push('.TP', `.B ${roff(term)}`, roff(text));
   }
-  lines.push('.SH SEE ALSO', escape(SEE_ALSO));
+  lines.push('.SH SEE ALSO', roff(SEE_ALSO));
   return `${lines.join('\n')}\n`;
 }
 
@@ -69,13 +69,12 @@ function commandLines(command: Command, parent: string): string[] {
   const path = `${parent} ${command.name()}`;
   const children = visible(command);
   const usage = command.usage();
-  const lines = [`.SS ${escape(`${path} ${usage}`.trim())}`, escape(command.description())];
+  const lines = [`.SS ${roff(`${path} ${usage}`.trim())}`, roff(command.description())];
   for (const argument of command.registeredArguments)
-    if (argument.description)
-      lines.push('.TP', `.I ${escape(argument.name())}`, escape(argument.description));
+    if (argument.description) lines.push('.TP', `.I ${roff(argument.name())}`, roff(argument.description));
   for (const option of command.options) if (!option.hidden) lines.push(...optionLines(option));
   const more = textAfter(command);
-  if (more !== '') lines.push('.PP', '.nf', ...more.split('\n').map(escape), '.fi');
+  if (more !== '') lines.push('.PP', '.nf', ...more.split('\n').map(roff), '.fi');
   return [...lines, ...children.flatMap((child) => commandLines(child, path))];
 }
 
@@ -84,7 +83,7 @@ function optionLines(option: Option): string[] {
   const value: unknown = option.defaultValue;
   const known = typeof value === 'string' || typeof value === 'number';
   const byDefault = known && !option.description.includes('default') ? ` (default: ${value})` : '';
-  return ['.TP', `.B ${escape(option.flags)}`, escape(`${option.description}${choices}${byDefault}`)];
+  return ['.TP', `.B ${roff(option.flags)}`, roff(`${option.description}${choices}${byDefault}`)];
 }
 
 function visible(command: Command): readonly Command[] {
@@ -108,7 +107,7 @@ function textAfter(command: Command): string {
 }
 
 /** A line of text: hyphens that can be copied, no line that looks like a request. groff_man_style(7) */
-function escape(text: string): string {
+function roff(text: string): string {
   const line = text
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')

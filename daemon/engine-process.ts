@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Backend } from './config.ts';
+import type { DaemonOptions } from './config.ts';
+import type { EngineArgument } from './confine.ts';
 import { type EngineCommand, type EngineReport, parseReport, REPORT_MAX } from './engine-messages.ts';
 import type { EngineUser } from './engine-user.ts';
 import { close } from './kernel/libc.ts';
@@ -44,29 +46,30 @@ export class EngineProcess {
    * Starts the engine. With the ring it is never root: the descriptors are all it needs. `--backend libpcap` opens its
    * devices in the process that reads them, so there the engine starts as root, becomes `user` at once, and keeps
    * CAP_NET_RAW and CAP_SYS_ADMIN in its capture thread (see engine.ts).
-   * @param entry engine.ts
+   * @param entry   engine.ts
+   * @param options `backend`, and `db`: the folder that it may write to
    */
-  constructor(entry: URL, user: EngineUser, backend: Backend, hooks: EngineProcessHooks) {
+  constructor(
+    entry: URL,
+    user: EngineUser,
+    { backend, db }: Pick<DaemonOptions, 'backend' | 'db'>,
+    hooks: EngineProcessHooks,
+  ) {
     this.#hooks = hooks;
     const [ours, theirs] = openScmPair();
     this.#scm = new ScmSocket(ours);
     const isRoot = process.getuid?.() === 0;
+    const { uid, gid } = user;
+    const become = isRoot && backend === 'libpcap' ? { uid, gid } : null;
+    const argument: EngineArgument = { backend, become, folder: dirname(db), bindPorts: [], isFenced: false };
     try {
-      this.#child = spawn(
-        process.execPath,
-        [
-          fileURLToPath(entry),
-          backend,
-          ...(isRoot && backend === 'libpcap' ? [`${user.uid}`, `${user.gid}`] : []),
-        ],
-        {
-          cwd: '/',
-          // libuv clears the supplementary groups whenever it sets a user.
-          ...(isRoot && backend === 'ring' ? { uid: user.uid, gid: user.gid } : {}),
-          env: { PATH: process.env.PATH, TZ: process.env.TZ, LANG: process.env.LANG },
-          stdio: ['pipe', 'pipe', 'inherit', theirs],
-        },
-      );
+      this.#child = spawn(process.execPath, [fileURLToPath(entry), JSON.stringify(argument)], {
+        cwd: '/',
+        // libuv clears the supplementary groups whenever it sets a user.
+        ...(isRoot && backend === 'ring' ? { uid, gid } : {}),
+        env: { PATH: process.env.PATH, TZ: process.env.TZ, LANG: process.env.LANG },
+        stdio: ['pipe', 'pipe', 'inherit', theirs],
+      });
     } finally {
       close(theirs);
     }

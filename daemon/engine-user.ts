@@ -63,7 +63,8 @@ export function findUser(text: string, passwd: string): EngineUser {
 /**
  * Chooses the user of the engine and sees to it that this user can do its work: the one asked for; else `nstap`, else
  * `nobody`; when that one cannot write the database's folder, the folder's owner if it is not root. The default folder
- * is made here and given to the engine, with what `nstap replay` may have put there as root.
+ * is made here and given to the engine, with what `nstap replay` may have put there as root. A daemon that is not root has
+ * an engine of its own user.
  * @param asked  `--user`, or null
  * @param db     absolute path of the database
  * @param engine the engine's entry file
@@ -72,6 +73,8 @@ export function findUser(text: string, passwd: string): EngineUser {
 export function chooseEngineUser(asked: string | null, db: string, engine: URL): EngineUser {
   const passwd = readFileSync('/etc/passwd', 'utf8');
   const users = parsePasswd(passwd);
+  const self = process.getuid!();
+  if (self !== 0) return ownUser(asked, db, engine, passwd);
   const user =
     asked !== null
       ? findUser(asked, passwd)
@@ -91,6 +94,18 @@ export function chooseEngineUser(asked: string | null, db: string, engine: URL):
   throw new Error(
     `the engine runs as ${user.name}, not as root, and ${reason}; give ${user.name} access (chown), or name another user: --user NAME (--user root works anywhere, but protects least)`,
   );
+}
+
+/** Only root can become another user: with file capabilities the engine runs as whoever started the daemon. */
+function ownUser(asked: string | null, db: string, engine: URL, passwd: string): EngineUser {
+  const user = findUser(`${process.getuid!()}:${process.getgid!()}`, passwd);
+  if (asked !== null && findUser(asked, passwd).uid !== user.uid)
+    throw new Error(
+      `--user ${asked}: only root can run the engine as another user; leave it out, or use sudo`,
+    );
+  const reason = cannotWork(user, db, engine);
+  if (reason === null) return user;
+  throw new Error(`the engine runs as ${user.name}, and ${reason}; name another database with --db`);
 }
 
 /** Makes /var/lib/nstap, or takes it over, for the engine's user. */

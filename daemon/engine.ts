@@ -1,4 +1,4 @@
-// Entry of the engine's process: `engine.ts BACKEND [UID GID]`. Confined before any other module is loaded.
+// Entry of the engine's process; its argument is an EngineArgument. Confined before any other module is loaded.
 import { confine } from './confine.ts';
 
 confine(process.argv.slice(2));

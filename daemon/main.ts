@@ -1,7 +1,13 @@
 import { resolve } from 'node:path';
 import type { DaemonOptions } from './config.ts';
 import { chooseEngineUser } from './engine-user.ts';
-import { CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN, effectiveCapabilities } from './kernel/privileges.ts';
+import {
+  CAP_NET_ADMIN,
+  CAP_NET_RAW,
+  CAP_SYS_ADMIN,
+  effectiveCapabilities,
+  setNoNewPrivs,
+} from './kernel/privileges.ts';
 import { createLogger } from './logger.ts';
 import { sibling } from './sibling.ts';
 import { Supervisor } from './supervisor.ts';
@@ -23,9 +29,11 @@ export async function runDaemon(
   const needed = [CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN];
   if (!needed.every((cap) => (held & (1n << BigInt(cap))) !== 0n))
     throw new Error(
-      'the daemon needs root (or CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW): run it with sudo',
+      'the daemon needs root (or CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW): run it with sudo; `nstap doctor` tells more',
     );
   process.umask(UMASK);
+  // Where the program has file capabilities, whatever the supervisor starts would have them as well.
+  setNoNewPrivs();
   const db = resolve(options.db);
   const user = chooseEngineUser(options.user, db, engineEntry);
   const log = createLogger('supervisor', options.logLevel);

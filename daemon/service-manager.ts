@@ -61,7 +61,10 @@ export class ServiceManager {
       sendDatagram(this.#path, text);
     } catch (error) {
       if (!this.#failed)
-        this.#log.warn({ event: 'notify-failed', err: error }, `service manager: ${(error as Error).message}`);
+        this.#log.warn(
+          { event: 'notify-failed', err: error },
+          `service manager: ${(error as Error).message}`,
+        );
       this.#failed = true;
     }
   }

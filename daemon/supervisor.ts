@@ -156,7 +156,7 @@ export class Supervisor {
       routeHistory,
       logLevel,
     };
-    this.#engine = new EngineProcess(this.#engineEntry, this.#user, backend, {
+    this.#engine = new EngineProcess(this.#engineEntry, this.#user, this.#options, {
       report: (report) => this.#report(report),
       misbehaved: (error) =>
         this.#log.error({ event: 'engine-misbehaved', err: error }, `engine killed: ${error.message}`),

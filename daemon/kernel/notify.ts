@@ -21,7 +21,8 @@ const encoder = new TextEncoder();
  */
 export function sendDatagram(path: string, text: string): void {
   const name = encoder.encode(path.startsWith('@') ? `\0${path.slice(1)}` : path);
-  if (name.length > PATH_MAX) throw new Error(`${path}: longer than the ${PATH_MAX} octets of a socket's address`);
+  if (name.length > PATH_MAX)
+    throw new Error(`${path}: longer than the ${PATH_MAX} octets of a socket's address`);
   const address = new Uint8Array(PATH_OFF + name.length);
   new DataView(address.buffer).setUint16(0, AF_UNIX, true);
   address.set(name, PATH_OFF);
