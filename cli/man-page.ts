@@ -112,6 +112,10 @@ function roff(text: string): string {
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')
     .replaceAll("'", '\\(aq')
-    .replaceAll('`', '\\(ga');
+    .replaceAll('`', '\\(ga')
+    .replace(
+      /[^\x20-\x7e]/gu,
+      (c) => `\\[u${c.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}]`,
+    );
   return /^[.]/.test(line) ? `\\&${line}` : line;
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { version } from '../daemon/version.ts';
 import { registerDaemon } from './commands/daemon.ts';
 import { registerDemo } from './commands/demo.ts';
+import { registerDoctor } from './commands/doctor.ts';
 import { registerFlows } from './commands/flows.ts';
 import { registerNetns } from './commands/netns.ts';
 import { registerReplay } from './commands/replay.ts';
@@ -20,6 +21,7 @@ const COMMANDS = [
   registerRoute,
   registerSnapshot,
   registerNetns,
+  registerDoctor,
   registerDemo,
 ];
 

@@ -15,7 +15,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The folder that the daemon makes by itself, for the default database. */
-const STATE_DIR = '/var/lib/nstap';
+export const STATE_DIR = '/var/lib/nstap';
 const STATE_DIR_MODE = 0o750;
 /** uid and gid of "nobody" where /etc/passwd has none; the kernel's overflowuid. */
 const NOBODY = 65534;
@@ -72,38 +72,42 @@ export function findUser(text: string, passwd: string): EngineUser {
  */
 export function chooseEngineUser(asked: string | null, db: string, engine: URL): EngineUser {
   const passwd = readFileSync('/etc/passwd', 'utf8');
-  const users = parsePasswd(passwd);
-  const self = process.getuid!();
-  if (self !== 0) return ownUser(asked, db, engine, passwd);
-  const user =
-    asked !== null
-      ? findUser(asked, passwd)
-      : (users.find(({ name }) => name === 'nstap') ??
-        users.find(({ name }) => name === 'nobody') ?? { name: 'nobody', uid: NOBODY, gid: NOBODY });
+  if (process.getuid!() !== 0) return ownUser(asked, db, engine, passwd);
+  const user = asked !== null ? findUser(asked, passwd) : defaultEngineUser(passwd);
   const dir = dirname(db);
   if (dir === STATE_DIR) giveStateDir(db, user);
   if (!existsSync(dir)) throw new Error(`there is no folder ${dir} for the database; create it first`);
 
-  const reason = cannotWork(user, db, engine);
+  const reason = whyCannotWork(user, db, engine);
   if (reason === null) return user;
   const owner = statSync(dir, { throwIfNoEntry: false });
   if (asked === null && owner !== undefined && owner.uid !== 0 && owner.uid !== user.uid) {
     const other = findUser(`${owner.uid}:${owner.gid}`, passwd);
-    if (cannotWork(other, db, engine) === null) return other;
+    if (whyCannotWork(other, db, engine) === null) return other;
   }
   throw new Error(
     `the engine runs as ${user.name}, not as root, and ${reason}; give ${user.name} access (chown), or name another user: --user NAME (--user root works anywhere, but protects least)`,
   );
 }
 
+/** The engine's user where none is asked for: `nstap`, else `nobody`; whoever starts a daemon that is not root. */
+export function defaultEngineUser(passwd = readFileSync('/etc/passwd', 'utf8')): EngineUser {
+  if (process.getuid!() !== 0) return findUser(`${process.getuid!()}:${process.getgid!()}`, passwd);
+  const users = parsePasswd(passwd);
+  return (
+    users.find(({ name }) => name === 'nstap') ??
+    users.find(({ name }) => name === 'nobody') ?? { name: 'nobody', uid: NOBODY, gid: NOBODY }
+  );
+}
+
 /** Only root can become another user: with file capabilities the engine runs as whoever started the daemon. */
 function ownUser(asked: string | null, db: string, engine: URL, passwd: string): EngineUser {
-  const user = findUser(`${process.getuid!()}:${process.getgid!()}`, passwd);
+  const user = defaultEngineUser(passwd);
   if (asked !== null && findUser(asked, passwd).uid !== user.uid)
     throw new Error(
       `--user ${asked}: only root can run the engine as another user; leave it out, or use sudo`,
     );
-  const reason = cannotWork(user, db, engine);
+  const reason = whyCannotWork(user, db, engine);
   if (reason === null) return user;
   throw new Error(`the engine runs as ${user.name}, and ${reason}; name another database with --db`);
 }
@@ -143,8 +147,8 @@ try {
   process.stdout.write('cannot use ' + error.path + ' (' + error.code + ')');
 }`;
 
-/** Why this user cannot run the engine, or null. */
-function cannotWork(user: EngineUser, db: string, engine: URL): string | null {
+/** Why this user cannot run the engine and write the database, in words that follow its name; or null. Starts a process as that user. */
+export function whyCannotWork(user: EngineUser, db: string, engine: URL): string | null {
   const probe = spawnSync(
     process.execPath,
     ['-e', PROBE, '--', fileURLToPath(engine), dirname(db), db, `${db}-wal`, `${db}-shm`],

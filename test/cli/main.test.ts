@@ -39,6 +39,8 @@ describe('nstap', () => {
       'routes',
       'snapshot',
       'netns',
+      'doctor',
+      'completion',
       'demo',
     ])
       expect(help.stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
