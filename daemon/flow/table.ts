@@ -278,12 +278,16 @@ export class FlowTable implements Slab {
     this.words[slot * SLOT_WORDS + W.bits]! |= BIT.routeChanged0 << side;
   }
 
-  /** The second at which the flow ends if nothing more comes; -Infinity when its last packet was before the clock was set back. */
+  /**
+   * The first second at which all of the flow's timeout has passed if nothing more comes, so that what is sent once in as
+   * long stays one flow; -Infinity when its last packet was before the clock was set back.
+   */
   #deadline(slot: number): number {
     const last =
       this.doubles[slot * SLOT_DOUBLES + D.startSec]! + this.words[slot * SLOT_WORDS + W.lastDelta]!;
     if (last - this.#wheel.now > CLOCK_STEP) return Number.NEGATIVE_INFINITY;
-    return last + this.#idleTimeout(slot);
+    const rest = this.words[slot * SLOT_WORDS + W.lastNsec]! > 0 ? 1 : 0;
+    return last + rest + this.#idleTimeout(slot);
   }
 
   #idleTimeout(slot: number): number {

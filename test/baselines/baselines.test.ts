@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parseReviews, REVIEWED, texts, toReview } from './reviews.ts';
 import { BASELINES, baselineText, captures } from './text.ts';
 
 const all = captures();
@@ -17,5 +18,17 @@ describe('the flows of a capture are those of its reviewed text', () => {
       name.endsWith('.txt'),
     );
     expect(texts.sort()).toEqual(all.map(({ name }) => `${name}.txt`).sort());
+  });
+});
+
+describe('somebody has read each text as it is now (npm run baseline says how to note it)', () => {
+  const reviews = parseReviews(readFileSync(REVIEWED, 'utf8'));
+
+  test('every text has a line with its digest in REVIEWED.tsv', () => {
+    expect(toReview(texts(), reviews)).toEqual([]);
+  });
+
+  test('every line is of a text', () => {
+    expect([...reviews.keys()]).toEqual([...texts().keys()]);
   });
 });

@@ -25,11 +25,16 @@ export function captures(): { name: string; path: string; isShared: boolean }[] 
 
 /**
  * The flows of a capture as text, as Zeek's conn.log has them: a line a flow in the order of their first packets, columns
- * parted by a space.
+ * parted by a space. The first line says of every packet where it went: README.md beside this file.
  */
 export async function baselineText(path: string): Promise<string> {
-  const { flows, packets, ipPackets, error } = await flowsOf(path);
-  const lines = [`# ${packets} packets, ${ipPackets} in ${flows.length} flows`];
+  const { flows, packets, ipPackets, besides, truncated, fragments, error } = await flowsOf(path);
+  const counts = Object.entries({ ...besides, truncated, fragments }).filter(([, n]) => n > 0);
+  const lines = [
+    [`# ${packets} packets, ${ipPackets} in ${flows.length} flows`, ...counts.map((c) => c.join('='))].join(
+      ' ',
+    ),
+  ];
   if (error !== null) lines.push(`# ${error.slice(error.indexOf(': ') + 2)}`);
   const begin = flows[0]?.start ?? '0.000000000';
   if (flows.length > 0) {

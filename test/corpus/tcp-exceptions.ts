@@ -8,8 +8,6 @@ export interface TcpException extends AnalysisDifference {
 
 const ANOTHER_ISN =
   'a SYN+ACK with another sequence number begins the sequence space anew, as in Zeek; tshark compares it with the one before';
-const CLOSED =
-  'the flow ended 5 s after both sides had closed it; tshark goes on with the same stream for ever';
 const UNACKED =
   'tshark keeps every segment that is not acknowledged, we keep one hole a side: this one begins before anything that was seen';
 const RESET =
@@ -18,22 +16,6 @@ const DAMAGED = 'a fuzzed header: tshark stops in the middle of it, or of anothe
 
 /** By capture. */
 export const TCP_EXCEPTIONS: Record<string, TcpException[]> = {
-  'PcapPlusPlus/example2.pcap': [
-    {
-      what: 'retransmission',
-      key: '10.0.0.1 55260 > 212.58.244.71 80',
-      got: 6,
-      want: 7,
-      why: CLOSED,
-    },
-    {
-      what: 'spurious_retransmission',
-      key: '10.0.0.1 55260 > 212.58.244.71 80',
-      got: 0,
-      want: 2,
-      why: CLOSED,
-    },
-  ],
   'nDPI/KakaoTalk_talk.pcap': [
     {
       what: 'lost_segment',

@@ -66,6 +66,17 @@ describe('idle timeouts', () => {
     expect(m.records()).toHaveLength(1);
   });
 
+  test('a flow does not end before all of its timeout has passed, though the clock counts whole seconds', () => {
+    const m = new TestMeter({ timeouts: TIMEOUTS });
+    const datagram: FrameSpec = { ...CLIENT, proto: 'udp' };
+    m.feed(datagram, 1000, 900_000_000);
+    m.feed(datagram, 1071, 100_000_000);
+    m.feed(datagram, 1142, 99_999_999);
+    expect(m.records()).toEqual([]);
+    m.feed(datagram, 1214, 0);
+    expect(m.records().map((r) => [r.reason, r.packets])).toEqual([['idle', [3, 0]]]);
+  });
+
   test('every state has a default, and a case here', () => {
     expect(Object.keys(TIMEOUTS)).toEqual(Object.keys(DEFAULT_TIMEOUTS));
     expect(new Set(CASES.map(([name]) => name))).toEqual(new Set(Object.keys(DEFAULT_TIMEOUTS)));

@@ -1,14 +1,21 @@
 import { FileSource } from '../../daemon/capture/file-source.ts';
 import { formatAddress } from '../../decoders/address.ts';
 import { SavefileError } from '../../decoders/savefile-error.ts';
+import type { CaptureCounters } from '../../storage/messages.ts';
 import { TestMeter, type WholeRecord } from './meter.ts';
 
 /** The flows of a capture. */
 export interface FileFlows {
   flows: WholeRecord[];
-  /** Of the file and of its IP packets: what was handed to flows, and what was not. */
+  /** Of the file, and of these those of IP, all of which are in flows. */
   packets: number;
   ipPackets: number;
+  /** The others: `arp`, `other` protocols above the link, and `undecoded`. */
+  besides: { arp: number; other: number; undecoded: number };
+  /** Packets of which the file has less than there was on the wire. */
+  truncated: number;
+  /** IP packets that are fragments. */
+  fragments: number;
   /** Why reading ended early, or null. */
   error: string | null;
 }
@@ -18,7 +25,10 @@ export async function flowsOf(path: string): Promise<FileFlows> {
   const m = new TestMeter({ maxFlows: 1 << 16 });
   let captures = 0;
   let error: string | null = null;
-  const source = new FileSource(path, null, m.meter, () => captures++);
+  const source = new FileSource(path, null, m.meter, () => {
+    m.meter.counters.reserve(captures);
+    return captures++;
+  });
   try {
     await source.read(() => undefined);
   } catch (cause) {
@@ -26,14 +36,22 @@ export async function flowsOf(path: string): Promise<FileFlows> {
     error = cause.message;
   }
   const flows = m.finishWhole().sort((a, b) => a.seq - b.seq);
-  let packets = 0;
-  let ipPackets = 0;
-  for (let i = 0; i < captures; i++) {
-    const counters = m.meter.counters.read(i);
-    packets += counters.packets;
-    ipPackets += counters.decodedIpv4 + counters.decodedIpv6;
-  }
-  return { flows, packets, ipPackets, error };
+  const points = Array.from({ length: captures }, (_, i) => m.meter.counters.read(i));
+  const sum = (of: (point: CaptureCounters) => number): number =>
+    points.reduce((n, point) => n + of(point), 0);
+  return {
+    flows,
+    packets: sum((c) => c.packets),
+    ipPackets: sum((c) => c.decodedIpv4 + c.decodedIpv6),
+    besides: {
+      arp: sum((c) => c.decodedArp),
+      other: sum((c) => c.decodedOther),
+      undecoded: sum((c) => c.undecoded),
+    },
+    truncated: sum((c) => c.truncated),
+    fragments: sum((c) => c.fragments),
+    error,
+  };
 }
 
 /** An address of a record, of which those of IPv6 are 32 hexadecimal digits, as RFC 5952 has it. */
