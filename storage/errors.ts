@@ -16,8 +16,20 @@ const ADVICE: Record<string, string> = {
   ENOSPC: 'free space on that file system, or choose another with --db',
 };
 
-/** Codes after which the same transaction may succeed later: nothing is wrong with the database itself. */
-const TRANSIENT = ['SQLITE_FULL', 'SQLITE_BUSY', 'SQLITE_LOCKED', 'ENOSPC'];
+/**
+ * Codes after which the same transaction may succeed later: nothing is wrong with the database itself. A disk that fails or is
+ * read-only by now may be back soon (a file system that is remounted, a server of NFS).
+ */
+const TRANSIENT = [
+  'SQLITE_FULL',
+  'SQLITE_BUSY',
+  'SQLITE_LOCKED',
+  'SQLITE_READONLY',
+  'SQLITE_IOERR',
+  'ENOSPC',
+  'EROFS',
+  'EIO',
+];
 
 /**
  * A failure of the database. The message is "operation path: CODE reason (advice)"; `code` is SQLite's result code by
@@ -45,7 +57,7 @@ export class StorageError extends Error {
     this.reason = reason;
   }
 
-  /** True when trying again later may succeed: disk full, database locked. */
+  /** True when trying again later may succeed: disk full, failing or read-only, database locked. */
   get isTransient(): boolean {
     return TRANSIENT.some((code) => this.code === code || this.code.startsWith(`${code}_`));
   }
