@@ -1,4 +1,7 @@
-import { SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { SLOT_WORDS, W } = layout;
 
 /** The bits above 32 of a counter, all set: it stays at its end. */
 const HIGH_MAX = 0xffff;

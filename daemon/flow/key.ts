@@ -4,7 +4,10 @@ import { TunnelType } from '../../decoders/tunnel-fields.ts';
 import { FragmentTable, vlanWord } from './fragments.ts';
 import { finish, keyed } from './hash.ts';
 import { protocolHasPorts } from './record.ts';
-import { KEY_IPV6, KEY_ONE_WAY, KEY_ONE_WAY_FROM_HI, KEY_TUNNEL_SHIFT, W } from './slot.ts';
+import * as layout from './slot.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { KEY_IPV6, KEY_ONE_WAY, KEY_ONE_WAY_FROM_HI, KEY_TUNNEL_SHIFT, W } = layout;
 
 /** Words a key takes at the start of a slot (word 3 is not part of it). */
 const KEY_WORDS = 12;

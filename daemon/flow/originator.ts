@@ -2,7 +2,10 @@ import { isMulticast4, isMulticast6, LBCAST } from '../../decoders/address-class
 import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { markFlip } from './history.ts';
 import { looksLikeAnswer } from './server-ports.ts';
-import { BIT, KEY_IPV6, SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { BIT, KEY_IPV6, SLOT_WORDS, W } = layout;
 
 /**
  * Who is the originator of a flow that begins with this packet: its sender, unless it looks like an answer. A SYN+ACK names

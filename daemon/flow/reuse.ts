@@ -1,8 +1,11 @@
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
-import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
 import { isTcpClosed, isTcpHalfOpen, isTcpOver } from './tcp-state.ts';
 import { isSynAgain } from './tcp-track.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
 
 /** Times within a flow are int32 seconds from its start. */
 export const MAX_DELTA = 0x7fffffff;

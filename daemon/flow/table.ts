@@ -17,7 +17,7 @@ import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
 import { correctOriginator } from './originator.ts';
 import { noteRanges } from './ranges.ts';
 import { writeRouteChange } from './route-change.ts';
-import { BIT, D, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
 import { isTcpOver } from './tcp-state.ts';
 import { noteBadChecksum, trackTcp } from './tcp-track.ts';
 import { TroubleTable } from './trouble.ts';
@@ -25,6 +25,9 @@ import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options
 import { idleTimeout } from './timeouts.ts';
 import { laneOf, VictimHand } from './victim.ts';
 import { Lane, TimerWheel } from './wheel.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { BIT, D, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
 
 /** Capture points a table can tell apart: the index has 16 bits in the key. */
 export const MAX_CAPTURES = 65536;

@@ -1,11 +1,14 @@
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { Letter, noteScaled } from './history.ts';
 import type { Slab } from './record.ts';
-import { BIT, SLOT_WORDS, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } from './slot.ts';
+import * as layout from './slot.ts';
 import { isCleanly } from './tcp-state.ts';
 import { packTicks, TICK_NS, tickOf, unpackRtt } from './ticks.ts';
 import { isInHole, noteHole, noteOverlap, passHole } from './tcp-holes.ts';
 import { T } from './trouble.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { BIT, SLOT_WORDS, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } = layout;
 
 const SYN_OR_FIN = TcpFlag.SYN | TcpFlag.FIN;
 const CONTROL = SYN_OR_FIN | TcpFlag.RST;

@@ -4,11 +4,14 @@ import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { payloadOf } from './counters.ts';
 import { Letter, noteAgain, noteOnce, noteScaled } from './history.ts';
 import type { Slab } from './record.ts';
-import { BIT, D, Endpoint, SCALE_SHIFT, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
 import { followSequence } from './tcp-sequence.ts';
 import { endpointState, nextStates } from './tcp-state.ts';
 import { packRtt } from './ticks.ts';
 import { T } from './trouble.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { BIT, D, Endpoint, SCALE_SHIFT, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
 
 /** The flags that change the state of an endpoint. */
 const CONTROL = TcpFlag.SYN | TcpFlag.FIN | TcpFlag.RST;
