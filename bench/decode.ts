@@ -3,7 +3,7 @@ import { FlowTable } from '../daemon/flow/table.ts';
 import type { FlowTableOptions } from '../daemon/flow/table-options.ts';
 import { DEFAULT_TIMEOUTS } from '../daemon/flow/timeouts.ts';
 import { decodePacket } from '../decoders/packet.ts';
-import { PacketFields } from '../decoders/packet-fields.ts';
+import { PacketFields, TcpFlag } from '../decoders/packet-fields.ts';
 import { FlowBatch } from '../storage/flow-batch.ts';
 import { frame } from '../test/support/frames.ts';
 import { noRoutes } from '../test/support/no-routes.ts';
@@ -14,8 +14,14 @@ const ROUNDS = 5;
 /** Octets between two frames of `packets`. */
 export const STRIDE = 256;
 const PAYLOAD = 100;
-/** Of the TCP sequence number in a frame of `packets` that nothing is wrapped around. */
-const SEQ_OFF = 14 + 20 + 4;
+/** Of fields in a frame of `packets` that nothing is wrapped around: IP length and addresses, TCP. */
+const LENGTH_OFF = 14 + 2;
+const SRC_OFF = 14 + 12;
+const DST_OFF = 14 + 16;
+const PORTS_OFF = 14 + 20;
+const SEQ_OFF = PORTS_OFF + 4;
+const ACK_OFF = PORTS_OFF + 8;
+const FLAGS_OFF = PORTS_OFF + 13;
 
 /** Frames of so many flows, one each STRIDE octets. */
 export interface BenchPackets {
@@ -34,19 +40,30 @@ export async function run(): Promise<void> {
     const repeated: number[] = [];
     const meter = new Meter(newTable());
     const repeater = new Meter(newTable());
-    const sequence = { view, next: new Int32Array(flows) };
+    const sequence = oneWay(view, flows);
+    const talked: number[] = [];
+    const talker = new Meter(newTable());
+    const talk = twoWay(flows);
     for (let round = 0; round <= ROUNDS; round++) {
       const a = perPacket(f, flows, (off) => decodePacket(view, off, off + length, f), length);
       const b = perPacket(meter.fields, flows, (off) => meter.packet(view, off, length), length, sequence);
       const c = perPacket(repeater.fields, flows, (off) => repeater.packet(view, off, length), length);
+      const d = perPacket(
+        talker.fields,
+        flows,
+        (off) => talker.packet(talk.view, off, length),
+        length,
+        talk.next,
+      );
       if (round === 0) continue; // the compiler's warm-up
       decoded.push(a);
       metered.push(b);
       repeated.push(c);
+      talked.push(d);
     }
-    rows.push([`${flows} flows`, ...[decoded, metered, repeated].map((ns) => median(ns).toFixed(0))]);
+    rows.push([`${flows} flows`, ...[decoded, metered, repeated, talked].map((ns) => median(ns).toFixed(0))]);
   }
-  printTable(['ns CPU a packet', 'decode', 'decode + flow', 'all sent again'], rows);
+  printTable(['ns CPU a packet', 'decode', 'decode + flow', 'all sent again', 'both ways'], rows);
 }
 
 /** @param wrap what is done to each frame; it must come out with one length, below STRIDE @param payload octets of TCP payload */
@@ -97,23 +114,62 @@ export function newTable(
   return new FlowTable(options, sink, tagger);
 }
 
-/** The sequence numbers of flows whose frames lie in `view`. */
-interface Sequence {
-  view: DataView;
-  next: Int32Array;
+/** Prepares the next packet of a flow. @returns where it lies */
+type NextPacket = (flow: number) => number;
+
+/** Every packet sends what follows its flow's last one: else all but the first were retransmissions. */
+function oneWay(view: DataView, flows: number): NextPacket {
+  const next = new Int32Array(flows);
+  return (flow) => {
+    view.setInt32(flow * STRIDE + SEQ_OFF, next[flow]!);
+    next[flow]! += PAYLOAD;
+    return flow * STRIDE;
+  };
+}
+
+/** SYN, SYN+ACK, ACK, and then in a circle: two segments of data, their ACK, one of data back, its ACK. */
+function twoWay(flows: number): { view: DataView; next: NextPacket } {
+  const { view } = packets(2 * flows);
+  for (let i = 0; i < flows; i++) {
+    const there = i * STRIDE;
+    const back = (flows + i) * STRIDE;
+    view.setInt32(back + SRC_OFF, view.getInt32(there + DST_OFF));
+    view.setInt32(back + DST_OFF, view.getInt32(there + SRC_OFF));
+    const ports = view.getInt32(there + PORTS_OFF);
+    view.setInt32(back + PORTS_OFF, (ports << 16) | (ports >>> 16));
+  }
+  const steps = new Int32Array(flows);
+  /** Next sequence number, of both sides of each flow. */
+  const sent = new Int32Array(2 * flows).fill(1);
+  const next: NextPacket = (flow) => {
+    const step = steps[flow]!++;
+    const isOpening = step < 3;
+    const turn = (step - 3) % 5;
+    const isBack = isOpening ? step === 1 : turn === 2 || turn === 3;
+    const payload = !isOpening && (turn < 2 || turn === 3) ? PAYLOAD : 0;
+    const side = isBack ? flows + flow : flow;
+    const at = side * STRIDE;
+    view.setUint16(at + LENGTH_OFF, 40 + payload);
+    view.setInt32(at + SEQ_OFF, sent[side]!);
+    view.setInt32(at + ACK_OFF, step === 0 ? 0 : sent[isBack ? flow : flows + flow]!);
+    view.setUint8(at + FLAGS_OFF, step === 0 ? TcpFlag.SYN : TcpFlag.ACK | (step === 1 ? TcpFlag.SYN : 0));
+    sent[side]! += payload + (step < 2 ? 1 : 0);
+    return at;
+  };
+  return { view, next };
 }
 
 /**
  * Nanoseconds of CPU that `packet` takes, over packets of `flows` flows in no order.
- * @param sequence the sequence number is set, so that each packet follows its flow's last one
- * @param seed     of the order
+ * @param next gives the packet of a flow; left out: it is always the same
+ * @param seed of the order
  */
 export function perPacket(
   f: PacketFields,
   flows: number,
   packet: (off: number) => unknown,
   length: number,
-  sequence?: Sequence,
+  next: NextPacket = (flow) => flow * STRIDE,
   count = PACKETS,
   seed = 1,
 ): number {
@@ -124,13 +180,7 @@ export function perPacket(
   for (let i = 0; i < count; i++) {
     state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
     f.tsSec = 1_790_000_000 + ((i / 1e6) | 0);
-    const flow = state % flows;
-    if (sequence !== undefined) {
-      // Every packet sends what follows its flow's last one: else all but the first were retransmissions.
-      sequence.view.setInt32(flow * STRIDE + SEQ_OFF, sequence.next[flow]!);
-      sequence.next[flow]! += PAYLOAD;
-    }
-    packet(flow * STRIDE);
+    packet(next(state % flows));
   }
   const { user, system } = process.cpuUsage(before);
   return ((user + system) * 1000) / count;

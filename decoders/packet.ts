@@ -37,6 +37,11 @@ import { decodeTcp } from './tcp.ts';
 import { decodeUdp } from './udp.ts';
 import { decodeVlan, pushVlan, VLAN_TAG_LEN } from './vlan.ts';
 
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { TCP, UDP, UDPLITE, ICMP, ICMPV6, SCTP, DCCP } = IpProto;
+const { ETHERNET } = LinkType;
+const { Ok, Truncated, Malformed, Unsupported } = Status;
+
 /** Headers between link and network layer (tags, SNAP, MPLS stacks, PPPoE, PBB) before a frame counts as malformed. */
 export const MAX_ENCAPSULATIONS = 16;
 
@@ -60,8 +65,9 @@ export function decodePacket(view: DataView, off: number, capEnd: number, f: Pac
     f.wireEnd -= VLAN_TAG_LEN; // wireLen counts the tag, the bytes no longer have it
     pushVlan(f, f.strippedTci);
   }
-  let status = decodeLink(view, off, capEnd, f);
-  if (status === Status.Ok) status = decodeNetwork(view, capEnd, f);
+  let status =
+    f.linkType === ETHERNET ? decodeEthernet(view, off, capEnd, f) : decodeLink(view, off, capEnd, f);
+  if (status === Ok) status = decodeNetwork(view, capEnd, f);
   f.status = status;
   return status;
 }
@@ -88,7 +94,7 @@ function reset(f: PacketFields): void {
   f.fragOff = 0;
   f.moreFragments = false;
   f.ipId = 0;
-  f.l4Status = Status.Ok;
+  f.l4Status = Ok;
   f.l4Off = -1;
   f.l4End = -1;
   f.hasPorts = false;
@@ -106,11 +112,9 @@ function reset(f: PacketFields): void {
 /** Octet in front of PPP and Cisco HDLC: 0 received, else sent. https://www.tcpdump.org/linktypes.html */
 const DIRECTION_LEN = 1;
 
-/** The header that the link type names; sets `etherType` and `l3Off`. */
+/** The header that a link type other than Ethernet names; sets `etherType` and `l3Off`. */
 function decodeLink(view: DataView, off: number, end: number, f: PacketFields): Status {
   switch (f.linkType) {
-    case LinkType.ETHERNET:
-      return decodeEthernet(view, off, end, f);
     case LinkType.LINUX_SLL:
       return decodeSll(view, off, end, f);
     case LinkType.LINUX_SLL2:
@@ -122,11 +126,11 @@ function decodeLink(view: DataView, off: number, end: number, f: PacketFields): 
     case LinkType.IPV4:
       f.etherType = ETH_P_IP;
       f.l3Off = off;
-      return Status.Ok;
+      return Ok;
     case LinkType.IPV6:
       f.etherType = ETH_P_IPV6;
       f.l3Off = off;
-      return Status.Ok;
+      return Ok;
     case LinkType.NULL:
     case LinkType.LOOP:
       return decodeNullLoop(view, off, end, f);
@@ -144,11 +148,11 @@ function decodeLink(view: DataView, off: number, end: number, f: PacketFields): 
     case LinkType.ATM_RFC1483:
       return decodeLlc(view, off, end, f);
     case LinkType.PPP_WITH_DIR:
-      return off === end ? Status.Truncated : decodePpp(view, off + DIRECTION_LEN, end, f);
+      return off === end ? Truncated : decodePpp(view, off + DIRECTION_LEN, end, f);
     case LinkType.C_HDLC_WITH_DIR:
-      return off === end ? Status.Truncated : decodeCiscoHdlc(view, off + DIRECTION_LEN, end, f);
+      return off === end ? Truncated : decodeCiscoHdlc(view, off + DIRECTION_LEN, end, f);
     default:
-      return Status.Unsupported;
+      return Unsupported;
   }
 }
 
@@ -159,11 +163,11 @@ function decodeNetwork(view: DataView, end: number, f: PacketFields): Status {
     switch (f.etherType) {
       case ETH_P_IP:
         status = decodeIPv4(view, f.l3Off, end, f);
-        if (status === Status.Ok) decodeTransport(view, f);
+        if (status === Ok) decodeTransport(view, f);
         return status;
       case ETH_P_IPV6:
         status = decodeIPv6(view, f.l3Off, end, f);
-        if (status === Status.Ok) decodeTransport(view, f);
+        if (status === Ok) decodeTransport(view, f);
         return status;
       case ETH_P_ARP:
       case ETH_P_RARP:
@@ -187,41 +191,47 @@ function decodeNetwork(view: DataView, end: number, f: PacketFields): Status {
         break;
       default: {
         const length = shimLen(f.etherType);
-        if (length === 0) return Status.Ok;
+        if (length === 0) return Ok;
         status = decodeShim(view, f.l3Off, end, length, f);
       }
     }
-    if (status !== Status.Ok) return status;
+    if (status !== Ok) return status;
   }
-  return Status.Malformed;
+  return Malformed;
 }
 
 /** The upper-layer header of the IP packet in `f`; its outcome goes to `l4Status`. */
 function decodeTransport(view: DataView, f: PacketFields): void {
-  if (f.l4Off < 0) return; // options or extension chain cut: l4Status has the reason
   const off = f.l4Off;
+  if (off < 0) return; // options or extension chain cut: l4Status has the reason
   const end = f.l4End;
-  const wireEnd = Math.max(end, f.ipWireEnd); // a source may state a wireLen below what it captured
+  let wireEnd = f.ipWireEnd;
+  if (wireEnd < end) wireEnd = end; // a source may state a wireLen below what it captured
+  const proto = f.ipProto;
+  if ((proto === TCP || proto === UDP) && f.fragOff === 0)
+    f.l4Status =
+      proto === TCP ? decodeTcp(view, off, end, wireEnd, f) : decodeUdp(view, off, end, wireEnd, f);
+  else decodeOther(view, off, end, wireEnd, f);
+}
+
+/** What is neither TCP nor UDP, or a later fragment. Apart, so that the usual headers are compiled into their caller. */
+function decodeOther(view: DataView, off: number, end: number, wireEnd: number, f: PacketFields): void {
   if (f.fragOff !== 0) {
     setOpaquePayload(f, off, end, wireEnd);
     return;
   }
   switch (f.ipProto) {
-    case IpProto.TCP:
-      f.l4Status = decodeTcp(view, off, end, wireEnd, f);
-      return;
-    case IpProto.UDP:
-    case IpProto.UDPLITE:
+    case UDPLITE:
       f.l4Status = decodeUdp(view, off, end, wireEnd, f);
       return;
-    case IpProto.ICMP:
-    case IpProto.ICMPV6:
+    case ICMP:
+    case ICMPV6:
       f.l4Status = decodeIcmp(view, off, end, wireEnd, f);
       return;
-    case IpProto.SCTP:
+    case SCTP:
       f.l4Status = decodeSctp(view, off, end, wireEnd, f);
       return;
-    case IpProto.DCCP:
+    case DCCP:
       f.l4Status = decodeDccp(view, off, end, wireEnd, f);
       return;
     default:

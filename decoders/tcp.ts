@@ -2,6 +2,9 @@ import type { PacketFields } from './packet-fields.ts';
 import { Status } from './status.ts';
 import { PORTS_LEN, readPorts, shortHeader } from './transport.ts';
 
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { Ok, Malformed } = Status;
+
 /** Octets; data offset 5. RFC 9293 §3.1. */
 export const TCP_HEADER_MIN = 20;
 /** Where the fields behind the ports stand, in octets from the header's start. RFC 9293 §3.1. */
@@ -38,19 +41,28 @@ export function decodeTcp(
   f: PacketFields,
 ): Status {
   const available = end - off;
-  if (available < PORTS_LEN) return shortHeader(end, wireEnd);
+  if (available < HEADER_MIN) return decodeCutTcp(view, off, end, wireEnd, f);
   readPorts(view, off, f);
-  if (available < TCP_FLAGS_END) return shortHeader(end, wireEnd);
   const headerLen = (view.getUint8(off + DATA_OFFSET_OFF) >>> 4) << 2;
-  if (headerLen < HEADER_MIN) return Status.Malformed;
+  if (headerLen < HEADER_MIN) return Malformed;
   f.tcpFlags = view.getUint8(off + FLAGS_OFF);
-  if (available < HEADER_MIN) return shortHeader(end, wireEnd);
-  if (headerLen > wireEnd - off) return Status.Malformed;
+  if (headerLen > wireEnd - off) return Malformed;
   f.tcpSeq = view.getInt32(off + SEQ_OFF);
   f.tcpAck = view.getInt32(off + ACK_OFF);
   f.tcpWindow = view.getUint16(off + WINDOW_OFF);
   f.tcpHeaderLen = headerLen;
   f.payloadLen = wireEnd - off - headerLen;
   if (headerLen < available) f.payloadOff = off + headerLen;
-  return Status.Ok;
+  return Ok;
+}
+
+/** What there is of a header whose fixed part is not whole. */
+function decodeCutTcp(view: DataView, off: number, end: number, wireEnd: number, f: PacketFields): Status {
+  const available = end - off;
+  if (available < PORTS_LEN) return shortHeader(end, wireEnd);
+  readPorts(view, off, f);
+  if (available < TCP_FLAGS_END) return shortHeader(end, wireEnd);
+  if ((view.getUint8(off + DATA_OFFSET_OFF) >>> 4) << 2 < HEADER_MIN) return Malformed;
+  f.tcpFlags = view.getUint8(off + FLAGS_OFF);
+  return shortHeader(end, wireEnd);
 }

@@ -1,6 +1,9 @@
 import type { PacketFields } from './packet-fields.ts';
 import { Status } from './status.ts';
 
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { Ok, Truncated, Malformed } = Status;
+
 /** Octets of the source and destination port that TCP, UDP, UDP-Lite, DCCP and SCTP begin with. */
 export const PORTS_LEN = 4;
 
@@ -10,7 +13,7 @@ export const PORTS_LEN = 4;
  * @param wireEnd one past its last octet on the wire
  */
 export function shortHeader(end: number, wireEnd: number): Status {
-  return end < wireEnd ? Status.Truncated : Status.Malformed;
+  return end < wireEnd ? Truncated : Malformed;
 }
 
 /** Reads both ports at `off`, where PORTS_LEN octets must be. */
@@ -41,5 +44,5 @@ export function decodeFixedHeader(
   if (available < headerLen) return shortHeader(end, wireEnd);
   f.payloadLen = wireEnd - off - headerLen;
   if (available > headerLen) f.payloadOff = off + headerLen;
-  return Status.Ok;
+  return Ok;
 }

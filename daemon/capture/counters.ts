@@ -4,6 +4,10 @@ import { Status } from '../../decoders/status.ts';
 import type { CaptureCounters } from '../../storage/messages.ts';
 import { zeroCounters } from '../../storage/messages.ts';
 
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { Ok } = Status;
+const { TCP, UDP, ICMP, ICMPV6, SCTP } = IpProto;
+
 /** Columns of the counter rows; one Float64Array a thread, one row a capture point. */
 const C = {
   packets: 0,
@@ -49,33 +53,13 @@ export class PacketCounters {
     rows[row + C.bytes]! += f.wireLen;
     // A VLAN tag that the kernel took out is part of wireLen but not of the bytes at hand.
     if (capLen + (f.strippedTci >= 0 ? VLAN_TAG_LEN : 0) < f.wireLen) rows[row + C.truncated]!++;
-    if (f.status !== Status.Ok) {
-      rows[row + C.undecoded]!++;
-      return;
-    }
-    if (f.ipVersion === 0) {
-      rows[row + (f.isArp ? C.decodedArp : C.decodedOther)]!++;
+    if (f.status !== Ok || f.ipVersion === 0) {
+      rows[row + withoutIp(f)]!++;
       return;
     }
     rows[row + (f.ipVersion === 4 ? C.decodedIpv4 : C.decodedIpv6)]!++;
     if (f.isFragment) rows[row + C.fragments]!++;
-    switch (f.ipProto) {
-      case IpProto.TCP:
-        rows[row + C.tcp]!++;
-        break;
-      case IpProto.UDP:
-        rows[row + C.udp]!++;
-        break;
-      case IpProto.ICMP:
-      case IpProto.ICMPV6:
-        rows[row + C.icmp]!++;
-        break;
-      case IpProto.SCTP:
-        rows[row + C.sctp]!++;
-        break;
-      default:
-        rows[row + C.otherL4]!++;
-    }
+    rows[row + upperLayer(f.ipProto)]!++;
   }
 
   /** Counts one packet that is a tunnel's. @param undecoded the tunnel, or one inside of it, could not be followed to its end */
@@ -97,5 +81,28 @@ export class PacketCounters {
       counters[name as keyof typeof C] = this.#rows[captureIndex * ROW + column] ?? 0;
     }
     return counters;
+  }
+}
+
+/** The column of a packet without a sound IP header. */
+function withoutIp(f: PacketFields): number {
+  if (f.status !== Ok) return C.undecoded;
+  return f.isArp ? C.decodedArp : C.decodedOther;
+}
+
+/** The column of an IP protocol. */
+function upperLayer(proto: number): number {
+  switch (proto) {
+    case TCP:
+      return C.tcp;
+    case UDP:
+      return C.udp;
+    case ICMP:
+    case ICMPV6:
+      return C.icmp;
+    case SCTP:
+      return C.sctp;
+    default:
+      return C.otherL4;
   }
 }

@@ -1,4 +1,8 @@
-import { SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { SLOT_WORDS, W } = layout;
+const { packets0: PACKETS, bytes0: BYTES, ipBytes0: IP_BYTES, payload0: PAYLOAD, wide0: WIDE } = W;
 
 /** The bits above 32 of a counter, all set: it stays at its end. */
 const HIGH_MAX = 0xffff;
@@ -21,21 +25,33 @@ export function countPacket(
 ): boolean {
   const base = slot * SLOT_WORDS;
   const at = base + side;
-  const packets = (words[at + W.packets0]! + 1) | 0;
-  words[at + W.packets0] = packets;
-  const bytes = (words[at + W.bytes0]! + wireLen) | 0;
-  words[at + W.bytes0] = bytes;
-  const ipBytes = (words[at + W.ipBytes0]! + ipLen) | 0;
-  words[at + W.ipBytes0] = ipBytes;
-  const payload = (words[at + W.payload0]! + payloadLen) | 0;
-  words[at + W.payload0] = payload;
+  const packets = (words[at + PACKETS]! + 1) | 0;
+  const bytes = (words[at + BYTES]! + wireLen) | 0;
+  const ipBytes = (words[at + IP_BYTES]! + ipLen) | 0;
+  const payload = (words[at + PAYLOAD]! + payloadLen) | 0;
+  words[at + PACKETS] = packets;
+  words[at + BYTES] = bytes;
+  words[at + IP_BYTES] = ipBytes;
+  words[at + PAYLOAD] = payload;
   // A sum that is smaller than what was added has wrapped.
-  const wide = base + W.wide0 + 2 * side;
-  if (packets === 0) carry(words, wide, 0, at + W.packets0);
-  if (bytes >>> 0 < wireLen) carry(words, wide, 16, at + W.bytes0);
-  if (ipBytes >>> 0 < ipLen) carry(words, wide + 1, 0, at + W.ipBytes0);
-  if (payload >>> 0 < payloadLen) carry(words, wide + 1, 16, at + W.payload0);
-  return packets === 1 && (words[wide]! & HIGH_MAX) === 0;
+  if (packets === 0 || bytes >>> 0 < wireLen || ipBytes >>> 0 < ipLen || payload >>> 0 < payloadLen)
+    carryAll(words, at, base + WIDE + 2 * side, wireLen, ipLen, payloadLen);
+  return packets === 1 && (words[base + WIDE + 2 * side]! & HIGH_MAX) === 0;
+}
+
+/** Carries each of the four counters that has wrapped into its high bits. */
+function carryAll(
+  words: Int32Array,
+  at: number,
+  wide: number,
+  wireLen: number,
+  ipLen: number,
+  payloadLen: number,
+): void {
+  if (words[at + PACKETS] === 0) carry(words, wide, 0, at + PACKETS);
+  if (words[at + BYTES]! >>> 0 < wireLen) carry(words, wide, 16, at + BYTES);
+  if (words[at + IP_BYTES]! >>> 0 < ipLen) carry(words, wide + 1, 0, at + IP_BYTES);
+  if (words[at + PAYLOAD]! >>> 0 < payloadLen) carry(words, wide + 1, 16, at + PAYLOAD);
 }
 
 function carry(words: Int32Array, wide: number, shift: number, low: number): void {

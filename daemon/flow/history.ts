@@ -1,5 +1,8 @@
 import { HISTORY_MAX } from '../../storage/flow-batch.ts';
-import { SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { SLOT_WORDS, W } = layout;
 
 /**
  * Letters of the history string by code. `s` and `h` share the bit of "already there", as Zeek's HIST_SYN_PKT does: an

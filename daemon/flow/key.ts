@@ -4,7 +4,17 @@ import { TunnelType } from '../../decoders/tunnel-fields.ts';
 import { FragmentTable, vlanWord } from './fragments.ts';
 import { finish, keyed } from './hash.ts';
 import { protocolHasPorts } from './record.ts';
-import { KEY_IPV6, KEY_ONE_WAY, KEY_ONE_WAY_FROM_HI, KEY_TUNNEL_SHIFT, W } from './slot.ts';
+import * as layout from './slot.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { ICMP, ICMPV6 } = IpProto;
+const { KEY_IPV6, KEY_ONE_WAY, KEY_ONE_WAY_FROM_HI, KEY_TUNNEL_SHIFT } = layout;
+const { key: KEY, vlan: VLAN, ports: PORTS, addrLo: ADDR_LO, addrHi: ADDR_HI } = layout.W;
+
+/** Addresses are compared as unsigned. */
+const SIGN = 0x80000000 | 0;
+/** What in `W.key` says that there is more than the first five words of it. */
+const TAILS = KEY_IPV6 | (-1 << KEY_TUNNEL_SHIFT);
 
 /** Words a key takes at the start of a slot (word 3 is not part of it). */
 const KEY_WORDS = 12;
@@ -28,23 +38,30 @@ const KEY_OF_NEXT = 0x082efa99;
  * @returns int32
  */
 export function hashKey(words: Int32Array, base: number, seed: number, tunnelId: number): number {
-  const key = words[base + W.key]!;
-  let h =
+  const key = words[base + KEY]!;
+  const h =
     keyed(key, Math.imul(seed, KEY_OF_KEY)) +
-    keyed(words[base + W.vlan]!, Math.imul(seed, KEY_OF_VLAN)) +
-    keyed(words[base + W.ports]!, Math.imul(seed, KEY_OF_PORTS));
+    keyed(words[base + VLAN]!, Math.imul(seed, KEY_OF_VLAN)) +
+    keyed(words[base + PORTS]!, Math.imul(seed, KEY_OF_PORTS)) +
+    keyed(words[base + ADDR_LO]!, Math.imul(seed, KEY_OF_LO)) +
+    keyed(words[base + ADDR_HI]!, Math.imul(seed, KEY_OF_HI));
+  const tail = (key & TAILS) !== 0 ? hashTails(words, base, seed, tunnelId) : 0;
+  return finish((h + tail) ^ seed);
+}
+
+/** What a key has only in a tunnel and in IPv6. */
+function hashTails(words: Int32Array, base: number, seed: number, tunnelId: number): number {
+  const key = words[base + KEY]!;
+  let h = key >>> KEY_TUNNEL_SHIFT !== 0 ? keyed(tunnelId, Math.imul(seed, KEY_OF_TUNNEL)) : 0;
+  if ((key & KEY_IPV6) === 0) return h;
   let lo = Math.imul(seed, KEY_OF_LO);
   let hi = Math.imul(seed, KEY_OF_HI);
-  h = (h + keyed(words[base + W.addrLo]!, lo) + keyed(words[base + W.addrHi]!, hi)) | 0;
-  if (key >>> KEY_TUNNEL_SHIFT !== 0) h = (h + keyed(tunnelId, Math.imul(seed, KEY_OF_TUNNEL))) | 0;
-  if ((key & KEY_IPV6) !== 0) {
-    for (let i = 1; i < 4; i++) {
-      lo = Math.imul(lo, KEY_OF_NEXT);
-      hi = Math.imul(hi, KEY_OF_NEXT);
-      h = (h + keyed(words[base + W.addrLo + i]!, lo) + keyed(words[base + W.addrHi + i]!, hi)) | 0;
-    }
+  for (let i = 1; i < 4; i++) {
+    lo = Math.imul(lo, KEY_OF_NEXT);
+    hi = Math.imul(hi, KEY_OF_NEXT);
+    h = (h + keyed(words[base + ADDR_LO + i]!, lo) + keyed(words[base + ADDR_HI + i]!, hi)) | 0;
   }
-  return finish(h ^ seed);
+  return h;
 }
 
 /** The key of the packet at hand, laid out as at the start of a slot. One reused object. */
@@ -54,6 +71,12 @@ export class FlowKey {
   tunnelType: TunnelType = TunnelType.none;
   /** See tunnelKeyId. */
   tunnelId = 0;
+  /** Of the packet at hand: protocol and KEY_ONE_WAY as in W.key, and the ports. */
+  #key = 0;
+  #srcPort = 0;
+  #dstPort = 0;
+  /** The addresses in `words` have more than their first words. */
+  #hasTails = false;
   readonly #fragments: FragmentTable;
 
   /** @param seed keys the hash of the fragment table */
@@ -68,64 +91,84 @@ export class FlowKey {
 
   /** Takes the key of the packet. @returns the side that sent it: 0 when the source is `lo` */
   set(view: DataView, f: PacketFields): number {
-    let proto = f.ipProto;
-    let srcPort = 0;
-    let dstPort = 0;
-    let oneWay = false;
-    let hasPorts = f.hasPorts;
-    if (hasPorts) {
-      srcPort = f.srcPort;
-      dstPort = f.dstPort;
-      if (f.isFragment) this.#fragments.remember(view, f, this.tunnelType, this.tunnelId);
-    } else if (f.isFragment && f.fragOff > 0 && this.#isOfKnown(view, f)) {
-      proto = this.#fragments.proto;
-      srcPort = this.#fragments.ports >>> 16;
-      dstPort = this.#fragments.ports & 0xffff;
-      hasPorts = true;
+    const proto = f.ipProto;
+    if (!f.hasPorts || f.isFragment || proto === ICMP || proto === ICMPV6) this.#setPorts(view, f);
+    else {
+      this.#key = proto << 16;
+      this.#srcPort = f.srcPort;
+      this.#dstPort = f.dstPort;
     }
-    if (proto === IpProto.ICMP || proto === IpProto.ICMPV6) {
-      const answer = hasPorts ? icmpCounterpart(proto, srcPort) : -1; // type 0 and code 0 are ports, too
-      if (answer >= 0) dstPort = answer;
-      else oneWay = true;
-    }
-
-    let key = f.captureIndex | (proto << 16) | (this.tunnelType << KEY_TUNNEL_SHIFT);
     const k = this.words;
-    let order = 0;
+    const srcPort = this.#srcPort;
+    const dstPort = this.#dstPort;
+    let key = this.#key | f.captureIndex | (this.tunnelType << KEY_TUNNEL_SHIFT);
+    let isLo: boolean;
     if (f.ipVersion === 4) {
       const src = view.getInt32(f.srcOff);
       const dst = view.getInt32(f.dstOff);
-      order = src === dst ? 0 : (src ^ 0x80000000) < (dst ^ 0x80000000) ? -1 : 1;
-      if (order === 0) order = srcPort - dstPort;
-      k[W.addrLo] = order <= 0 ? src : dst;
-      k[W.addrHi] = order <= 0 ? dst : src;
-      k[W.addrLo + 1] = 0;
-      k[W.addrLo + 2] = 0;
-      k[W.addrLo + 3] = 0;
-      k[W.addrHi + 1] = 0;
-      k[W.addrHi + 2] = 0;
-      k[W.addrHi + 3] = 0;
+      isLo = src === dst ? srcPort <= dstPort : (src ^ SIGN) < (dst ^ SIGN);
+      k[ADDR_LO] = isLo ? src : dst;
+      k[ADDR_HI] = isLo ? dst : src;
+      if (this.#hasTails) this.#clearTails();
     } else {
       key |= KEY_IPV6;
-      for (let i = 0; i < 16 && order === 0; i += 4) {
-        const src = view.getInt32(f.srcOff + i);
-        const dst = view.getInt32(f.dstOff + i);
-        if (src !== dst) order = (src ^ 0x80000000) < (dst ^ 0x80000000) ? -1 : 1;
-      }
-      if (order === 0) order = srcPort - dstPort;
-      const lo = order <= 0 ? f.srcOff : f.dstOff;
-      const hi = order <= 0 ? f.dstOff : f.srcOff;
-      for (let i = 0; i < 4; i++) {
-        k[W.addrLo + i] = view.getInt32(lo + i * 4);
-        k[W.addrHi + i] = view.getInt32(hi + i * 4);
-      }
+      isLo = this.#setAddresses6(view, f, srcPort <= dstPort);
     }
-    const side = order <= 0 ? 0 : 1;
-    if (oneWay) key |= KEY_ONE_WAY | (side === 1 ? KEY_ONE_WAY_FROM_HI : 0);
-    k[W.key] = key;
-    k[W.vlan] = vlanWord(f);
-    k[W.ports] = side === 0 ? (srcPort << 16) | dstPort : (dstPort << 16) | srcPort;
-    return side;
+    if ((key & (KEY_ONE_WAY | KEY_ONE_WAY_FROM_HI)) === KEY_ONE_WAY && !isLo) key |= KEY_ONE_WAY_FROM_HI;
+    k[KEY] = key;
+    k[VLAN] = f.vlanCount === 0 ? 0 : vlanWord(f);
+    k[PORTS] = isLo ? (srcPort << 16) | dstPort : (dstPort << 16) | srcPort;
+    return isLo ? 0 : 1;
+  }
+
+  /** The ports, and protocol and KEY_ONE_WAY, where they do not just stand in the header: of fragments, ICMP and the rest. */
+  #setPorts(view: DataView, f: PacketFields): void {
+    let proto = f.ipProto;
+    let hasPorts = f.hasPorts;
+    this.#srcPort = hasPorts ? f.srcPort : 0;
+    this.#dstPort = hasPorts ? f.dstPort : 0;
+    if (hasPorts) {
+      if (f.isFragment) this.#fragments.remember(view, f, this.tunnelType, this.tunnelId);
+    } else if (f.isFragment && f.fragOff > 0 && this.#isOfKnown(view, f)) {
+      proto = this.#fragments.proto;
+      this.#srcPort = this.#fragments.ports >>> 16;
+      this.#dstPort = this.#fragments.ports & 0xffff;
+      hasPorts = true;
+    }
+    this.#key = proto << 16;
+    if (proto !== ICMP && proto !== ICMPV6) return;
+    const answer = hasPorts ? icmpCounterpart(proto, this.#srcPort) : -1; // type 0 and code 0 are ports, too
+    if (answer >= 0) this.#dstPort = answer;
+    else this.#key |= KEY_ONE_WAY;
+  }
+
+  /** @param isLoByPorts what is so when both addresses are the same @returns whether the source is `lo` */
+  #setAddresses6(view: DataView, f: PacketFields, isLoByPorts: boolean): boolean {
+    let isLo = isLoByPorts;
+    for (let i = 0; i < 16; i += 4) {
+      const src = view.getInt32(f.srcOff + i);
+      const dst = view.getInt32(f.dstOff + i);
+      if (src === dst) continue;
+      isLo = (src ^ SIGN) < (dst ^ SIGN);
+      break;
+    }
+    const lo = isLo ? f.srcOff : f.dstOff;
+    const hi = isLo ? f.dstOff : f.srcOff;
+    for (let i = 0; i < 4; i++) {
+      this.words[ADDR_LO + i] = view.getInt32(lo + i * 4);
+      this.words[ADDR_HI + i] = view.getInt32(hi + i * 4);
+    }
+    this.#hasTails = true;
+    return isLo;
+  }
+
+  /** IPv4 uses the first word of each address. */
+  #clearTails(): void {
+    for (let i = 1; i < 4; i++) {
+      this.words[ADDR_LO + i] = 0;
+      this.words[ADDR_HI + i] = 0;
+    }
+    this.#hasTails = false;
   }
 
   /** Whether the first fragment of this later one is known. Of IPv6 any header may follow the fragment header. */

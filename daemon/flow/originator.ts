@@ -2,7 +2,11 @@ import { isMulticast4, isMulticast6, LBCAST } from '../../decoders/address-class
 import { IpProto, type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { markFlip } from './history.ts';
 import { looksLikeAnswer } from './server-ports.ts';
-import { BIT, KEY_IPV6, SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { SYN, RST, ACK } = TcpFlag;
+const { BIT, KEY_IPV6, SLOT_WORDS, W } = layout;
 
 /**
  * Who is the originator of a flow that begins with this packet: its sender, unless it looks like an answer. A SYN+ACK names
@@ -16,8 +20,8 @@ export function beginOriginator(words: Int32Array, slot: number, side: number, f
   const base = slot * SLOT_WORDS;
   let bits = 0;
   let isFlipped = false;
-  if (f.ipProto === IpProto.TCP && (f.tcpFlags & TcpFlag.SYN) !== 0) {
-    isFlipped = (f.tcpFlags & TcpFlag.ACK) !== 0;
+  if (f.ipProto === IpProto.TCP && (f.tcpFlags & SYN) !== 0) {
+    isFlipped = (f.tcpFlags & ACK) !== 0;
     bits = isFlipped ? BIT.origBySynAck : BIT.origBySyn;
   } else {
     const ports = words[base + W.ports]!;
@@ -40,7 +44,7 @@ function isGroup(first: number, key: number): boolean {
 
 /** The first SYN without ACK decides who the originator is, whoever spoke before. @param f a TCP segment of `side` */
 export function correctOriginator(words: Int32Array, slot: number, side: number, f: PacketFields): void {
-  if ((f.tcpFlags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) !== TcpFlag.SYN) return;
+  if ((f.tcpFlags & (SYN | ACK | RST)) !== SYN) return;
   const at = slot * SLOT_WORDS + W.bits;
   const bits = words[at]!;
   if ((bits & BIT.origBySyn) !== 0) return;

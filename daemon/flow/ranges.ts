@@ -1,5 +1,8 @@
 import type { PacketFields } from '../../decoders/packet-fields.ts';
-import { W } from './slot.ts';
+import * as layout from './slot.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { ttl: TTL, flags: FLAGS, dscp: DSCP } = layout.W;
 
 /**
  * Takes TTL and DSCP of a packet into the ranges of its side.
@@ -12,21 +15,26 @@ export function noteRanges(
   isFirst: boolean,
   f: PacketFields,
 ): void {
-  const shift = 16 * side;
-  let ttl = words[base + W.ttl]!;
-  if (f.ttl < ((ttl >>> shift) & 0xff)) ttl = (ttl & ~(0xff << shift)) | (f.ttl << shift);
-  if (f.ttl > ((ttl >>> (shift + 8)) & 0xff)) ttl = (ttl & ~(0xff << (shift + 8))) | (f.ttl << (shift + 8));
-  words[base + W.ttl] = ttl;
+  const ttls = words[base + TTL]! >>> (16 * side);
+  if (f.ttl < (ttls & 0xff) || f.ttl > ((ttls >>> 8) & 0xff)) widenTtl(words, base, 16 * side, f.ttl);
   const dscp = f.tos >>> 2;
-  if (isFirst) words[base + W.flags]! |= dscp << (16 + 8 * side);
-  else if (((words[base + W.flags]! >>> (16 + 8 * side)) & 0xff) !== dscp)
+  if (isFirst) words[base + FLAGS]! |= dscp << (16 + 8 * side);
+  else if (((words[base + FLAGS]! >>> (16 + 8 * side)) & 0xff) !== dscp)
     widenDscp(words, base, 12 * side, dscp);
+}
+
+/** Takes a TTL into the range of its side, which may be empty: its least is above its most. */
+function widenTtl(words: Int32Array, base: number, shift: number, ttl: number): void {
+  const range = words[base + TTL]!;
+  const least = Math.min((range >>> shift) & 0xff, ttl);
+  const most = Math.max((range >>> (shift + 8)) & 0xff, ttl);
+  words[base + TTL] = (range & ~(0xffff << shift)) | ((least | (most << 8)) << shift);
 }
 
 /** Takes a DSCP that is not the first one of its side into the range of the others. */
 function widenDscp(words: Int32Array, base: number, shift: number, dscp: number): void {
-  const range = words[base + W.dscp]!;
+  const range = words[base + DSCP]!;
   const least = Math.min((range >>> shift) & 0x3f, dscp);
   const most = Math.max((range >>> (shift + 6)) & 0x3f, dscp);
-  words[base + W.dscp] = (range & ~(0xfff << shift)) | ((least | (most << 6)) << shift);
+  words[base + DSCP] = (range & ~(0xfff << shift)) | ((least | (most << 6)) << shift);
 }

@@ -1,8 +1,12 @@
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
-import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
 import { isTcpClosed, isTcpHalfOpen, isTcpOver } from './tcp-state.ts';
 import { isSynAgain } from './tcp-track.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { SYN, RST, ACK } = TcpFlag;
+const { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
 
 /** Times within a flow are int32 seconds from its start. */
 export const MAX_DELTA = 0x7fffffff;
@@ -10,7 +14,7 @@ export const MAX_DELTA = 0x7fffffff;
 /** The cheap half of `isAnother`, for every packet: false for nearly all. @param slot a flow with the key of the packet */
 export function mayBeAnother(doubles: Float64Array, slot: number, f: PacketFields): boolean {
   const delta = f.tsSec - doubles[slot * SLOT_DOUBLES + D.startSec]!;
-  return delta < 0 || delta > MAX_DELTA || (f.tcpFlags & TcpFlag.SYN) !== 0;
+  return delta < 0 || delta > MAX_DELTA || (f.tcpFlags & SYN) !== 0;
 }
 
 /**
@@ -39,8 +43,7 @@ export function isAnother(
  */
 function isReuse(words: Int32Array, slot: number, side: number, f: PacketFields): boolean {
   // Without the whole header there is no sequence number. Other protocols have no flags.
-  if ((f.tcpFlags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) !== TcpFlag.SYN || f.l4Status !== Status.Ok)
-    return false;
+  if ((f.tcpFlags & (SYN | ACK | RST)) !== SYN || f.l4Status !== Status.Ok) return false;
   const bits = words[slot * SLOT_WORDS + W.bits]!;
   if (isTcpClosed(bits)) return true;
   const fromOrig = side === ((bits & BIT.origIsHi) !== 0 ? 1 : 0);

@@ -14,10 +14,9 @@ import { FlowKey, hashKey } from './key.ts';
 import { type Slab, writeRecord } from './record.ts';
 import { moveStart } from './move-start.ts';
 import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
-import { correctOriginator } from './originator.ts';
 import { noteRanges } from './ranges.ts';
 import { writeRouteChange } from './route-change.ts';
-import { BIT, D, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
 import { isTcpOver } from './tcp-state.ts';
 import { noteBadChecksum, trackTcp } from './tcp-track.ts';
 import { TroubleTable } from './trouble.ts';
@@ -25,6 +24,11 @@ import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options
 import { idleTimeout } from './timeouts.ts';
 import { laneOf, VictimHand } from './victim.ts';
 import { Lane, TimerWheel } from './wheel.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { Ok } = Status;
+const { TCP, UDP } = IpProto;
+const { BIT, D, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
 
 /** Capture points a table can tell apart: the index has 16 bits in the key. */
 export const MAX_CAPTURES = 65536;
@@ -237,33 +241,36 @@ export class FlowTable implements Slab {
     noteRanges(words, base, side, isFirst, f);
 
     if (f.isChecksumFinal && isChecksumBad(view, f)) noteBadChecksum(this, slot, side);
-    else if (f.ipProto === IpProto.UDP)
+    else if (f.ipProto === UDP)
       noteDatagram(words, slot, side === ((words[base + W.bits]! & BIT.origIsHi) !== 0 ? 1 : 0));
-    else if (f.ipProto === IpProto.TCP && f.hasPorts) {
+    else if (f.ipProto === TCP && f.hasPorts) {
       words[base + W.flags]! |= f.tcpFlags << (8 * side);
-      if (f.l4Status === Status.Ok) {
-        correctOriginator(words, slot, side, f);
-        trackTcp(this, slot, side, view, f);
-      }
+      if (f.l4Status === Ok) trackTcp(this, slot, side, view, f);
     }
 
-    const shift = 16 * side;
     // Before the generation of the flow is read: a change may make all generations start over.
     if (this.#tagger.isWaiting) this.#tagger.arrive(f);
+    if (((words[base + W.routeGen]! >>> (16 * side)) & 0xffff) !== this.#tagger.generation)
+      this.#decide(slot, side, view, f, isFirst);
+    words[base + W.bits]! |= BIT.dirty;
+  }
+
+  /** Sees to the route decision of a side, whose generation is not the one in force. @param isFirst its first packet */
+  #decide(slot: number, side: number, view: DataView, f: PacketFields, isFirst: boolean): void {
+    const words = this.words;
+    const base = slot * SLOT_WORDS;
+    const shift = 16 * side;
     const { generation } = this.#tagger;
     const gens = words[base + W.routeGen]!;
-    if (((gens >>> shift) & 0xffff) !== generation) {
-      let stamp = isFirst ? -1 : this.#tagger.heldUntil(view, f, (gens >>> shift) & 0xffff);
-      if (stamp < 0) {
-        const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
-        const decision = isInner ? this.#tagger.tagInner() : this.#tagger.tag(view, f);
-        if (!isFirst && decision !== words[base + W.route0 + side]) this.#routeChanged(slot, side, decision);
-        words[base + W.route0 + side] = decision;
-        stamp = generation;
-      }
-      words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (stamp << shift);
+    let stamp = isFirst ? -1 : this.#tagger.heldUntil(view, f, (gens >>> shift) & 0xffff);
+    if (stamp < 0) {
+      const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
+      const decision = isInner ? this.#tagger.tagInner() : this.#tagger.tag(view, f);
+      if (!isFirst && decision !== words[base + W.route0 + side]) this.#routeChanged(slot, side, decision);
+      words[base + W.route0 + side] = decision;
+      stamp = generation;
     }
-    words[base + W.bits]! |= BIT.dirty;
+    words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (stamp << shift);
   }
 
   /** Every decision is to be looked at again. */

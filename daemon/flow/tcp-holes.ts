@@ -1,8 +1,11 @@
 import { Letter, noteScaled } from './history.ts';
 import { payloadOf } from './counters.ts';
 import type { Slab } from './record.ts';
-import { BIT, SLOT_WORDS, TCP_MARK_SHIFT, W } from './slot.ts';
+import * as layout from './slot.ts';
 import { T } from './trouble.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { BIT, SLOT_WORDS, TCP_MARK_SHIFT, W } = layout;
 
 /**
  * A segment of `side` began `octets` behind where the one before ended: they are missing for now. All holes of a side are

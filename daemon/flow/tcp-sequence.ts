@@ -1,15 +1,19 @@
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { Letter, noteScaled } from './history.ts';
 import type { Slab } from './record.ts';
-import { BIT, SLOT_WORDS, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } from './slot.ts';
+import * as layout from './slot.ts';
 import { isCleanly } from './tcp-state.ts';
-import { packTicks, TICK_NS, tickOf, unpackRtt } from './ticks.ts';
+import { followPlain, noteWindow, sampleAckTime, WINDOW_TICK_SHIFT } from './tcp-plain.ts';
+import { TICK_NS, tickOf, unpackRtt } from './ticks.ts';
 import { isInHole, noteHole, noteOverlap, passHole } from './tcp-holes.ts';
 import { T } from './trouble.ts';
 
-const SYN_OR_FIN = TcpFlag.SYN | TcpFlag.FIN;
-const CONTROL = SYN_OR_FIN | TcpFlag.RST;
-const HOLES = BIT.hole0 | (BIT.hole0 << 1);
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { FIN, SYN, RST, ACK } = TcpFlag;
+const { BIT, SLOT_WORDS, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } = layout;
+
+const SYN_OR_FIN = SYN | FIN;
+const CONTROL = SYN_OR_FIN | RST;
 
 /** What the latest segment of a side was, in `W.tcp`. */
 const Mark = { none: 0, keepAlive: 1, probe: 2 } as const;
@@ -18,8 +22,6 @@ const Mark = { none: 0, keepAlive: 1, probe: 2 } as const;
 const FAST_MAX = 20e6 / TICK_NS;
 /** And a segment is out of order, not sent again, when it comes within a round trip, or 3 ms, of the one that it should have been before. */
 const OUT_OF_ORDER_MAX = 3e6 / TICK_NS;
-/** The time beside a window is in units of 512 ticks, 262 us. */
-const WINDOW_TICK_SHIFT = 9;
 /** ACKs in a row that are the same before a retransmission is a fast one; more are not told apart. */
 const DUP_ENOUGH = 2;
 const DUP_MAX = 3;
@@ -47,19 +49,14 @@ export function followSequence(
   const flags = f.tcpFlags;
   const length = f.payloadLen;
   const seq = f.tcpSeq;
-  if ((flags & CONTROL) === 0 && (bits & ((BIT.seqKnown0 << side) | HOLES)) === BIT.seqKnown0 << side) {
-    if (seq === words[base + W.seqNext0 + side] && isPlain(words, base, side, bits, f)) {
-      advance(words, base, side, bits, f);
-      return bits;
-    }
-  }
+  if (followPlain(words, base, side, bits, f)) return bits;
   const isControl = (flags & CONTROL) !== 0;
   const takesMore = (flags & SYN_OR_FIN) !== 0 ? 1 : 0;
   const end = (seq + length + takesMore) | 0;
   const now = tickOf(f);
   const next = words[base + W.seqNext0 + side]!;
   // A SYN of another connection attempt begins anew.
-  const isKnown = (bits & (BIT.seqKnown0 << side)) !== 0 && ((flags & TcpFlag.SYN) === 0 || isOldSyn);
+  const isKnown = (bits & (BIT.seqKnown0 << side)) !== 0 && ((flags & SYN) === 0 || isOldSyn);
   const ahead = isKnown ? (seq - next) | 0 : 0;
   const window = f.tcpWindow;
   const peerWindow = words[base + W.window0 + peer]!;
@@ -129,7 +126,7 @@ export function followSequence(
     words[base + W.nextTick0 + side] = now;
   } else if (length > 0) bits = noteOverlap(slab, slot, side, bits, seq, length);
 
-  if ((flags & TcpFlag.ACK) !== 0 && (bits & (BIT.seqKnown0 << peer)) !== 0) {
+  if ((flags & ACK) !== 0 && (bits & (BIT.seqKnown0 << peer)) !== 0) {
     const beyond = (f.tcpAck - words[base + W.seqNext0 + peer]!) | 0;
     if (beyond > 0 || (bits & (BIT.hole0 << peer)) !== 0)
       bits = passHole(slab, slot, peer, bits, f.tcpAck, lastAck, !fromOrig, isCleanly(bits));
@@ -138,50 +135,12 @@ export function followSequence(
 
   // The window of a SYN is never scaled (RFC 7323 §2.2): it is no measure of the others.
   const widest = words[base + W.maxWindow0 + side]!;
-  noteWindow(words, base, side, window, now);
-  if ((flags & TcpFlag.SYN) !== 0) words[base + W.maxWindow0 + side] = widest;
+  noteWindow(words, base + side, window, now);
+  if ((flags & SYN) !== 0) words[base + W.maxWindow0 + side] = widest;
   words[base + W.lastAck0 + side] = f.tcpAck;
   const after = (dups << dupShift) | (mark << markShift);
   words[base + W.tcp] = (words[base + W.tcp]! & ~((3 << dupShift) | (3 << markShift))) | after;
   return bits;
-}
-
-/** True for the segment that comes next: nothing about it needs to be counted. Most segments are. */
-function isPlain(words: Int32Array, base: number, side: number, bits: number, f: PacketFields): boolean {
-  const length = f.payloadLen;
-  if (f.tcpWindow === 0) return false;
-  const peer = 1 - side;
-  if ((bits & (BIT.seqKnown0 << peer)) !== 0 && ((f.tcpAck - words[base + W.seqNext0 + peer]!) | 0) > 0)
-    return false;
-  if (length === 0) return f.tcpAck !== words[base + W.lastAck0 + side];
-  const peerAck = words[base + W.lastAck0 + peer]!;
-  return length > 1 && (peerAck === 0 || ((f.tcpSeq + length - peerAck) | 0) > 0);
-}
-
-/** Takes a plain segment into the sequence space. */
-function advance(words: Int32Array, base: number, side: number, bits: number, f: PacketFields): void {
-  const peer = 1 - side;
-  const now = tickOf(f);
-  if (f.payloadLen > 0) {
-    words[base + W.seqNext0 + side] = (f.tcpSeq + f.payloadLen) | 0;
-    words[base + W.nextTick0 + side] = now;
-  }
-  if (f.tcpAck !== words[base + W.lastAck0 + side]) {
-    words[base + W.lastAck0 + side] = f.tcpAck;
-    if ((bits & (BIT.seqKnown0 << peer)) !== 0 && f.tcpAck === words[base + W.seqNext0 + peer])
-      sampleAckTime(words, base, peer, bits, now);
-    words[base + W.tcp]! &= ~((3 << (TCP_DUP_SHIFT + 2 * side)) | (3 << (TCP_MARK_SHIFT + 2 * side)));
-  } else if ((words[base + W.tcp]! & (3 << (TCP_MARK_SHIFT + 2 * side))) !== 0)
-    words[base + W.tcp]! &= ~(3 << (TCP_MARK_SHIFT + 2 * side));
-  noteWindow(words, base, side, f.tcpWindow, now);
-}
-
-function noteWindow(words: Int32Array, base: number, side: number, window: number, now: number): void {
-  if (window !== (words[base + W.window0 + side]! & 0xffff)) {
-    const widest = words[base + W.maxWindow0 + side]!;
-    if (window > (widest & 0xffff)) words[base + W.maxWindow0 + side] = (widest & ~0xffff) | window;
-  }
-  words[base + W.window0 + side] = window | ((now >>> WINDOW_TICK_SHIFT) << 16);
 }
 
 /** Whether a segment that begins before `next` may have something that was not seen: else it came again. */
@@ -202,16 +161,4 @@ function isSoon(words: Int32Array, base: number, side: number, bits: number, now
   const limit = (bits & BIT.rttKnown) === 0 ? OUT_OF_ORDER_MAX : unpackRtt(words[base + W.rtt]!) / TICK_NS;
   const age = (now - words[base + W.nextTick0 + side]!) | 0;
   return age < limit;
-}
-
-/** The peer acknowledged all that `side` had sent: how long did that take? */
-function sampleAckTime(words: Int32Array, base: number, side: number, bits: number, now: number): void {
-  if ((bits & (BIT.rttKnown | BIT.synTime)) === BIT.synTime) return; // the word is in use
-  const age = (now - words[base + W.nextTick0 + side]!) | 0;
-  if (age < 0) return;
-  const packed = packTicks(age) + 1;
-  const word = words[base + W.ackRtt]!;
-  const least = (word >>> (16 * side)) & 0xffff;
-  if (least !== 0 && packed >= least) return;
-  words[base + W.ackRtt] = (word & ~(0xffff << (16 * side))) | (Math.min(packed, 0xffff) << (16 * side));
 }

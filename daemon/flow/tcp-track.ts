@@ -3,18 +3,26 @@ import { TCP_HEADER_MIN } from '../../decoders/tcp.ts';
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { payloadOf } from './counters.ts';
 import { Letter, noteAgain, noteOnce, noteScaled } from './history.ts';
+import { correctOriginator } from './originator.ts';
 import type { Slab } from './record.ts';
-import { BIT, D, Endpoint, SCALE_SHIFT, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import * as layout from './slot.ts';
 import { followSequence } from './tcp-sequence.ts';
 import { endpointState, nextStates } from './tcp-state.ts';
+import { followPlain } from './tcp-plain.ts';
 import { packRtt } from './ticks.ts';
 import { T } from './trouble.ts';
 
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { FIN, SYN, RST, ACK } = TcpFlag;
+const { a: LETTER_A, d: LETTER_D } = Letter;
+const { BIT, D, Endpoint, SCALE_SHIFT, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
+
 /** The flags that change the state of an endpoint. */
-const CONTROL = TcpFlag.SYN | TcpFlag.FIN | TcpFlag.RST;
+const CONTROL = SYN | FIN | RST;
 
 /** The SYN's time is known, and the SYN+ACK was seen. */
 const HANDSHAKE = BIT.synTime | BIT.synAck;
+const HANDSHAKE_OVER = BIT.rttKnown | HANDSHAKE;
 
 const options = new TcpOptions();
 
@@ -39,6 +47,28 @@ export function isSynAgain(words: Int32Array, slot: number, side: number, seq: n
 export function trackTcp(slab: Slab, slot: number, side: number, view: DataView, f: PacketFields): void {
   const { words } = slab;
   const base = slot * SLOT_WORDS;
+  const bits = words[base + W.bits]!;
+  // Most segments change no state and end no round trip. For them nothing else is done, see followPlain.
+  if (
+    endpointState(bits, side) !== Endpoint.Inactive &&
+    (bits & HANDSHAKE_OVER) !== HANDSHAKE &&
+    followPlain(words, base, side, bits, f)
+  ) {
+    if (f.payloadLen > 0 || (f.tcpFlags & ACK) !== 0)
+      noteOnce(
+        words,
+        slot,
+        f.payloadLen > 0 ? LETTER_D : LETTER_A,
+        side === ((bits & BIT.origIsHi) !== 0 ? 1 : 0),
+      );
+  } else trackAny(slab, slot, side, view, f);
+}
+
+/** As trackTcp, for any segment. */
+function trackAny(slab: Slab, slot: number, side: number, view: DataView, f: PacketFields): void {
+  correctOriginator(slab.words, slot, side, f);
+  const { words } = slab;
+  const base = slot * SLOT_WORDS;
   const flags = f.tcpFlags;
   let bits = words[base + W.bits]!;
   const fromOrig = side === ((bits & BIT.origIsHi) !== 0 ? 1 : 0);
@@ -47,25 +77,24 @@ export function trackTcp(slab: Slab, slot: number, side: number, view: DataView,
 
   let isOldSyn = false;
   if (isControl) {
-    isOldSyn = (flags & TcpFlag.SYN) !== 0 && isSynAgain(words, slot, side, f.tcpSeq);
+    isOldSyn = (flags & SYN) !== 0 && isSynAgain(words, slot, side, f.tcpSeq);
     noteControl(words, slot, side, fromOrig, f, bits, isOldSyn);
-    if ((flags & TcpFlag.SYN) !== 0) readSynOptions(words, base, side, view, f);
+    if ((flags & SYN) !== 0) readSynOptions(words, base, side, view, f);
   } else if (f.payloadLen > 0) noteOnce(words, slot, Letter.d, fromOrig);
-  else if ((flags & TcpFlag.ACK) !== 0) noteOnce(words, slot, Letter.a, fromOrig);
+  else if ((flags & ACK) !== 0) noteOnce(words, slot, Letter.a, fromOrig);
 
-  if (f.tcpWindow === 0 && (flags & TcpFlag.RST) === 0) {
+  if (f.tcpWindow === 0 && (flags & RST) === 0) {
     const isBoring = own === Endpoint.Reset || endpointState(bits, 1 - side) === Endpoint.Closed;
     if (!isBoring)
       noteScaled(words, slot, Letter.w, fromOrig, slab.trouble.bump(words, slot, side, T.historyW));
   }
 
-  if ((flags & TcpFlag.RST) !== 0) noteReset(slab, slot, side, f);
+  if ((flags & RST) !== 0) noteReset(slab, slot, side, f);
   else bits = followSequence(slab, slot, side, f, bits, fromOrig, isOldSyn);
 
   // Nothing else changes a state: most segments need not ask.
   if (isControl || own === Endpoint.Inactive) bits = nextStates(bits, side, fromOrig, flags, f.payloadLen);
-  if (isControl || (bits & (BIT.rttKnown | HANDSHAKE)) === HANDSHAKE)
-    bits = timeHandshake(slab, slot, fromOrig, f, bits);
+  if (isControl || (bits & HANDSHAKE_OVER) === HANDSHAKE) bits = timeHandshake(slab, slot, fromOrig, f, bits);
   words[base + W.bits] = bits | (words[base + W.bits]! & BIT.untracked);
 }
 
@@ -83,8 +112,8 @@ export function noteBadChecksum(slab: Slab, slot: number, side: number): void {
 function timeHandshake(slab: Slab, slot: number, fromOrig: boolean, f: PacketFields, bits: number): number {
   const { words } = slab;
   const base = slot * SLOT_WORDS;
-  const isSyn = (f.tcpFlags & TcpFlag.SYN) !== 0;
-  const isAck = (f.tcpFlags & TcpFlag.ACK) !== 0;
+  const isSyn = (f.tcpFlags & SYN) !== 0;
+  const isAck = (f.tcpFlags & ACK) !== 0;
   if ((bits & BIT.rttKnown) !== 0) return bits;
   const start = slab.doubles[slot * SLOT_DOUBLES + D.startSec]!;
   if (isSyn && !isAck && fromOrig) {
@@ -93,7 +122,7 @@ function timeHandshake(slab: Slab, slot: number, fromOrig: boolean, f: PacketFie
     return bits | BIT.synTime;
   }
   if (isSyn && isAck && !fromOrig) return bits | BIT.synAck;
-  if (!isAck || isSyn || (f.tcpFlags & TcpFlag.RST) !== 0 || !fromOrig || (bits & HANDSHAKE) !== HANDSHAKE)
+  if (!isAck || isSyn || (f.tcpFlags & RST) !== 0 || !fromOrig || (bits & HANDSHAKE) !== HANDSHAKE)
     return bits;
   const seconds = f.tsSec - start - words[base + W.rtt]!;
   const rtt = seconds * 1e9 + (f.tsNsec - words[base + W.ackRtt]!);
@@ -145,12 +174,12 @@ function noteControl(
   bits: number,
   isOldSyn: boolean,
 ): void {
-  const isFin = (f.tcpFlags & TcpFlag.FIN) !== 0;
-  const isRst = (f.tcpFlags & TcpFlag.RST) !== 0;
+  const isFin = (f.tcpFlags & FIN) !== 0;
+  const isRst = (f.tcpFlags & RST) !== 0;
   const base = slot * SLOT_WORDS;
-  let letter: Letter = (f.tcpFlags & TcpFlag.ACK) !== 0 ? Letter.h : Letter.s;
+  let letter: Letter = (f.tcpFlags & ACK) !== 0 ? Letter.h : Letter.s;
   let isRepeat = isOldSyn;
-  if ((f.tcpFlags & TcpFlag.SYN) !== 0) {
+  if ((f.tcpFlags & SYN) !== 0) {
     if (isFin || isRst) {
       letter = isFin && isRst ? Letter.i : Letter.q;
       isRepeat = true;

@@ -1,4 +1,7 @@
-import { BIT, SLOT_WORDS, TCP_KEEP_SHIFT, TCP_TROUBLE, W } from './slot.ts';
+import * as layout from './slot.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { BIT, SLOT_WORDS, TCP_KEEP_SHIFT, TCP_TROUBLE, W } = layout;
 
 /** Words of a side in an entry. */
 const SIDE_WORDS = 16;
