@@ -1,15 +1,19 @@
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { DaemonOptions } from './config.ts';
 import type { EngineCommand, EngineReport } from './engine-messages.ts';
-import { IFF_UP } from './kernel/constants.ts';
+import { ENODEV, IFF_UP } from './kernel/constants.ts';
+import { SyscallError } from './kernel/errors.ts';
 import type { Interface } from './kernel/interfaces.ts';
+import { linkLayerOf } from './kernel/packet-socket.ts';
 import type { Logger } from './logger.ts';
-import { matchesGlob } from './netns/glob.ts';
 import type { LinkWatcher } from './netns/link-watcher.ts';
+import { parseInterfaceSelectors, type Selection, selectsInterface } from './netns/selector.ts';
 import { CaptureOpener } from './open-capture.ts';
 
 /** Wait before a capture that failed is tried again: doubled each time, from the first to the second. */
-const RETRY_MS: readonly [number, number] = [500, 10_000];
+const RETRY_MS: readonly [number, number] = [250, 10_000];
+/** A capture that lived this long and then ended is opened again at once, should its interface be there. */
+const HEALTHY_MS = 1000;
 /** Captures that one engine can number; then it is replaced by a new one. See MAX_CAPTURES in flow/table.ts. */
 const CAPTURES_PER_ENGINE = 65_000;
 
@@ -23,6 +27,8 @@ interface Capture {
   readonly info: CaptureInfo;
   readonly key: string;
   readonly ringMib: number;
+  /** performance.now() */
+  readonly sinceMs: number;
 }
 
 interface Retry {
@@ -36,22 +42,25 @@ export class CaptureSet {
   readonly #options: DaemonOptions;
   readonly #log: Logger;
   readonly #opener: CaptureOpener;
+  readonly #interfaces: Selection<RegExp>;
   readonly #captures = new Map<number, Capture>();
-  readonly #byKey = new Map<string, Capture>();
+  /** By namespace, then by ifindex: the same captures. */
+  readonly #byNetns = new Map<string, Map<number, Capture>>();
   readonly #retries = new Map<string, Retry>();
   #nextIndex = 0;
 
-  /** @throws PcapError when the filter is wrong */
+  /** @throws PcapError when the filter is wrong, SelectorError */
   constructor(options: DaemonOptions, log: Logger) {
     this.#options = options;
     this.#log = log;
+    this.#interfaces = parseInterfaceSelectors(options.interfaces);
     this.#opener = new CaptureOpener(options);
   }
 
   /** Another engine is there, which has none of the captures. */
   clear(): void {
     this.#captures.clear();
-    this.#byKey.clear();
+    this.#byNetns.clear();
     this.#retries.clear();
     this.#nextIndex = 0;
   }
@@ -65,16 +74,20 @@ export class CaptureSet {
     const present = new Set<string>();
     for (const links of namespaces) {
       const { id } = links.netns;
-      for (const capture of [...this.#captures.values()]) {
-        if (capture.info.netnsId !== id) continue;
-        const link = links.links.get(capture.info.ifIndex ?? -1);
-        // A renamed interface is another one to the user.
-        if (link?.name !== capture.info.interface) this.#remove(capture, 'interface removed', engine);
+      const open = this.#byNetns.get(id);
+      for (const capture of open?.values() ?? []) {
+        const link = links.links.get(capture.info.ifIndex!);
+        if (link?.name === capture.info.interface) continue;
+        if (link === undefined) this.#remove(capture, 'interface removed', engine);
+        else if (!this.#isWanted(link) || !this.#isSameLayer(capture, link))
+          this.#remove(capture, `interface renamed to ${link.name}`, engine);
+        else if (this.#nextIndex >= CAPTURES_PER_ENGINE) return false;
+        else this.#rename(capture, link, engine);
       }
       for (const link of links.links.values()) {
         const key = `${id}/${link.ifIndex}`;
         present.add(key);
-        if (this.#byKey.has(key) || !this.#isWanted(link)) continue;
+        if (open?.has(link.ifIndex) || !this.#isWanted(link)) continue;
         const retry = this.#retries.get(key);
         if (retry !== undefined && performance.now() < retry.atMs) continue;
         if (this.#nextIndex >= CAPTURES_PER_ENGINE) return false;
@@ -85,12 +98,15 @@ export class CaptureSet {
     return true;
   }
 
-  /** Takes what the engine says of a capture. */
-  report(report: Exclude<EngineReport, { type: 'ready' }>): void {
+  /**
+   * Takes what the engine says of a capture.
+   * @returns the namespace whose links are to be read anew and reconciled, since a capture in it ended by itself; else null
+   */
+  report(report: Exclude<EngineReport, { type: 'ready' }>): string | null {
     // Unknown: its namespace was removed meanwhile.
     const capture = this.#captures.get(report.captureIndex);
-    if (capture === undefined) return;
-    const { netns, interface: name } = capture.info;
+    if (capture === undefined) return null;
+    const { netns, netnsId, interface: name } = capture.info;
     const fields = { netns, interface: name, captureIndex: report.captureIndex };
     if (report.type === 'opened') {
       this.#retries.delete(capture.key);
@@ -98,43 +114,78 @@ export class CaptureSet {
         { event: 'capture-opened', ...fields, ringMib: capture.ringMib },
         `capturing ${name} in ${netns}`,
       );
-      return;
+      return null;
     }
     this.#forget(capture);
-    const event = report.type === 'failed' ? 'capture-failed' : 'capture-ended';
-    this.#later(capture.key, event, fields, report.reason);
+    const isHealthy = report.type === 'ended' && performance.now() - capture.sinceMs >= HEALTHY_MS;
+    if (isHealthy) this.#ended(capture, report.reason);
+    else
+      this.#later(
+        capture.key,
+        report.type === 'failed' ? 'capture-failed' : 'capture-ended',
+        fields,
+        report.reason,
+      );
+    return netnsId;
   }
 
   /** A namespace is gone, and the engine was told: its captures are none any more. */
   dropNetns(netnsId: string): void {
-    for (const capture of [...this.#captures.values()])
-      if (capture.info.netnsId === netnsId) this.#forget(capture);
+    for (const capture of this.#byNetns.get(netnsId)?.values() ?? []) this.#forget(capture);
   }
 
   #isWanted(link: Interface): boolean {
     // libpcap refuses an interface that is down; a ring waits for it to come up.
     if (this.#options.backend === 'libpcap' && (link.flags & IFF_UP) === 0) return false;
-    return this.#options.interfaces.some((glob) => matchesGlob(link.name, glob));
+    return selectsInterface(this.#interfaces, link.name);
+  }
+
+  /** Another device that got the number of one that is gone may be of another kind. libpcap's link type is its own affair. */
+  #isSameLayer({ info }: Capture, link: Interface): boolean {
+    return info.source === 'libpcap' || info.linkType === linkLayerOf(link.arpType).linkType;
   }
 
   #open(links: LinkWatcher, link: Interface, key: string, engine: CaptureEngine): void {
     const usedMib = [...this.#captures.values()].reduce((sum, capture) => sum + capture.ringMib, 0);
     try {
       const { info, command, fd, ringMib } = this.#opener.open(links, link, this.#nextIndex, usedMib);
-      const capture = { info, key, ringMib };
-      this.#nextIndex++;
-      this.#captures.set(info.index, capture);
-      this.#byKey.set(key, capture);
+      this.#add({ info, key, ringMib, sinceMs: performance.now() });
       engine.send(command, [fd], info.netnsId);
     } catch (error) {
       const fields = { netns: links.netns.name, interface: link.name };
-      this.#later(key, 'capture-failed', fields, (error as Error).message);
+      // Removed a moment ago: the kernel is about to tell.
+      const isGone = error instanceof SyscallError && error.errno === ENODEV;
+      this.#later(key, 'capture-failed', fields, (error as Error).message, isGone);
     }
+  }
+
+  /**
+   * The same socket goes on under another number and name. A second one beside it would count packets twice while the first
+   * is drained, and one after it would miss some.
+   */
+  #rename(capture: Capture, link: Interface, engine: CaptureEngine): void {
+    const info = { ...capture.info, index: this.#nextIndex, interface: link.name };
+    this.#forget(capture);
+    this.#add({ ...capture, info });
+    engine.send({ type: 'rename-capture', captureIndex: capture.info.index, capture: info }, [], null);
+    this.#ended(capture, `interface renamed to ${link.name}`);
+  }
+
+  #add(capture: Capture): void {
+    const { index, netnsId, ifIndex } = capture.info;
+    this.#nextIndex = index + 1;
+    this.#captures.set(index, capture);
+    const others = this.#byNetns.get(netnsId!) ?? new Map<number, Capture>();
+    this.#byNetns.set(netnsId!, others.set(ifIndex!, capture));
   }
 
   #remove(capture: Capture, reason: string, engine: CaptureEngine): void {
     engine.send({ type: 'remove-capture', captureIndex: capture.info.index, reason }, [], null);
     this.#forget(capture);
+    this.#ended(capture, reason);
+  }
+
+  #ended(capture: Capture, reason: string): void {
     this.#log.info(
       { event: 'capture-ended', netns: capture.info.netns, interface: capture.info.interface, reason },
       `${capture.info.interface} in ${capture.info.netns}: ${reason}`,
@@ -142,8 +193,11 @@ export class CaptureSet {
   }
 
   #forget(capture: Capture): void {
-    this.#captures.delete(capture.info.index);
-    if (this.#byKey.get(capture.key) === capture) this.#byKey.delete(capture.key);
+    const { index, netnsId, ifIndex } = capture.info;
+    this.#captures.delete(index);
+    const others = this.#byNetns.get(netnsId!);
+    others?.delete(ifIndex!);
+    if (others?.size === 0) this.#byNetns.delete(netnsId!);
   }
 
   /** Tells why a capture is not, and when it is tried again; the same reason is told once and then at debug only. */
@@ -152,11 +206,13 @@ export class CaptureSet {
     event: string,
     fields: { netns: string | null; interface: string | null },
     reason: string,
+    isGone = false,
   ): void {
     const before = this.#retries.get(key);
     const delayMs = Math.min(before === undefined ? RETRY_MS[0] : before.delayMs * 2, RETRY_MS[1]);
     this.#retries.set(key, { delayMs, atMs: performance.now() + delayMs, reason });
-    const level = before?.reason === reason ? 'debug' : 'warn';
+    const isUsual = before?.reason === reason || isGone;
+    const level = isUsual ? 'debug' : 'warn';
     this.#log[level]({ event, ...fields, reason }, `${fields.interface} in ${fields.netns}: ${reason}`);
   }
 }

@@ -1,4 +1,5 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
+import type { CaptureInfo } from '../storage/messages.ts';
 import type { CaptureOpen, CaptureReply, CaptureRequest } from './capture/capture-messages.ts';
 import type { EngineCommand, EngineConfig, EngineReport } from './engine-messages.ts';
 import type { Pipeline, StartPipeline } from './engine-pipeline.ts';
@@ -143,6 +144,9 @@ class Engine {
       case 'remove-capture':
         this.#removeCapture(command.captureIndex, command.reason);
         break;
+      case 'rename-capture':
+        this.#renameCapture(command.captureIndex, command.capture);
+        break;
       case 'remove-netns':
         this.#removeNetns(command.netnsId);
         break;
@@ -171,6 +175,18 @@ class Engine {
     for (const waiting of this.#waiting.values()) {
       const at = waiting.findIndex((request) => request.capture.index === captureIndex);
       if (at >= 0) for (const request of waiting.splice(at, 1)) closeRequest(request);
+    }
+  }
+
+  #renameCapture(captureIndex: number, capture: CaptureInfo): void {
+    const netnsId = capture.netnsId ?? '';
+    const waiting = this.#waiting.get(netnsId)?.find((request) => request.capture.index === captureIndex);
+    if (waiting !== undefined) waiting.capture = capture;
+    else {
+      // When the capture has ended by itself meanwhile, the thread says that of the new number.
+      this.#captures.delete(captureIndex);
+      this.#captures.set(capture.index, netnsId);
+      this.#toCapture({ type: 'rename', captureIndex, capture });
     }
   }
 

@@ -5,8 +5,9 @@ import { EngineProcess } from './engine-process.ts';
 import type { EngineUser } from './engine-user.ts';
 import type { Logger } from './logger.ts';
 import type { FoundNetns } from './netns/discovery.ts';
-import { matchesGlob } from './netns/glob.ts';
-import { LinkWatcher } from './netns/link-watcher.ts';
+import { SyscallError } from './kernel/errors.ts';
+import { StaleNetnsError } from './kernel/netns.ts';
+import { LinkWatcher, NetnsReplacedError } from './netns/link-watcher.ts';
 import { NetnsWatcher } from './netns/watcher.ts';
 import { openMirrorFds } from './mirror/fds.ts';
 
@@ -30,6 +31,8 @@ export class Supervisor {
   readonly #log: Logger;
   readonly #netns: NetnsWatcher;
   readonly #links = new Map<string, LinkWatcher>();
+  /** Why a namespace could not be opened, as it was last told. */
+  readonly #openErrors = new Map<string, string>();
   readonly #captures: CaptureSet;
   readonly #timer: NodeJS.Timeout;
   #engine: EngineProcess | null = null;
@@ -67,13 +70,11 @@ export class Supervisor {
   /** Captures until it is stopped. @returns exit status */
   run(): Promise<number> {
     this.#netns.scan();
-    for (const selector of this.#options.netns) {
-      if (
-        selector !== 'any' &&
-        ![...this.#links.values()].some(({ netns }) => matchesSelector(netns, selector))
-      )
-        this.#log.warn({ event: 'netns-missing', selector }, `no namespace ${selector} yet`);
-    }
+    const { missing, unreadable } = this.#netns.discovery;
+    for (const selector of missing)
+      this.#log.warn({ event: 'netns-missing', selector }, `no namespace ${selector} yet`);
+    if (unreadable > 0)
+      this.#log.debug({ event: 'processes-unreadable', processes: unreadable }, 'processes not looked at');
     this.#startEngine();
     return this.#done.promise;
   }
@@ -184,7 +185,16 @@ export class Supervisor {
       this.#reconcile();
       return;
     }
-    this.#captures.report(report);
+    const netnsId = this.#captures.report(report);
+    if (netnsId === null) return;
+    const links = this.#links.get(netnsId);
+    try {
+      // The engine may know sooner that an interface is gone.
+      links?.rescan();
+    } catch (error) {
+      this.#linksFailed(links!.netns, error as Error);
+    }
+    this.#reconcile();
   }
 
   // -- namespaces --
@@ -205,6 +215,7 @@ export class Supervisor {
       this.#engine?.dropNetns(netns.id);
       this.#engine?.send({ type: 'remove-netns', netnsId: netns.id }, [], null);
       this.#closeLinks(netns.id);
+      this.#openErrors.delete(netns.id);
     }
     for (const netns of added) this.#openLinks(netns);
     this.#reconcile();
@@ -215,15 +226,25 @@ export class Supervisor {
     try {
       const links = new LinkWatcher(netns, {
         changed: () => this.#reconcile(),
-        error: (error) =>
-          this.#log.error({ event: 'link-scan-failed', ...fields, err: error }, error.message),
+        error: (error) => this.#linksFailed(netns, error),
       });
       this.#links.set(netns.id, links);
+      this.#openErrors.delete(netns.id);
       this.#log.info({ event: 'netns-added', ...fields }, `namespace ${netns.name}`);
       this.#sendNetns(links);
     } catch (error) {
-      this.#log.error({ event: 'netns-failed', ...fields, err: error }, (error as Error).message);
+      // Tried again at the next look; gone in a moment is no failure.
+      this.#netns.again(netns.id);
+      const { message } = error as Error;
+      const level = isGone(error) || this.#openErrors.get(netns.id) === message ? 'debug' : 'error';
+      this.#openErrors.set(netns.id, message);
+      this.#log[level]({ event: 'netns-failed', ...fields, err: error }, message);
     }
+  }
+
+  #linksFailed(netns: FoundNetns, error: Error): void {
+    const fields = { netns: netns.name, netnsId: netns.id };
+    this.#log.error({ event: 'link-scan-failed', ...fields, err: error }, error.message);
   }
 
   #closeLinks(netnsId: string): void {
@@ -252,6 +273,8 @@ export class Supervisor {
   }
 }
 
-function matchesSelector(netns: FoundNetns, selector: string): boolean {
-  return netns.name === selector || matchesGlob(netns.name, selector);
+/** The namespace, or the process that it was found by, went away between the look and the opening. */
+function isGone(error: unknown): boolean {
+  if (error instanceof StaleNetnsError || error instanceof NetnsReplacedError) return true;
+  return error instanceof SyscallError && (error.code === 'ENOENT' || error.code === 'ESRCH');
 }

@@ -28,6 +28,8 @@ export type CaptureRequest =
   | { type: 'add'; capture: CaptureInfo; open: CaptureOpen }
   /** Its interface or namespace is gone. The thread answers `ended`, at the latest 200 ms later. */
   | { type: 'remove'; captureIndex: number; reason: string }
+  /** Its interface has another name: the source goes on as `capture`, and the thread answers `opened` for that. */
+  | { type: 'rename'; captureIndex: number; capture: CaptureInfo }
   | RoutesMessage
   /** Drain, write every flow with end_reason shutdown, and end. */
   | { type: 'stop' };

@@ -9,7 +9,7 @@ const TICK_MS = 100;
 /** Shortest time between two ticks: under load the loop turns far more often than anything times out. */
 const TICK_MIN_MS = 10;
 /**
- * How long a source that is to be closed is still drained: a block that is not full comes after RING_RETIRE_MS, and the
+ * How long a source that is to be closed, and takes nothing new, is still drained: a block that is not full comes after RING_RETIRE_MS, and the
  * timer may be late by as much. A removed namespace must be let go within a second.
  */
 const LINGER_MS = 3 * RING_RETIRE_MS;
@@ -33,7 +33,7 @@ export interface LiveLoopHooks {
 }
 
 interface Entry {
-  readonly captureIndex: number;
+  captureIndex: number;
   readonly source: LiveSource;
   pollIndex: number;
   /** When to close it, in performance.now() time; Infinity while it is wanted. */
@@ -82,11 +82,27 @@ export class LiveLoop {
     if (this.#stopping !== null) this.remove(captureIndex, this.#stopping);
   }
 
-  /** Drains a source for as long as a packet may still wait in its ring, then closes it. Unknown indexes are no error:
+  /**
+   * Lets a source go on as another capture; read its counters before. All that it received until now and has not delivered
+   * is the other's.
+   * @throws RangeError when there is no source, or the other index is taken
+   */
+  rename(captureIndex: number, newIndex: number): void {
+    const entry = this.#entries.get(captureIndex);
+    if (entry === undefined || this.#entries.has(newIndex))
+      throw new RangeError(`capture ${captureIndex} cannot go on as ${newIndex}`);
+    entry.source.handOver(newIndex);
+    entry.captureIndex = newIndex;
+    this.#entries.delete(captureIndex);
+    this.#entries.set(newIndex, entry);
+  }
+
+  /** Stops a source, drains it for as long as a packet may still wait in its ring, then closes it. Unknown indexes are no error:
    * the source may have ended by itself meanwhile. */
   remove(captureIndex: number, reason: string): void {
     const entry = this.#entries.get(captureIndex);
     if (entry === undefined || entry.closeAtMs !== Infinity) return;
+    entry.source.stop();
     entry.closeAtMs = performance.now() + LINGER_MS;
     entry.reason = reason;
   }

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
+import type { CaptureInfo } from '../../storage/messages.ts';
 import type { CaptureReply, CaptureRequest } from './capture-messages.ts';
 import { LiveLoop } from './live-loop.ts';
 import { openSource } from './open-source.ts';
@@ -88,6 +89,9 @@ function main(data: LiveThreadData): void {
       case 'remove':
         remove(request.captureIndex, request.reason);
         break;
+      case 'rename':
+        rename(request.captureIndex, request.capture);
+        break;
       case 'routes':
         // Another namespace that got the number of one that is gone.
         if (request.update.isFull) leaving.delete(request.netnsId);
@@ -128,6 +132,27 @@ function main(data: LiveThreadData): void {
     // Never opened here, but what its ring holds counts: opened and drained like any other.
     if (at >= 0) for (const request of waiting.splice(at, 1)) open(request);
     loop.remove(captureIndex, reason);
+  }
+
+  /** The flows of the former capture end here, the same socket goes on with those of the next. */
+  function rename(captureIndex: number, capture: CaptureInfo): void {
+    const request = waiting.find((each) => each.capture.index === captureIndex);
+    if (request !== undefined) {
+      request.capture = capture;
+      return;
+    }
+    const source = loop.source(captureIndex);
+    const former = session.capture(captureIndex);
+    try {
+      if (source === undefined || former === undefined) throw new Error('it has ended by itself');
+      const { linkType } = former;
+      session.addCapture({ ...capture, linkType });
+      session.endCapture(captureIndex, losses(source));
+      loop.rename(captureIndex, capture.index);
+      reply({ type: 'opened', captureIndex: capture.index, linkType });
+    } catch (error) {
+      reply({ type: 'failed', captureIndex: capture.index, reason: (error as Error).message });
+    }
   }
 
   function open(request: AddRequest): void {

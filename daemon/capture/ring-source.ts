@@ -1,9 +1,11 @@
 import { close } from '../kernel/libc.ts';
 import { PacketRing } from '../kernel/packet-ring.ts';
 import {
+  attachFilter,
   isInterfaceGone,
   RING_RETIRE_MS,
   type RingGeometry,
+  snapLenFilter,
   takePacketStatistics,
 } from '../kernel/packet-socket.ts';
 import { takeSocketError } from '../kernel/socket.ts';
@@ -36,7 +38,7 @@ export class RingSource implements LiveSource {
   readonly #object: string;
   readonly #ring: PacketRing;
   readonly #walk: BlockWalk;
-  readonly #stats: SourceStats = { received: 0, drops: 0, freezes: 0 };
+  #stats: SourceStats = { received: 0, drops: 0, freezes: 0 };
   #block = 0;
   #goneAtMs = -1;
   #ended: string | null = null;
@@ -91,6 +93,22 @@ export class RingSource implements LiveSource {
       this.#stats.freezes += since[2]!;
     }
     return this.#stats;
+  }
+
+  handOver(captureIndex: number): void {
+    // The kernel's counters are cleared by reading: what they have now is the former capture's.
+    this.stats();
+    this.#stats = { received: 0, drops: 0, freezes: 0 };
+    this.#walk.duplicates = 0;
+    this.#walk.captureIndex = captureIndex;
+  }
+
+  /**
+   * By a filter that no packet passes: what a filter leaves out is neither in the ring nor in PACKET_STATISTICS, so after the
+   * last drain `received` is what was delivered, left out as duplicate, and dropped.
+   */
+  stop(): void {
+    if (this.#open) attachFilter(this.fd, snapLenFilter(0), this.#object);
   }
 
   close(): void {
