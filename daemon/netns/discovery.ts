@@ -20,6 +20,10 @@ export interface FoundNetns {
   id: string;
   /** A file to open it by. Of a namespace of processes it is gone with the process, though others may be left. */
   path: string;
+  /** Of its processes, also when it has a name; null when they were not looked for, for the host, and where there is none. */
+  label: string | null;
+  /** Numbers of its processes in order, as far as they were looked for. */
+  processes: readonly number[];
 }
 
 /** What is known of a namespace while it is looked for. */
@@ -104,7 +108,7 @@ export class NetnsDiscovery {
       if (by.length === 0 || exclude.some(({ term }) => matchesNetns(netns, term))) continue;
       const named = nameOf(netns);
       if (named.name === netns.label && nowMs < this.#settledAt.get(netns.id)!) this.#isUnsettled = true;
-      else found.push({ ...named, id: netns.id });
+      else found.push({ ...named, id: netns.id, label: netns.label, processes: netns.processes });
     }
     this.#found = new Set(found.map(({ id }) => id));
     this.#missing = include
