@@ -74,8 +74,7 @@ export class CaptureSet {
     const present = new Set<string>();
     for (const links of namespaces) {
       const { id } = links.netns;
-      const open = this.#byNetns.get(id);
-      for (const capture of open?.values() ?? []) {
+      for (const capture of [...(this.#byNetns.get(id)?.values() ?? [])]) {
         const link = links.links.get(capture.info.ifIndex!);
         if (link?.name === capture.info.interface) continue;
         if (link === undefined) this.#remove(capture, 'interface removed', engine);
@@ -84,6 +83,7 @@ export class CaptureSet {
         else if (this.#nextIndex >= CAPTURES_PER_ENGINE) return false;
         else this.#rename(capture, link, engine);
       }
+      const open = this.#byNetns.get(id);
       for (const link of links.links.values()) {
         const key = `${id}/${link.ifIndex}`;
         present.add(key);

@@ -45,8 +45,8 @@ export interface LiveSource {
   readonly duplicates: number;
 
   /**
-   * Goes on as another capture: packets have its index from now on, and `stats` and `duplicates` start again from zero.
-   * Read them before.
+   * Goes on as another capture: packets have its index from now on, and `duplicates` starts again from zero, as does `stats`
+   * from what it gave last. Read both just before.
    */
   handOver(captureIndex: number): void;
 

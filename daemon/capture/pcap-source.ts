@@ -18,7 +18,7 @@ export class PcapSource implements LiveSource {
   #captureIndex: number;
   readonly #view: DataView;
   readonly #stats: SourceStats = { received: 0, drops: 0, freezes: 0 };
-  /** What `stats` gave until `handOver`: libpcap counts on. */
+  /** What `stats` gave at last until `handOver`: libpcap counts on. */
   #earlierReceived = 0;
   #earlierDrops = 0;
   #ended: string | null = null;
@@ -73,9 +73,8 @@ export class PcapSource implements LiveSource {
   }
 
   handOver(captureIndex: number): void {
-    const { received, drops } = this.stats();
-    this.#earlierReceived += received;
-    this.#earlierDrops += drops;
+    this.#earlierReceived += this.#stats.received;
+    this.#earlierDrops += this.#stats.drops;
     this.#stats.received = 0;
     this.#stats.drops = 0;
     this.#captureIndex = captureIndex;

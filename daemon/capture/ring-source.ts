@@ -96,8 +96,7 @@ export class RingSource implements LiveSource {
   }
 
   handOver(captureIndex: number): void {
-    // The kernel's counters are cleared by reading: what they have now is the former capture's.
-    this.stats();
+    // What the kernel has counted since they were read last goes to the next capture: each is counted once.
     this.#stats = { received: 0, drops: 0, freezes: 0 };
     this.#walk.duplicates = 0;
     this.#walk.captureIndex = captureIndex;
