@@ -1,3 +1,4 @@
+import { close as closeInBackground } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { CaptureOpen, CaptureReply, CaptureRequest } from './capture/capture-messages.ts';
@@ -211,6 +212,12 @@ class Engine {
           type: reply.type,
           captureIndex: reply.captureIndex,
           reason: reply.reason.slice(0, 1000),
+        });
+        break;
+      case 'close':
+        // In libuv's threads, several at once: the namespace is kept until it is done.
+        closeInBackground(reply.fd, (error) => {
+          if (error !== null) this.#log.error({ event: 'close-failed', err: error }, error.message);
         });
         break;
       case 'stopped':

@@ -41,5 +41,7 @@ export type CaptureReply =
   | { type: 'failed'; captureIndex: number; reason: string }
   /** Was open, and is closed now. */
   | { type: 'ended'; captureIndex: number; reason: string }
+  /** A packet socket that nobody reads any more, to be closed where it may take its time: see RingSource. */
+  | { type: 'close'; fd: number }
   /** Everything is drained and handed to the storage thread. */
   | { type: 'stopped' };

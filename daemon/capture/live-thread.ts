@@ -35,6 +35,7 @@ export interface LiveThreadData {
 function main(data: LiveThreadData): void {
   const session = new CaptureSession(data.options, new BatchPool(data.pool), data.storage, false);
   const reply = (message: CaptureReply): void => parentPort!.postMessage(message);
+  const closeFd = (fd: number): void => reply({ type: 'close', fd });
   const waiting: AddRequest[] = [];
   /** Namespaces that are gone, whose routes the packets that are still in the rings were sent by. */
   const leaving = new Set<string>();
@@ -158,7 +159,7 @@ function main(data: LiveThreadData): void {
   function open(request: AddRequest): void {
     const { index } = request.capture;
     try {
-      const { source, linkType } = openSource(request.capture, request.open);
+      const { source, linkType } = openSource(request.capture, request.open, closeFd);
       try {
         session.addCapture({ ...request.capture, linkType });
         loop.add(index, source);

@@ -39,6 +39,7 @@ export class RingSource implements LiveSource {
   readonly #ring: PacketRing;
   readonly #walk: BlockWalk;
   #stats: SourceStats = { received: 0, drops: 0, freezes: 0 };
+  readonly #closeFd: (fd: number) => void;
   #block = 0;
   #goneAtMs = -1;
   #ended: string | null = null;
@@ -46,11 +47,14 @@ export class RingSource implements LiveSource {
 
   /**
    * Maps the ring; needs no capability.
-   * @param fd a socket of openPacketSocket, possibly opened by another process; owned by this object once it is made
+   * @param fd      a socket of openPacketSocket, possibly opened by another process; owned by this object once it is made
+   * @param closeFd closes it in the end. The kernel waits for two grace periods of RCU then (packet_release in
+   *                net/packet/af_packet.c): 31 ms on Linux 6.18, for which a thread that has other rings leaves it to another
    * @throws SyscallError when the ring cannot be mapped; the descriptor is still the caller's then
    */
-  constructor(fd: number, options: RingSourceOptions) {
+  constructor(fd: number, options: RingSourceOptions, closeFd: (fd: number) => void = close) {
     this.fd = fd;
+    this.#closeFd = closeFd;
     this.#object = options.object;
     this.#ring = new PacketRing(fd, options.ring, options.object);
     this.#walk = {
@@ -116,7 +120,7 @@ export class RingSource implements LiveSource {
     this.stats();
     this.#open = false;
     this.#ring.close();
-    close(this.fd);
+    this.#closeFd(this.fd);
   }
 
   [Symbol.dispose](): void {

@@ -75,7 +75,10 @@ class Harness {
       workerData,
       transferList: [storage.port2, routes.port2],
     });
-    this.#worker.on('message', (reply: CaptureReply) => this.replies.push(reply));
+    this.#worker.on('message', (reply: CaptureReply) => {
+      if (reply.type === 'close') close(reply.fd);
+      else this.replies.push(reply);
+    });
   }
 
   /** The update first, as the mirror does, then what the engine asks for, all before the thread looks. */

@@ -43,6 +43,7 @@ function main({ file, wakeFd, requests }: Data, parent: MessagePort): void {
     routes: [],
   };
   const reply = (message: CaptureReply): void => parent.postMessage(message);
+  const closeFd = (fd: number): void => reply({ type: 'close', fd });
   const write = (): void => writeFileSync(file, JSON.stringify(counted));
   const fields = new PacketFields();
   const sink = {
@@ -111,7 +112,7 @@ function main({ file, wakeFd, requests }: Data, parent: MessagePort): void {
     else if (request.type === 'add') {
       const { index } = request.capture;
       try {
-        const { source, linkType } = openSource(request.capture, request.open);
+        const { source, linkType } = openSource(request.capture, request.open, closeFd);
         begin({ ...request.capture, linkType });
         loop.add(index, source);
         reply({ type: 'opened', captureIndex: index, linkType });
