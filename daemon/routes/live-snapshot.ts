@@ -74,9 +74,9 @@ export class LiveRoutes {
 }
 
 /**
- * Reads the routing of a namespace once, with no daemon.
+ * Reads the routing of a namespace once, with no daemon; see LiveRoutes.
  * @throws SyscallError, StaleNetnsError, NetlinkError
  */
-export function liveSnapshot(netns: string): RouteSnapshot {
-  return withResource(new LiveRoutes(netns), (live) => live.read());
+export function liveSnapshot(netns: string, path?: string): RouteSnapshot {
+  return withResource(new LiveRoutes(netns, path), (live) => live.read());
 }
