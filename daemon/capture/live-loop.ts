@@ -13,6 +13,8 @@ const TICK_MIN_MS = 10;
  * timer may be late by as much. A removed namespace must be let go within a second.
  */
 const LINGER_MS = 3 * RING_RETIRE_MS;
+/** On a host that is so busy that the timer is later still, packets that are known to be there are waited for until then. */
+const LINGER_MAX_MS = 500;
 
 /** What the loop calls, in its own thread, between two polls. */
 export interface LiveLoopHooks {
@@ -38,6 +40,8 @@ interface Entry {
   pollIndex: number;
   /** When to close it, in performance.now() time; Infinity while it is wanted. */
   closeAtMs: number;
+  /** When to close it though packets are missing. */
+  lastCloseAtMs: number;
   reason: string;
 }
 
@@ -77,7 +81,14 @@ export class LiveLoop {
   /** Adds a source, which the loop owns from now on. @throws RangeError when the index is taken */
   add(captureIndex: number, source: LiveSource): void {
     if (this.#entries.has(captureIndex)) throw new RangeError(`capture ${captureIndex} is already open`);
-    this.#entries.set(captureIndex, { captureIndex, source, pollIndex: -1, closeAtMs: Infinity, reason: '' });
+    this.#entries.set(captureIndex, {
+      captureIndex,
+      source,
+      pollIndex: -1,
+      closeAtMs: Infinity,
+      lastCloseAtMs: Infinity,
+      reason: '',
+    });
     this.#changed = true;
     if (this.#stopping !== null) this.remove(captureIndex, this.#stopping);
   }
@@ -103,7 +114,9 @@ export class LiveLoop {
     const entry = this.#entries.get(captureIndex);
     if (entry === undefined || entry.closeAtMs !== Infinity) return;
     entry.source.stop();
-    entry.closeAtMs = performance.now() + LINGER_MS;
+    const nowMs = performance.now();
+    entry.closeAtMs = nowMs + LINGER_MS;
+    entry.lastCloseAtMs = nowMs + LINGER_MAX_MS;
     entry.reason = reason;
   }
 
@@ -130,7 +143,9 @@ export class LiveLoop {
         const closing = nowMs >= entry.closeAtMs;
         if (!ready && !tick && !closing) continue;
         if (entry.source.drain(this.#sink) > 0) more = true;
-        if (closing) this.#close(entry, entry.reason);
+        if (closing && nowMs < entry.lastCloseAtMs && entry.source.pending() > 0)
+          entry.closeAtMs = nowMs + RING_RETIRE_MS;
+        else if (closing) this.#close(entry, entry.reason);
         else if (entry.source.ended !== null) this.#close(entry, entry.source.ended);
       }
       if (this.#hooks.work()) more = true;

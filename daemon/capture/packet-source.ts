@@ -53,6 +53,12 @@ export interface LiveSource {
   /** Takes nothing new from now on; what was received until now can still be drained. Idempotent. */
   stop(): void;
 
+  /**
+   * Packets that the kernel has taken and that were not delivered yet, those of `lo` that will be left out included. A source
+   * that cannot tell says 0.
+   */
+  pending(): number;
+
   /** null while alive, else why it ended ("interface removed", …). An ended source can still be drained and read. */
   readonly ended: string | null;
 

@@ -83,6 +83,11 @@ export class PcapSource implements LiveSource {
   /** Nothing: libpcap has no such call that every kind of device knows. What comes until `close` is still taken. */
   stop(): void {}
 
+  /** 0: what libpcap counts as received has another meaning on each kind of device. pcap_stats(3PCAP) */
+  pending(): number {
+    return 0;
+  }
+
   close(): void {
     if (!this.#open) return;
     this.stats();

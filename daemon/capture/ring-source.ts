@@ -17,6 +17,8 @@ const BLOCKS_PER_DRAIN = 16;
 
 /** After its interface is gone a ring gets this long for its last, partly filled block to be retired. */
 const LAST_BLOCK_MS = 3 * RING_RETIRE_MS;
+/** And this long when packets are known to be in it: a busy host's timer is late. */
+const LAST_BLOCK_MAX_MS = 500;
 
 /** What a RingSource is told about its capture. Plain data: it crosses processes and threads. */
 export interface RingSourceOptions {
@@ -41,6 +43,9 @@ export class RingSource implements LiveSource {
   #stats: SourceStats = { received: 0, drops: 0, freezes: 0 };
   readonly #closeFd: (fd: number) => void;
   #block = 0;
+  /** Since the ring was opened, whoever it was handed over to: taken by the kernel and not dropped, and given to a sink or left out. */
+  #taken = 0;
+  #given = 0;
   #goneAtMs = -1;
   #ended: string | null = null;
   #open = true;
@@ -77,6 +82,7 @@ export class RingSource implements LiveSource {
   drain(sink: PacketSink): number {
     if (!this.#open) return 0;
     const ring = this.#ring;
+    const duplicatesBefore = this.#walk.duplicates;
     let delivered = 0;
     let blocks = 0;
     while (blocks < BLOCKS_PER_DRAIN && ring.isReady(this.#block)) {
@@ -85,6 +91,7 @@ export class RingSource implements LiveSource {
       this.#block = this.#block + 1 === ring.blockCount ? 0 : this.#block + 1;
       blocks++;
     }
+    this.#given += delivered + this.#walk.duplicates - duplicatesBefore;
     if (blocks === 0) this.#checkInterface();
     return delivered;
   }
@@ -92,11 +99,17 @@ export class RingSource implements LiveSource {
   stats(): SourceStats {
     if (this.#open) {
       const since = takePacketStatistics(this.fd, this.#object);
+      this.#taken += since[0]! - since[1]!;
       this.#stats.received += since[0]!;
       this.#stats.drops += since[1]!;
       this.#stats.freezes += since[2]!;
     }
     return this.#stats;
+  }
+
+  pending(): number {
+    this.stats();
+    return this.#taken - this.#given;
   }
 
   handOver(captureIndex: number): void {
@@ -138,8 +151,10 @@ export class RingSource implements LiveSource {
     takeSocketError(this.fd, this.#object);
     if (this.#goneAtMs < 0) {
       if (isInterfaceGone(this.fd, this.#object)) this.#goneAtMs = performance.now();
-    } else if (performance.now() - this.#goneAtMs >= LAST_BLOCK_MS) {
-      this.#ended = 'interface removed';
+    } else {
+      const goneMs = performance.now() - this.#goneAtMs;
+      if (goneMs >= LAST_BLOCK_MAX_MS || (goneMs >= LAST_BLOCK_MS && this.pending() === 0))
+        this.#ended = 'interface removed';
     }
   }
 }

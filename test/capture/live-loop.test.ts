@@ -14,6 +14,8 @@ class FakeSource implements LiveSource {
   drains = 0;
   closed = 0;
   stopped = 0;
+  /** Packets that the kernel has and does not hand over yet. */
+  late = 0;
   readonly handedOver: number[] = [];
   readonly #bound: number;
   readonly #log: string[];
@@ -50,6 +52,10 @@ class FakeSource implements LiveSource {
 
   stop(): void {
     this.stopped++;
+  }
+
+  pending(): number {
+    return this.late;
   }
 
   close(): void {
@@ -200,6 +206,32 @@ describe('the loop of a capture thread', () => {
     expect(a.stopped).toBe(1);
     expect(sink.packets).toBe(2);
     expect(ended).toEqual([[4, 'gone']]);
+  });
+
+  it.each([
+    ['waits for packets that are known to be there before it closes a source', 4, 4],
+    ['closes a source whose packets never come', Infinity, 0],
+  ])('%s', (_what, comeAfterTicks, expected) => {
+    const a = new FakeSource('a', 9, []);
+    a.late = 4;
+    let ticks = 0;
+    let removedAtTick = 0;
+    const { loop, sink } = setUp({
+      tick() {
+        ticks++;
+        if (ticks === 1) {
+          loop.remove(0, 'gone');
+          removedAtTick = ticks;
+        } else if (ticks === removedAtTick + comeAfterTicks) {
+          a.late = 0;
+          a.put(4);
+        }
+        if (loop.size === 0) loop.stop('test');
+      },
+    });
+    loop.add(0, a);
+    loop.run();
+    expect([sink.packets, a.closed]).toEqual([expected, 1]);
   });
 
   it('refuses a capture number that is taken', () => {
