@@ -17,6 +17,8 @@ const RECONCILE_MS = 500;
 const ENGINE_RETRY_MS: readonly [number, number] = [100, 10_000];
 /** An engine that lived this long is healthy: its next end is retried as a first one. */
 const ENGINE_HEALTHY_MS = 60_000;
+/** Reasons of failed looks for namespaces that are kept, so that each is told once. */
+const SCAN_ERRORS_MAX = 100;
 /** Patience with an engine that was asked to drain. */
 const DRAIN_MS = 30_000;
 
@@ -43,7 +45,8 @@ export class Supervisor {
   #wasReady = false;
   /** This engine takes captures: a ring that is open before has nobody to read it. */
   #engineReady = false;
-  #scanError = '';
+  /** What was told of looks that failed. */
+  readonly #scanErrors = new Set<string>();
   /** The engine was asked to end so that another takes its place. */
   #renewing = false;
   #stopping = false;
@@ -201,9 +204,10 @@ export class Supervisor {
 
   #scanFailed(error: Error): void {
     // It is tried twice a second; once is enough to be told.
-    if (this.#scanError !== error.message)
-      this.#log.error({ event: 'netns-scan-failed', err: error }, error.message);
-    this.#scanError = error.message;
+    if (this.#scanErrors.has(error.message)) return;
+    if (this.#scanErrors.size >= SCAN_ERRORS_MAX) this.#scanErrors.clear();
+    this.#scanErrors.add(error.message);
+    this.#log.error({ event: 'netns-scan-failed', err: error }, error.message);
   }
 
   #netnsChanged(added: FoundNetns[], removed: FoundNetns[]): void {

@@ -66,6 +66,7 @@ export class NetnsDiscovery {
   #found = new Set<string>();
   #missing: string[] = [];
   #isUnsettled = false;
+  #errors: Error[] = [];
 
   /** @param selectors see parseNetnsSelectors @throws SelectorError */
   constructor(selectors: readonly string[]) {
@@ -84,6 +85,11 @@ export class NetnsDiscovery {
     return this.#processes.unreadable;
   }
 
+  /** Why paths of selectors could not be looked at in the last look. */
+  get errors(): readonly Error[] {
+    return this.#errors;
+  }
+
   /** True when the last look left one out that is too new: look again after SETTLE_MS. */
   get isUnsettled(): boolean {
     return this.#isUnsettled;
@@ -92,7 +98,7 @@ export class NetnsDiscovery {
   /**
    * The chosen namespaces that exist now, each once: the host's, then those with names in order, then those of paths,
    * then those of processes. It is called by the first of these that it has.
-   * @throws SyscallError when a namespace may not be read; Error of node:fs when /run/netns or /proc may not
+   * @throws Error of node:fs when /run/netns or /proc may not be read
    */
   find(): FoundNetns[] {
     const nowMs = performance.now();
@@ -118,6 +124,7 @@ export class NetnsDiscovery {
   }
 
   #candidates(nowMs: number): Map<string, Candidate> {
+    this.#errors = [];
     const all = new Map<string, Candidate>();
     const at = (id: string): Candidate => {
       let netns = all.get(id);
@@ -145,12 +152,17 @@ export class NetnsDiscovery {
     const terms = [...include, ...exclude].map(({ term }) => term);
     for (const term of terms) {
       if (term.kind !== 'path') continue;
-      for (const file of filesOf(term.path)) {
-        const id = netnsFileId(file);
-        if (id === null) continue;
-        const netns = at(id);
-        netns.paths.add(term.path);
-        netns.file ??= file;
+      try {
+        for (const file of filesOf(term.path)) {
+          const id = netnsFileId(file);
+          if (id === null) continue;
+          const netns = at(id);
+          netns.paths.add(term.path);
+          netns.file ??= file;
+        }
+      } catch (error) {
+        // Of this path only: the others must still be let go when they go.
+        this.#errors.push(error as Error);
       }
     }
     const device = hostId.slice(0, hostId.indexOf(':'));
@@ -228,7 +240,13 @@ function filesOf(path: string): string[] {
     .map((name) => `${folder}/${name}`);
 }
 
-/** The namespaces that selectors choose now; see `NetnsDiscovery`. */
+/**
+ * The namespaces that selectors choose now; see `NetnsDiscovery`.
+ * @throws SelectorError; SyscallError when a path may not be looked at; Error of node:fs
+ */
 export function findNetns(selectors: readonly string[]): FoundNetns[] {
-  return new NetnsDiscovery(selectors).find();
+  const discovery = new NetnsDiscovery(selectors);
+  const found = discovery.find();
+  for (const error of discovery.errors) throw error;
+  return found;
 }

@@ -135,7 +135,7 @@ export function needsProcesses(term: NetnsTerm): boolean {
 }
 
 /**
- * Reads patterns over interface names (`matchesGlob`), "!" before one that leaves out; none that chooses means "*".
+ * Reads patterns over interface names (`globRegExp`), "!" before one that leaves out; none that chooses means "*".
  * @throws SelectorError
  */
 export function parseInterfaceSelectors(texts: readonly string[]): Selection<RegExp> {

@@ -63,6 +63,7 @@ export class NetnsWatcher {
       this.#again.clear();
       if (this.discovery.isUnsettled) this.#scanSoon(SETTLED_MS);
       if (added.length > 0 || removed.length > 0) this.#hooks.changed(added, removed);
+      for (const error of this.discovery.errors) this.#hooks.error(error);
     } catch (error) {
       this.#hooks.error(error as Error);
     }

@@ -135,6 +135,18 @@ describe.skipIf(missing !== null)(`namespaces of processes${missing ? ` (${missi
     expect(findNetns([`${dir}/nothing/*`])).toEqual([]);
   });
 
+  it('looks for the others when a path cannot be looked at, and says why', () => {
+    const a = lab.add('other');
+    symlinkSync(join(dir, 'loop'), join(dir, 'loop'));
+    const discovery = new NetnsDiscovery([a, join(dir, 'loop'), `${dir}/loop/*`]);
+    expect(discovery.find().map(({ name }) => name)).toEqual([a]);
+    expect(discovery.errors.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^stat .*loop: ELOOP/),
+      expect.stringMatching(/^ELOOP/),
+    ]);
+    expect(() => findNetns([join(dir, 'loop')])).toThrow(/^stat .*loop: ELOOP/);
+  });
+
   it('says which selectors choose nothing yet', () => {
     const a = lab.add('there');
     const discovery = new NetnsDiscovery([
