@@ -29,6 +29,7 @@ export function daemonOptions(flags: DaemonCommandFlags, memoryBytes: number): D
     interfaces: flags.interface.length > 0 ? flags.interface : defaults.interfaces,
     // Blank means every packet, as in tcpdump.
     filter: flags.filter === undefined || flags.filter.trim() === '' ? null : flags.filter,
+    exclude: defaults.exclude,
     db: defaults.db,
     backend: flags.backend,
     user: flags.user ?? null,

@@ -10,16 +10,17 @@ function report(error: unknown): number {
   if (isBrokenPipe(error)) return ExitStatus.Done;
   const text = error instanceof Error ? error.message : String(error);
   process.stderr.write(`nstap: ${process.env.NSTAP_DEBUG && error instanceof Error ? error.stack : text}\n`);
-  return error instanceof UsageError || isFilterMistake(error) ? ExitStatus.Usage : ExitStatus.Failed;
+  return error instanceof UsageError || isMistake(error) ? ExitStatus.Usage : ExitStatus.Failed;
 }
 
 function isBrokenPipe(error: unknown): boolean {
   return (error as { code?: unknown })?.code === 'EPIPE';
 }
 
-/** Told by its code, so that libpcap's binding is loaded by those commands only that need it. */
-function isFilterMistake(error: unknown): boolean {
-  return (error as { code?: unknown })?.code === 'PCAP_FILTER';
+/** In a filter or a selector. Told by its code, so that what throws it is loaded by those commands only that need it. */
+function isMistake(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return code === 'PCAP_FILTER' || code === 'SELECTOR';
 }
 
 async function main(): Promise<void> {

@@ -1,5 +1,6 @@
 import { IFF_UP } from '../daemon/kernel/netlink-constants.ts';
-import { HOST_NETNS, listNetns } from '../daemon/kernel/netns.ts';
+import { listNetns } from '../daemon/kernel/netns.ts';
+import { findNetns } from '../daemon/netns/discovery.ts';
 import { LiveRoutes } from '../daemon/routes/live-snapshot.ts';
 import type { RouteSnapshot, SnapshotLink } from '../daemon/routes/snapshot.ts';
 import { formatNetnsList } from './format/netns-list.ts';
@@ -12,6 +13,10 @@ export interface ListedNetns {
   id: string | null;
   /** Why it cannot be read (a stale file, no rights), or null. */
   error: string | null;
+  /** Its container ("docker:0123456789ab"), or its first process ("pid:4711:nginx"); null for the host, or without a process. */
+  label: string | null;
+  /** Processes in it, as far as this user may see them. */
+  processes: number;
   interfaces: ListedInterface[];
 }
 
@@ -48,17 +53,23 @@ export async function netnsCommand(json: boolean): Promise<number> {
   return list.some(({ error }) => error === null) ? 0 : 1;
 }
 
-/** The host's namespace and those of ip-netns(8); one that cannot be read says why. */
+/** The host's namespace, those of ip-netns(8) and those of processes, as the daemon finds them; one that cannot be read says why. */
 export function listNamespaces(): ListedNetns[] {
   const list: ListedNetns[] = [];
   const opened: OpenNetns[] = [];
   try {
-    for (const { name, error } of candidates()) {
-      const listed: ListedNetns = { name, id: null, error, interfaces: [] };
+    for (const { name, path, label, processes } of findNetns(['all'])) {
+      const listed: ListedNetns = {
+        name,
+        id: null,
+        error: null,
+        label,
+        processes: processes.length,
+        interfaces: [],
+      };
       list.push(listed);
-      if (error !== null) continue;
       try {
-        const live = new LiveRoutes(name);
+        const live = new LiveRoutes(name, path);
         listed.id = live.netnsId;
         opened.push({ listed, live, snapshot: readOrClose(live) });
       } catch (cause) {
@@ -66,6 +77,8 @@ export function listNamespaces(): ListedNetns[] {
         listed.error = (cause as Error).message;
       }
     }
+    for (const { name, stale: error } of listNetns())
+      if (error !== null) list.push({ name, id: null, error, label: null, processes: 0, interfaces: [] });
     for (const entry of opened)
       entry.listed.interfaces = entry.snapshot.links.map((link) => describe(link, entry, opened));
     return list;
@@ -81,13 +94,6 @@ function readOrClose(live: LiveRoutes): RouteSnapshot {
     live.close();
     throw error;
   }
-}
-
-function candidates(): { name: string; error: string | null }[] {
-  return [
-    { name: HOST_NETNS, error: null },
-    ...listNetns().map(({ name, stale }) => ({ name, error: stale })),
-  ];
 }
 
 function describe(link: SnapshotLink, own: OpenNetns, all: readonly OpenNetns[]): ListedInterface {

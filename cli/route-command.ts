@@ -15,6 +15,7 @@ import type { RouteDecision } from '../storage/route-decision.ts';
 import { UsageError } from './errors.ts';
 import { formatRouteAnswer } from './format/route-answer.ts';
 import { writeLines } from './output.ts';
+import { netnsFile } from './netns-file.ts';
 import { namedSnapshot, type SnapshotFlags } from './snapshot-source.ts';
 
 const IPPROTO_UDP = 17;
@@ -168,7 +169,7 @@ class RouteAsker {
 
   /** @param snapshot null: the live kernel is asked */
   constructor(flags: RouteGetFlags, snapshot: RouteSnapshot | null) {
-    this.#live = snapshot === null ? new LiveRoutes(flags.netns) : null;
+    this.#live = snapshot === null ? new LiveRoutes(flags.netns, netnsFile(flags.netns)) : null;
     this.#engine = new RouteEngine(snapshot ?? this.#live!.read());
     this.#verify = flags.verify === true;
     this.#where = flags.snapshot ?? flags.routes ?? flags.netns;

@@ -4,6 +4,7 @@ import { snapshotLines, writeSnapshot } from '../daemon/routes/snapshot-file.ts'
 import { counted } from './format/count.ts';
 import { Interruption } from './interruption.ts';
 import { writeLines } from './output.ts';
+import { netnsFile } from './netns-file.ts';
 import { namedSnapshot, type SnapshotFlags } from './snapshot-source.ts';
 
 /** Flags of `nstap snapshot save` as they were given. */
@@ -16,7 +17,7 @@ export type SnapshotSaveFlags = Pick<SnapshotFlags, 'netns' | 'at' | 'db'>;
  * @throws as `namedSnapshot`; SyscallError, NetlinkError, AtomicFileError
  */
 export async function snapshotSaveCommand(file: string, flags: SnapshotSaveFlags): Promise<number> {
-  const snapshot = (await namedSnapshot(flags)) ?? liveSnapshot(flags.netns);
+  const snapshot = (await namedSnapshot(flags)) ?? liveSnapshot(flags.netns, netnsFile(flags.netns));
   if (file === '-') {
     await writeLines(snapshotLines(snapshot));
     say(snapshot, 'to stdout');

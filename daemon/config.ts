@@ -30,12 +30,17 @@ export interface MeteringOptions {
 
 /** What the daemon is asked to do: the command line, with its defaults filled in. */
 export interface DaemonOptions extends MeteringOptions {
-  /** Selectors of namespaces, see findNetns. */
+  /** Selectors of namespaces, see parseNetnsSelectors. */
   netns: string[];
-  /** Patterns over interface names, see matchesGlob. */
+  /** Patterns over interface names, see parseInterfaceSelectors. */
   interfaces: string[];
   /** pcap-filter(7), or null for every packet. */
   filter: string | null;
+  /**
+   * pcap-filter(7) of the daemon's own traffic, which is left out in the host's namespace (say of a metrics endpoint: "tcp port
+   * 9101 and host 127.0.0.1"); null: it has none. The kernel's filter does it: such packets are in no counter.
+   */
+  exclude: string | null;
   /** Database file. */
   db: string;
   backend: Backend;
@@ -98,6 +103,7 @@ export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
     netns: ['any'],
     interfaces: ['*'],
     filter: null,
+    exclude: null,
     db,
     backend: 'ring',
     user: null,

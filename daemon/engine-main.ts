@@ -1,4 +1,6 @@
+import { close as closeInBackground } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
+import type { CaptureInfo } from '../storage/messages.ts';
 import type { CaptureOpen, CaptureReply, CaptureRequest } from './capture/capture-messages.ts';
 import type { EngineCommand, EngineConfig, EngineReport } from './engine-messages.ts';
 import type { Pipeline, StartPipeline } from './engine-pipeline.ts';
@@ -143,6 +145,9 @@ class Engine {
       case 'remove-capture':
         this.#removeCapture(command.captureIndex, command.reason);
         break;
+      case 'rename-capture':
+        this.#renameCapture(command.captureIndex, command.capture);
+        break;
       case 'remove-netns':
         this.#removeNetns(command.netnsId);
         break;
@@ -174,6 +179,18 @@ class Engine {
     }
   }
 
+  #renameCapture(captureIndex: number, capture: CaptureInfo): void {
+    const netnsId = capture.netnsId ?? '';
+    const waiting = this.#waiting.get(netnsId)?.find((request) => request.capture.index === captureIndex);
+    if (waiting !== undefined) waiting.capture = capture;
+    else {
+      // When the capture has ended by itself meanwhile, the thread says that of the new number.
+      this.#captures.delete(captureIndex);
+      this.#captures.set(capture.index, netnsId);
+      this.#toCapture({ type: 'rename', captureIndex, capture });
+    }
+  }
+
   /** Closes everything of a namespace, so that it can go: its sockets would keep it, and its veth pairs, alive. */
   #removeNetns(netnsId: string): void {
     for (const request of this.#waiting.get(netnsId) ?? []) closeRequest(request);
@@ -195,6 +212,12 @@ class Engine {
           type: reply.type,
           captureIndex: reply.captureIndex,
           reason: reply.reason.slice(0, 1000),
+        });
+        break;
+      case 'close':
+        // In libuv's threads, several at once: the namespace is kept until it is done.
+        closeInBackground(reply.fd, (error) => {
+          if (error !== null) this.#log.error({ event: 'close-failed', err: error }, error.message);
         });
         break;
       case 'stopped':

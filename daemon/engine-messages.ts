@@ -26,6 +26,8 @@ export type EngineCommand =
   | { type: 'libpcap'; capture: CaptureInfo; snapLen: number; bufferBytes: number }
   /** No descriptor. */
   | { type: 'remove-capture'; captureIndex: number; reason: string }
+  /** No descriptor. Its interface has another name: what it has open goes on as `capture`, with a new number. */
+  | { type: 'rename-capture'; captureIndex: number; capture: CaptureInfo }
   /** No descriptor: its captures are removed as well, and everything of it is closed. */
   | { type: 'remove-netns'; netnsId: string }
   /** Drain and exit. */

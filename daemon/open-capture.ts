@@ -3,9 +3,10 @@ import type { CaptureInfo } from '../storage/messages.ts';
 import { type DaemonOptions, nextRingMib, SNAPLEN_DEFAULT } from './config.ts';
 import type { EngineCommand } from './engine-messages.ts';
 import { ARPHRD_ETHER, IFF_LOOPBACK } from './kernel/constants.ts';
+import { withResource } from './kernel/dispose.ts';
 import type { Interface } from './kernel/interfaces.ts';
 import { compileSocketFilter } from './kernel/libpcap.ts';
-import { withNetns } from './kernel/netns.ts';
+import { HOST_NETNS, openNetns, withNetns } from './kernel/netns.ts';
 import {
   type LinkLayer,
   linkLayerOf,
@@ -29,13 +30,16 @@ export interface OpenedCapture {
 /** Opens captures in their namespaces, as the options say. */
 export class CaptureOpener {
   readonly #options: DaemonOptions;
-  /** By link type: compiled once. */
-  readonly #filters = new Map<number, Uint8Array | null>();
+  /** By expression and link type: compiled once. */
+  readonly #filters = new Map<string, Uint8Array | null>();
+  readonly #hostId = withResource(openNetns(HOST_NETNS), ({ id }) => id);
 
   /** @throws PcapError when the filter is wrong: nothing has been started yet then */
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#filterFor(linkLayerOf(ARPHRD_ETHER));
+    const ethernet = linkLayerOf(ARPHRD_ETHER);
+    this.#program(options.filter, ethernet);
+    this.#program(this.#filterIn(this.#hostId), ethernet);
   }
 
   /**
@@ -46,9 +50,10 @@ export class CaptureOpener {
    * @throws SyscallError, PcapError
    */
   open(links: LinkWatcher, link: Interface, index: number, usedMib: number): OpenedCapture {
-    const { backend, filter, snapLen, ringMib: wantedMib, ringTotalMib } = this.#options;
+    const { backend, snapLen, ringMib: wantedMib, ringTotalMib } = this.#options;
     const { name: netns, id: netnsId } = links.netns;
     const layer = linkLayerOf(link.arpType);
+    const filter = this.#filterIn(netnsId);
     const info: CaptureInfo = {
       index,
       netns,
@@ -74,7 +79,7 @@ export class CaptureOpener {
       ifIndex: link.ifIndex,
       link: layer,
       ring: ringGeometry(nextRingMib(wantedMib, usedMib, ringTotalMib)),
-      filter: this.#filterFor(layer),
+      filter: this.#program(filter, layer),
       object: `${link.name} in ${netns}`,
     };
     const { fd, ring } = withNetns(links.handle, () => openPacketSocketWithin(options, RING_BLOCKS_MIN));
@@ -87,15 +92,25 @@ export class CaptureOpener {
     };
   }
 
+  /** The user's filter, and in the host's namespace not the daemon's own traffic. */
+  #filterIn(netnsId: string): string | null {
+    const { filter, exclude } = this.#options;
+    if (exclude === null || netnsId !== this.#hostId) return filter;
+    const others = `not (${exclude})`;
+    // In front: a `vlan` in the user's filter moves the offsets of all that stands behind it. pcap-filter(7)
+    return filter === null ? others : `${others} and (${filter})`;
+  }
+
   /** The compiled filter for a link layer, or null for every packet, whole. @throws PcapError */
-  #filterFor(layer: LinkLayer): Uint8Array | null {
-    const known = this.#filters.get(layer.linkType);
+  #program(filter: string | null, layer: LinkLayer): Uint8Array | null {
+    const key = `${layer.linkType} ${filter}`;
+    const known = this.#filters.get(key);
     if (known !== undefined) return known;
-    const { filter, snapLen } = this.#options;
+    const { snapLen } = this.#options;
     let program: Uint8Array | null = null;
     if (filter !== null) program = compileSocketFilter(filter, layer, snapLen);
     else if (snapLen < SNAPLEN_DEFAULT) program = snapLenFilter(snapLen);
-    this.#filters.set(layer.linkType, program);
+    this.#filters.set(key, program);
     return program;
   }
 }

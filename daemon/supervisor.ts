@@ -1,41 +1,26 @@
-import type { CaptureInfo } from '../storage/messages.ts';
+import { CaptureSet } from './capture-set.ts';
 import { type DaemonOptions, meteringOf } from './config.ts';
 import type { EngineReport } from './engine-messages.ts';
 import { EngineProcess } from './engine-process.ts';
 import type { EngineUser } from './engine-user.ts';
-import { IFF_UP } from './kernel/constants.ts';
-import type { Interface } from './kernel/interfaces.ts';
 import type { Logger } from './logger.ts';
 import type { FoundNetns } from './netns/discovery.ts';
-import { matchesGlob } from './netns/glob.ts';
-import { LinkWatcher } from './netns/link-watcher.ts';
+import { SyscallError } from './kernel/errors.ts';
+import { StaleNetnsError } from './kernel/netns.ts';
+import { LinkWatcher, NetnsReplacedError } from './netns/link-watcher.ts';
 import { NetnsWatcher } from './netns/watcher.ts';
-import { CaptureOpener } from './open-capture.ts';
 import { openMirrorFds } from './mirror/fds.ts';
 
 /** Looks anyway this often for what has to be opened: retries, and notifications that were lost. */
 const RECONCILE_MS = 500;
-/** Wait before something that failed is tried again: doubled each time, from the first to the second. */
-const CAPTURE_RETRY_MS: readonly [number, number] = [500, 10_000];
+/** Wait before an engine that failed is started again: doubled each time, from the first to the second. */
 const ENGINE_RETRY_MS: readonly [number, number] = [100, 10_000];
 /** An engine that lived this long is healthy: its next end is retried as a first one. */
 const ENGINE_HEALTHY_MS = 60_000;
+/** Reasons of failed looks for namespaces that are kept, so that each is told once. */
+const SCAN_ERRORS_MAX = 100;
 /** Patience with an engine that was asked to drain. */
 const DRAIN_MS = 30_000;
-/** Captures that one engine can number; then it is replaced by a new one. See MAX_CAPTURES in flow/table.ts. */
-const CAPTURES_PER_ENGINE = 65_000;
-
-interface Capture {
-  readonly info: CaptureInfo;
-  readonly key: string;
-  readonly ringMib: number;
-}
-
-interface Retry {
-  atMs: number;
-  delayMs: number;
-  reason: string;
-}
 
 /**
  * The privileged process: decides what is captured, opens it, and hands it to the engine. It parses no packet; the only
@@ -48,10 +33,9 @@ export class Supervisor {
   readonly #log: Logger;
   readonly #netns: NetnsWatcher;
   readonly #links = new Map<string, LinkWatcher>();
-  readonly #captures = new Map<number, Capture>();
-  readonly #byKey = new Map<string, Capture>();
-  readonly #retries = new Map<string, Retry>();
-  readonly #opener: CaptureOpener;
+  /** Why a namespace could not be opened, as it was last told. */
+  readonly #openErrors = new Map<string, string>();
+  readonly #captures: CaptureSet;
   readonly #timer: NodeJS.Timeout;
   #engine: EngineProcess | null = null;
   #engineStartedMs = 0;
@@ -61,8 +45,8 @@ export class Supervisor {
   #wasReady = false;
   /** This engine takes captures: a ring that is open before has nobody to read it. */
   #engineReady = false;
-  #nextIndex = 0;
-  #scanError = '';
+  /** What was told of looks that failed. */
+  readonly #scanErrors = new Set<string>();
   /** The engine was asked to end so that another takes its place. */
   #renewing = false;
   #stopping = false;
@@ -78,7 +62,7 @@ export class Supervisor {
     this.#user = user;
     this.#engineEntry = engineEntry;
     this.#log = log;
-    this.#opener = new CaptureOpener(options);
+    this.#captures = new CaptureSet(options, log);
     this.#netns = new NetnsWatcher(options.netns, {
       changed: (added, removed) => this.#netnsChanged(added, removed),
       error: (error) => this.#scanFailed(error),
@@ -89,13 +73,11 @@ export class Supervisor {
   /** Captures until it is stopped. @returns exit status */
   run(): Promise<number> {
     this.#netns.scan();
-    for (const selector of this.#options.netns) {
-      if (
-        selector !== 'any' &&
-        ![...this.#links.values()].some(({ netns }) => matchesSelector(netns, selector))
-      )
-        this.#log.warn({ event: 'netns-missing', selector }, `no namespace ${selector} yet`);
-    }
+    const { missing, unreadable } = this.#netns.discovery;
+    for (const selector of missing)
+      this.#log.warn({ event: 'netns-missing', selector }, `no namespace ${selector} yet`);
+    if (unreadable > 0)
+      this.#log.debug({ event: 'processes-unreadable', processes: unreadable }, 'processes not looked at');
     this.#startEngine();
     return this.#done.promise;
   }
@@ -141,9 +123,6 @@ export class Supervisor {
   #startEngine(): void {
     this.#engineTimer = null;
     this.#captures.clear();
-    this.#byKey.clear();
-    this.#retries.clear();
-    this.#nextIndex = 0;
     this.#engineReady = false;
     this.#renewing = false;
     this.#engineStartedMs = performance.now();
@@ -209,31 +188,26 @@ export class Supervisor {
       this.#reconcile();
       return;
     }
-    // Unknown: its namespace was removed meanwhile.
-    const capture = this.#captures.get(report.captureIndex);
-    if (capture === undefined) return;
-    const { netns, interface: name } = capture.info;
-    const fields = { netns, interface: name, captureIndex: report.captureIndex };
-    if (report.type === 'opened') {
-      this.#retries.delete(capture.key);
-      this.#log.info(
-        { event: 'capture-opened', ...fields, ringMib: capture.ringMib },
-        `capturing ${name} in ${netns}`,
-      );
-      return;
+    const netnsId = this.#captures.report(report);
+    if (netnsId === null) return;
+    const links = this.#links.get(netnsId);
+    try {
+      // The engine may know sooner that an interface is gone.
+      links?.rescan();
+    } catch (error) {
+      this.#linksFailed(links!.netns, error as Error);
     }
-    this.#forget(capture);
-    const event = report.type === 'failed' ? 'capture-failed' : 'capture-ended';
-    this.#later(capture.key, event, fields, report.reason);
+    this.#reconcile();
   }
 
   // -- namespaces --
 
   #scanFailed(error: Error): void {
     // It is tried twice a second; once is enough to be told.
-    if (this.#scanError !== error.message)
-      this.#log.error({ event: 'netns-scan-failed', err: error }, error.message);
-    this.#scanError = error.message;
+    if (this.#scanErrors.has(error.message)) return;
+    if (this.#scanErrors.size >= SCAN_ERRORS_MAX) this.#scanErrors.clear();
+    this.#scanErrors.add(error.message);
+    this.#log.error({ event: 'netns-scan-failed', err: error }, error.message);
   }
 
   #netnsChanged(added: FoundNetns[], removed: FoundNetns[]): void {
@@ -245,6 +219,7 @@ export class Supervisor {
       this.#engine?.dropNetns(netns.id);
       this.#engine?.send({ type: 'remove-netns', netnsId: netns.id }, [], null);
       this.#closeLinks(netns.id);
+      this.#openErrors.delete(netns.id);
     }
     for (const netns of added) this.#openLinks(netns);
     this.#reconcile();
@@ -255,22 +230,31 @@ export class Supervisor {
     try {
       const links = new LinkWatcher(netns, {
         changed: () => this.#reconcile(),
-        error: (error) =>
-          this.#log.error({ event: 'link-scan-failed', ...fields, err: error }, error.message),
+        error: (error) => this.#linksFailed(netns, error),
       });
       this.#links.set(netns.id, links);
+      this.#openErrors.delete(netns.id);
       this.#log.info({ event: 'netns-added', ...fields }, `namespace ${netns.name}`);
       this.#sendNetns(links);
     } catch (error) {
-      this.#log.error({ event: 'netns-failed', ...fields, err: error }, (error as Error).message);
+      // Tried again at the next look; gone in a moment is no failure.
+      this.#netns.again(netns.id);
+      const { message } = error as Error;
+      const level = isGone(error) || this.#openErrors.get(netns.id) === message ? 'debug' : 'error';
+      this.#openErrors.set(netns.id, message);
+      this.#log[level]({ event: 'netns-failed', ...fields, err: error }, message);
     }
+  }
+
+  #linksFailed(netns: FoundNetns, error: Error): void {
+    const fields = { netns: netns.name, netnsId: netns.id };
+    this.#log.error({ event: 'link-scan-failed', ...fields, err: error }, error.message);
   }
 
   #closeLinks(netnsId: string): void {
     this.#links.get(netnsId)?.close();
     this.#links.delete(netnsId);
-    for (const capture of [...this.#captures.values()])
-      if (capture.info.netnsId === netnsId) this.#forget(capture);
+    this.#captures.dropNetns(netnsId);
   }
 
   #sendNetns(links: LinkWatcher): void {
@@ -283,91 +267,18 @@ export class Supervisor {
     }
   }
 
-  // -- captures --
-
-  /** Opens what is wanted and not open, closes what is open and gone. */
+  /** Brings the captures into line with the namespaces and links that are there now. */
   #reconcile(): void {
     if (this.#engine === null || !this.#engineReady || this.#renewing || this.#stopping) return;
-    const present = new Set<string>();
-    for (const links of this.#links.values()) {
-      const { id } = links.netns;
-      for (const capture of [...this.#captures.values()]) {
-        if (capture.info.netnsId !== id) continue;
-        const link = links.links.get(capture.info.ifIndex ?? -1);
-        // A renamed interface is another one to the user.
-        if (link?.name !== capture.info.interface) this.#remove(capture, 'interface removed');
-      }
-      for (const link of links.links.values()) {
-        const key = `${id}/${link.ifIndex}`;
-        present.add(key);
-        if (this.#byKey.has(key) || !this.#isWanted(link)) continue;
-        const retry = this.#retries.get(key);
-        if (retry === undefined || performance.now() >= retry.atMs) this.#open(links, link, key);
-      }
-    }
-    for (const key of this.#retries.keys()) if (!present.has(key)) this.#retries.delete(key);
-  }
-
-  #isWanted(link: Interface): boolean {
-    // libpcap refuses an interface that is down; a ring waits for it to come up.
-    if (this.#options.backend === 'libpcap' && (link.flags & IFF_UP) === 0) return false;
-    return this.#options.interfaces.some((glob) => matchesGlob(link.name, glob));
-  }
-
-  #open(links: LinkWatcher, link: Interface, key: string): void {
-    if (this.#engine === null || this.#renewing) return;
-    if (this.#nextIndex >= CAPTURES_PER_ENGINE) {
-      this.#log.warn({ event: 'engine-renewed' }, 'capture numbers are used up; the engine is replaced');
-      this.#renewing = true;
-      this.#engine.shutdown();
-      return;
-    }
-    const usedMib = [...this.#captures.values()].reduce((sum, capture) => sum + capture.ringMib, 0);
-    try {
-      const { info, command, fd, ringMib } = this.#opener.open(links, link, this.#nextIndex, usedMib);
-      const capture = { info, key, ringMib };
-      this.#nextIndex++;
-      this.#captures.set(info.index, capture);
-      this.#byKey.set(key, capture);
-      this.#engine.send(command, [fd], info.netnsId);
-    } catch (error) {
-      const fields = { netns: links.netns.name, interface: link.name };
-      this.#later(key, 'capture-failed', fields, (error as Error).message);
-    }
-  }
-
-  #remove(capture: Capture, reason: string): void {
-    this.#engine?.send({ type: 'remove-capture', captureIndex: capture.info.index, reason }, [], null);
-    this.#forget(capture);
-    this.#log.info(
-      { event: 'capture-ended', netns: capture.info.netns, interface: capture.info.interface, reason },
-      `${capture.info.interface} in ${capture.info.netns}: ${reason}`,
-    );
-  }
-
-  #forget(capture: Capture): void {
-    this.#captures.delete(capture.info.index);
-    if (this.#byKey.get(capture.key) === capture) this.#byKey.delete(capture.key);
-  }
-
-  /** Tells why a capture is not, and when it is tried again; the same reason is told once and then at debug only. */
-  #later(
-    key: string,
-    event: string,
-    fields: { netns: string | null; interface: string | null },
-    reason: string,
-  ): void {
-    const before = this.#retries.get(key);
-    const delayMs = Math.min(
-      before === undefined ? CAPTURE_RETRY_MS[0] : before.delayMs * 2,
-      CAPTURE_RETRY_MS[1],
-    );
-    this.#retries.set(key, { delayMs, atMs: performance.now() + delayMs, reason });
-    const level = before?.reason === reason ? 'debug' : 'warn';
-    this.#log[level]({ event, ...fields, reason }, `${fields.interface} in ${fields.netns}: ${reason}`);
+    if (this.#captures.reconcile(this.#links.values(), this.#engine)) return;
+    this.#log.warn({ event: 'engine-renewed' }, 'capture numbers are used up; the engine is replaced');
+    this.#renewing = true;
+    this.#engine.shutdown();
   }
 }
 
-function matchesSelector(netns: FoundNetns, selector: string): boolean {
-  return netns.name === selector || matchesGlob(netns.name, selector);
+/** The namespace, or the process that it was found by, went away between the look and the opening. */
+function isGone(error: unknown): boolean {
+  if (error instanceof StaleNetnsError || error instanceof NetnsReplacedError) return true;
+  return error instanceof SyscallError && (error.code === 'ENOENT' || error.code === 'ESRCH');
 }

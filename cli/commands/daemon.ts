@@ -10,9 +10,14 @@ import {
   SNAPLEN_DEFAULT,
   SNAPLEN_MIN,
 } from '../../daemon/config.ts';
+import {
+  NETNS_SELECTORS,
+  parseInterfaceSelectors,
+  parseNetnsSelectors,
+} from '../../daemon/netns/selector.ts';
 import type { DaemonCommandFlags } from '../daemon-command.ts';
 import { addMeteringOptions } from '../metering-options.ts';
-import { collect, wholeNumber } from '../option-values.ts';
+import { collectSelectors, wholeNumber } from '../option-values.ts';
 
 /** `nstap daemon`: captures in the foreground until SIGTERM or SIGINT. */
 export function registerDaemon(program: Command): void {
@@ -21,14 +26,14 @@ export function registerDaemon(program: Command): void {
     .description('capture in network namespaces and keep their flows, in the foreground; needs root')
     .option(
       '--netns <selector>',
-      'namespace: a name, a pattern, a path, "host", or "any" (host and all of `ip netns`); may be repeated (default: any)',
-      collect,
+      `namespaces to capture in, may be repeated: ${NETNS_SELECTORS} (default: any)`,
+      collectSelectors(parseNetnsSelectors),
       [],
     )
     .option(
       '--interface <pattern>',
-      'interfaces by name or pattern; may be repeated (default: all)',
-      collect,
+      'interfaces by name or pattern, ! before one leaves it out; may be repeated (default: all)',
+      collectSelectors(parseInterfaceSelectors),
       [],
     )
     .option('--filter <expr>', 'only packets that this tcpdump expression matches')
@@ -78,6 +83,12 @@ Example:
   $ sudo nstap daemon --netns 'lab-*' --interface 'veth*' --filter 'not port 22' --db /var/lib/nstap/flows.db
   $ sudo nstap daemon --timeout tcp-established=3600,udp=30 --checkpoint 5 --hints --timeseries   # see docs/timeouts.md
 
+  $ sudo nstap daemon --netns all --netns '!host' --interface '!veth*'   # containers and named namespaces, see below
+
+Namespaces: "any" is the host and every name of \`ip netns\`; "processes" every namespace that a process is in, but the host's:
+containers of Docker, Podman and containerd are called docker:ID and so on, others pid:N:PROGRAM; "all" is both; "newly" is
+what comes after the start. What any one chooses is captured, less what one with ! names. They may come and go while the
+daemon runs, and so may interfaces. docs/namespaces.md says more.
 Logs are JSON lines on stderr. SIGTERM or Ctrl-C writes every flow and ends with 0; a second one ends at once.
 Packets are parsed by a process of its own that is not root and has no capability.`,
     )

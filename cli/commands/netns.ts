@@ -12,7 +12,8 @@ export function registerNetns(program: Command): void {
 Example:
   $ sudo nstap netns
 
-Shows the namespace this program runs in ("host") and those of \`ip netns\`. Entering others needs root.`,
+Shows the namespace this program runs in ("host"), those of \`ip netns\`, and those that processes are in: containers by
+their id (docker:0123456789ab), others as pid:N:PROGRAM. \`nstap daemon --netns all\` captures in these. Entering others needs root.`,
     )
     .action(async (flags: { json?: boolean }) => {
       const { netnsCommand } = await import('../netns-command.ts');

@@ -10,7 +10,11 @@ export function registerRoute(program: Command): void {
     .command('get')
     .description('the route decision for one packet, step by step')
     .argument('[dst]', 'destination address; left out with --batch')
-    .option('--netns <name>', 'namespace: a name of `ip netns`, a path, or host', 'host')
+    .option(
+      '--netns <name>',
+      'namespace: a name of `ip netns`, a path, pid:N, docker:ID (see `nstap netns`), or host',
+      'host',
+    )
     .option('--from <address>', 'source address')
     .option('--iif <dev>', 'interface that the packet comes in on; without it the host itself sends')
     .option('--oif <dev>', 'device that the sending socket is bound to')

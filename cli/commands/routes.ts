@@ -7,7 +7,11 @@ export function registerRoutes(program: Command): void {
   program
     .command('routes')
     .description('rules and routes of a namespace, grouped by table')
-    .option('--netns <name>', 'namespace: a name of `ip netns`, a path, or host', 'host')
+    .option(
+      '--netns <name>',
+      'namespace: a name of `ip netns`, a path, pid:N, docker:ID (see `nstap netns`), or host',
+      'host',
+    )
     .option(
       '--routes <file>',
       'text of `ip route show table all`, or its -j JSON, instead of the live kernel',

@@ -11,7 +11,11 @@ export function registerSnapshot(program: Command): void {
     .command('save')
     .description('write rules, routes, interfaces, addresses and sysctls of a namespace to a file')
     .argument('<file>', 'file to write, .gz or .zst for a compressed one; - is stdout')
-    .option('--netns <name>', 'namespace: a name of `ip netns`, a path, or host', 'host')
+    .option(
+      '--netns <name>',
+      'namespace: a name of `ip netns`, a path, pid:N, docker:ID (see `nstap netns`), or host',
+      'host',
+    )
     .addOption(atOption())
     .addOption(historyDbOption())
     .addHelpText(

@@ -3,8 +3,9 @@ import type { ListedInterface, ListedNetns } from '../netns-command.ts';
 /** Namespaces for people: a line each, and a line an interface below it. */
 export function formatNetnsList(list: readonly ListedNetns[]): string {
   const lines: string[] = [];
-  for (const { name, id, error, interfaces } of list) {
-    lines.push(error === null ? `${name}  (${id})` : `${name}  ${error}`);
+  for (const { name, id, error, label, interfaces } of list) {
+    const title = label === null || label === name ? name : `${name}  ${label}`;
+    lines.push(error === null ? `${title}  (${id})` : `${title}  ${error}`);
     const nameWidth = Math.max(0, ...interfaces.map((entry) => entry.name.length));
     for (const entry of interfaces) lines.push(`  ${interfaceLine(entry, nameWidth)}`);
   }

@@ -28,6 +28,8 @@ export type CaptureRequest =
   | { type: 'add'; capture: CaptureInfo; open: CaptureOpen }
   /** Its interface or namespace is gone. The thread answers `ended`, at the latest 200 ms later. */
   | { type: 'remove'; captureIndex: number; reason: string }
+  /** Its interface has another name: the source goes on as `capture`, and the thread answers `opened` for that. */
+  | { type: 'rename'; captureIndex: number; capture: CaptureInfo }
   | RoutesMessage
   /** Drain, write every flow with end_reason shutdown, and end. */
   | { type: 'stop' };
@@ -39,5 +41,7 @@ export type CaptureReply =
   | { type: 'failed'; captureIndex: number; reason: string }
   /** Was open, and is closed now. */
   | { type: 'ended'; captureIndex: number; reason: string }
+  /** A packet socket that nobody reads any more, to be closed where it may take its time: see RingSource. */
+  | { type: 'close'; fd: number }
   /** Everything is drained and handed to the storage thread. */
   | { type: 'stopped' };

@@ -9,10 +9,12 @@ const TICK_MS = 100;
 /** Shortest time between two ticks: under load the loop turns far more often than anything times out. */
 const TICK_MIN_MS = 10;
 /**
- * How long a source that is to be closed is still drained: a block that is not full comes after RING_RETIRE_MS, and the
+ * How long a source that is to be closed, and takes nothing new, is still drained: a block that is not full comes after RING_RETIRE_MS, and the
  * timer may be late by as much. A removed namespace must be let go within a second.
  */
 const LINGER_MS = 3 * RING_RETIRE_MS;
+/** On a host that is so busy that the timer is later still, packets that are known to be there are waited for until then. */
+const LINGER_MAX_MS = 500;
 
 /** What the loop calls, in its own thread, between two polls. */
 export interface LiveLoopHooks {
@@ -33,11 +35,13 @@ export interface LiveLoopHooks {
 }
 
 interface Entry {
-  readonly captureIndex: number;
+  captureIndex: number;
   readonly source: LiveSource;
   pollIndex: number;
   /** When to close it, in performance.now() time; Infinity while it is wanted. */
   closeAtMs: number;
+  /** When to close it though packets are missing. */
+  lastCloseAtMs: number;
   reason: string;
 }
 
@@ -77,17 +81,42 @@ export class LiveLoop {
   /** Adds a source, which the loop owns from now on. @throws RangeError when the index is taken */
   add(captureIndex: number, source: LiveSource): void {
     if (this.#entries.has(captureIndex)) throw new RangeError(`capture ${captureIndex} is already open`);
-    this.#entries.set(captureIndex, { captureIndex, source, pollIndex: -1, closeAtMs: Infinity, reason: '' });
+    this.#entries.set(captureIndex, {
+      captureIndex,
+      source,
+      pollIndex: -1,
+      closeAtMs: Infinity,
+      lastCloseAtMs: Infinity,
+      reason: '',
+    });
     this.#changed = true;
     if (this.#stopping !== null) this.remove(captureIndex, this.#stopping);
   }
 
-  /** Drains a source for as long as a packet may still wait in its ring, then closes it. Unknown indexes are no error:
+  /**
+   * Lets a source go on as another capture; read its counters before. All that it received until now and has not delivered
+   * is the other's.
+   * @throws RangeError when there is no source, or the other index is taken
+   */
+  rename(captureIndex: number, newIndex: number): void {
+    const entry = this.#entries.get(captureIndex);
+    if (entry === undefined || this.#entries.has(newIndex))
+      throw new RangeError(`capture ${captureIndex} cannot go on as ${newIndex}`);
+    entry.source.handOver(newIndex);
+    entry.captureIndex = newIndex;
+    this.#entries.delete(captureIndex);
+    this.#entries.set(newIndex, entry);
+  }
+
+  /** Stops a source, drains it for as long as a packet may still wait in its ring, then closes it. Unknown indexes are no error:
    * the source may have ended by itself meanwhile. */
   remove(captureIndex: number, reason: string): void {
     const entry = this.#entries.get(captureIndex);
     if (entry === undefined || entry.closeAtMs !== Infinity) return;
-    entry.closeAtMs = performance.now() + LINGER_MS;
+    entry.source.stop();
+    const nowMs = performance.now();
+    entry.closeAtMs = nowMs + LINGER_MS;
+    entry.lastCloseAtMs = nowMs + LINGER_MAX_MS;
     entry.reason = reason;
   }
 
@@ -114,7 +143,9 @@ export class LiveLoop {
         const closing = nowMs >= entry.closeAtMs;
         if (!ready && !tick && !closing) continue;
         if (entry.source.drain(this.#sink) > 0) more = true;
-        if (closing) this.#close(entry, entry.reason);
+        if (closing && nowMs < entry.lastCloseAtMs && entry.source.pending() > 0)
+          entry.closeAtMs = nowMs + RING_RETIRE_MS;
+        else if (closing) this.#close(entry, entry.reason);
         else if (entry.source.ended !== null) this.#close(entry, entry.source.ended);
       }
       if (this.#hooks.work()) more = true;

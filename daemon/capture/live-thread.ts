@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
+import type { CaptureInfo } from '../../storage/messages.ts';
 import type { CaptureReply, CaptureRequest } from './capture-messages.ts';
 import { LiveLoop } from './live-loop.ts';
 import { openSource } from './open-source.ts';
@@ -34,6 +35,7 @@ export interface LiveThreadData {
 function main(data: LiveThreadData): void {
   const session = new CaptureSession(data.options, new BatchPool(data.pool), data.storage, false);
   const reply = (message: CaptureReply): void => parentPort!.postMessage(message);
+  const closeFd = (fd: number): void => reply({ type: 'close', fd });
   const waiting: AddRequest[] = [];
   /** Namespaces that are gone, whose routes the packets that are still in the rings were sent by. */
   const leaving = new Set<string>();
@@ -88,6 +90,9 @@ function main(data: LiveThreadData): void {
       case 'remove':
         remove(request.captureIndex, request.reason);
         break;
+      case 'rename':
+        rename(request.captureIndex, request.capture);
+        break;
       case 'routes':
         // Another namespace that got the number of one that is gone.
         if (request.update.isFull) leaving.delete(request.netnsId);
@@ -130,10 +135,31 @@ function main(data: LiveThreadData): void {
     loop.remove(captureIndex, reason);
   }
 
+  /** The flows of the former capture end here, the same socket goes on with those of the next. */
+  function rename(captureIndex: number, capture: CaptureInfo): void {
+    const request = waiting.find((each) => each.capture.index === captureIndex);
+    if (request !== undefined) {
+      request.capture = capture;
+      return;
+    }
+    const source = loop.source(captureIndex);
+    const former = session.capture(captureIndex);
+    try {
+      if (source === undefined || former === undefined) throw new Error('it has ended by itself');
+      const { linkType } = former;
+      session.addCapture({ ...capture, linkType });
+      session.endCapture(captureIndex, losses(source));
+      loop.rename(captureIndex, capture.index);
+      reply({ type: 'opened', captureIndex: capture.index, linkType });
+    } catch (error) {
+      reply({ type: 'failed', captureIndex: capture.index, reason: (error as Error).message });
+    }
+  }
+
   function open(request: AddRequest): void {
     const { index } = request.capture;
     try {
-      const { source, linkType } = openSource(request.capture, request.open);
+      const { source, linkType } = openSource(request.capture, request.open, closeFd);
       try {
         session.addCapture({ ...request.capture, linkType });
         loop.add(index, source);

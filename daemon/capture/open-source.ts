@@ -12,24 +12,27 @@ import { RingSource } from './ring-source.ts';
 /**
  * Opens the source that an `add` message describes, in the thread that will drain it. Whatever happens, the message's
  * descriptor is taken care of.
+ * @param closeFd see RingSource
  * @returns the source, and the link type it really has (libpcap finds it only now)
  * @throws SyscallError, PcapError
  */
 export function openSource(
   capture: CaptureInfo,
   open: CaptureOpen,
+  closeFd: (fd: number) => void,
 ): { source: LiveSource; linkType: number } {
   const object = `${capture.interface} in ${capture.netns}`;
   if (open.kind === 'ring') {
     try {
-      const source = new RingSource(open.fd, {
+      const options = {
         captureIndex: capture.index,
         linkType: capture.linkType,
         cooked: open.cooked,
         loopback: open.loopback,
         ring: open.ring,
         object,
-      });
+      };
+      const source = new RingSource(open.fd, options, closeFd);
       return { source, linkType: capture.linkType };
     } catch (error) {
       close(open.fd);

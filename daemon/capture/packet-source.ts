@@ -17,7 +17,7 @@ export interface PacketSink {
   packet(view: DataView, off: number, capLen: number): void;
 }
 
-/** Kernel counters of a live source, cumulative since it was opened. */
+/** Kernel counters of a live source, cumulative since it was opened or handed over. */
 export interface SourceStats {
   /** Packets that passed the filter, as the kernel counts them; drops included (PACKET_STATISTICS, packet(7)). */
   received: number;
@@ -43,6 +43,21 @@ export interface LiveSource {
 
   /** Packets of `lo` seen a second time (OUTGOING) and left out on purpose, since start; not delivered. */
   readonly duplicates: number;
+
+  /**
+   * Goes on as another capture: packets have its index from now on, and `duplicates` starts again from zero, as does `stats`
+   * from what it gave last. Read both just before.
+   */
+  handOver(captureIndex: number): void;
+
+  /** Takes nothing new from now on; what was received until now can still be drained. Idempotent. */
+  stop(): void;
+
+  /**
+   * Packets that the kernel has taken and that were not delivered yet, those of `lo` that will be left out included. A source
+   * that cannot tell says 0.
+   */
+  pending(): number;
 
   /** null while alive, else why it ended ("interface removed", …). An ended source can still be drained and read. */
   readonly ended: string | null;

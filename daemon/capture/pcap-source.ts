@@ -15,9 +15,12 @@ export class PcapSource implements LiveSource {
   /** libpcap counts them nowhere. */
   readonly duplicates = 0;
   readonly #handle: PcapHandle;
-  readonly #captureIndex: number;
+  #captureIndex: number;
   readonly #view: DataView;
   readonly #stats: SourceStats = { received: 0, drops: 0, freezes: 0 };
+  /** What `stats` gave at last until `handOver`: libpcap counts on. */
+  #earlierReceived = 0;
+  #earlierDrops = 0;
   #ended: string | null = null;
   #open = true;
 
@@ -63,10 +66,26 @@ export class PcapSource implements LiveSource {
   stats(): SourceStats {
     if (this.#open && this.#ended === null) {
       const now = this.#handle.stats();
-      this.#stats.received = now[0]!;
-      this.#stats.drops = now[1]! + now[2]!;
+      this.#stats.received = now[0]! - this.#earlierReceived;
+      this.#stats.drops = now[1]! + now[2]! - this.#earlierDrops;
     }
     return this.#stats;
+  }
+
+  handOver(captureIndex: number): void {
+    this.#earlierReceived += this.#stats.received;
+    this.#earlierDrops += this.#stats.drops;
+    this.#stats.received = 0;
+    this.#stats.drops = 0;
+    this.#captureIndex = captureIndex;
+  }
+
+  /** Nothing: libpcap has no such call that every kind of device knows. What comes until `close` is still taken. */
+  stop(): void {}
+
+  /** 0: what libpcap counts as received has another meaning on each kind of device. pcap_stats(3PCAP) */
+  pending(): number {
+    return 0;
   }
 
   close(): void {

@@ -1,9 +1,11 @@
 import { close } from '../kernel/libc.ts';
 import { PacketRing } from '../kernel/packet-ring.ts';
 import {
+  attachFilter,
   isInterfaceGone,
   RING_RETIRE_MS,
   type RingGeometry,
+  snapLenFilter,
   takePacketStatistics,
 } from '../kernel/packet-socket.ts';
 import { takeSocketError } from '../kernel/socket.ts';
@@ -15,6 +17,8 @@ const BLOCKS_PER_DRAIN = 16;
 
 /** After its interface is gone a ring gets this long for its last, partly filled block to be retired. */
 const LAST_BLOCK_MS = 3 * RING_RETIRE_MS;
+/** And this long when packets are known to be in it: a busy host's timer is late. */
+const LAST_BLOCK_MAX_MS = 500;
 
 /** What a RingSource is told about its capture. Plain data: it crosses processes and threads. */
 export interface RingSourceOptions {
@@ -36,19 +40,26 @@ export class RingSource implements LiveSource {
   readonly #object: string;
   readonly #ring: PacketRing;
   readonly #walk: BlockWalk;
-  readonly #stats: SourceStats = { received: 0, drops: 0, freezes: 0 };
+  #stats: SourceStats = { received: 0, drops: 0, freezes: 0 };
+  readonly #closeFd: (fd: number) => void;
   #block = 0;
+  /** Since the ring was opened, whoever it was handed over to: taken by the kernel and not dropped, and given to a sink or left out. */
+  #taken = 0;
+  #given = 0;
   #goneAtMs = -1;
   #ended: string | null = null;
   #open = true;
 
   /**
    * Maps the ring; needs no capability.
-   * @param fd a socket of openPacketSocket, possibly opened by another process; owned by this object once it is made
+   * @param fd      a socket of openPacketSocket, possibly opened by another process; owned by this object once it is made
+   * @param closeFd closes it in the end. The kernel waits for two grace periods of RCU then (packet_release in
+   *                net/packet/af_packet.c): 31 ms on Linux 6.18, for which a thread that has other rings leaves it to another
    * @throws SyscallError when the ring cannot be mapped; the descriptor is still the caller's then
    */
-  constructor(fd: number, options: RingSourceOptions) {
+  constructor(fd: number, options: RingSourceOptions, closeFd: (fd: number) => void = close) {
     this.fd = fd;
+    this.#closeFd = closeFd;
     this.#object = options.object;
     this.#ring = new PacketRing(fd, options.ring, options.object);
     this.#walk = {
@@ -71,6 +82,7 @@ export class RingSource implements LiveSource {
   drain(sink: PacketSink): number {
     if (!this.#open) return 0;
     const ring = this.#ring;
+    const duplicatesBefore = this.#walk.duplicates;
     let delivered = 0;
     let blocks = 0;
     while (blocks < BLOCKS_PER_DRAIN && ring.isReady(this.#block)) {
@@ -79,6 +91,7 @@ export class RingSource implements LiveSource {
       this.#block = this.#block + 1 === ring.blockCount ? 0 : this.#block + 1;
       blocks++;
     }
+    this.#given += delivered + this.#walk.duplicates - duplicatesBefore;
     if (blocks === 0) this.#checkInterface();
     return delivered;
   }
@@ -86,11 +99,32 @@ export class RingSource implements LiveSource {
   stats(): SourceStats {
     if (this.#open) {
       const since = takePacketStatistics(this.fd, this.#object);
+      this.#taken += since[0]! - since[1]!;
       this.#stats.received += since[0]!;
       this.#stats.drops += since[1]!;
       this.#stats.freezes += since[2]!;
     }
     return this.#stats;
+  }
+
+  pending(): number {
+    this.stats();
+    return this.#taken - this.#given;
+  }
+
+  handOver(captureIndex: number): void {
+    // What the kernel has counted since they were read last goes to the next capture: each is counted once.
+    this.#stats = { received: 0, drops: 0, freezes: 0 };
+    this.#walk.duplicates = 0;
+    this.#walk.captureIndex = captureIndex;
+  }
+
+  /**
+   * By a filter that no packet passes: what a filter leaves out is neither in the ring nor in PACKET_STATISTICS, so after the
+   * last drain `received` is what was delivered, left out as duplicate, and dropped.
+   */
+  stop(): void {
+    if (this.#open) attachFilter(this.fd, snapLenFilter(0), this.#object);
   }
 
   close(): void {
@@ -99,7 +133,7 @@ export class RingSource implements LiveSource {
     this.stats();
     this.#open = false;
     this.#ring.close();
-    close(this.fd);
+    this.#closeFd(this.fd);
   }
 
   [Symbol.dispose](): void {
@@ -117,8 +151,10 @@ export class RingSource implements LiveSource {
     takeSocketError(this.fd, this.#object);
     if (this.#goneAtMs < 0) {
       if (isInterfaceGone(this.fd, this.#object)) this.#goneAtMs = performance.now();
-    } else if (performance.now() - this.#goneAtMs >= LAST_BLOCK_MS) {
-      this.#ended = 'interface removed';
+    } else {
+      const goneMs = performance.now() - this.#goneAtMs;
+      if (goneMs >= LAST_BLOCK_MAX_MS || (goneMs >= LAST_BLOCK_MS && this.pending() === 0))
+        this.#ended = 'interface removed';
     }
   }
 }

@@ -92,6 +92,11 @@ export class CaptureSession {
     return this.#tagger.sampler.take();
   }
 
+  /** A capture point that was registered and has not ended. */
+  capture(captureIndex: number): CaptureInfo | undefined {
+    return this.#captures.get(captureIndex);
+  }
+
   /** The capture points registered so far. */
   captures(): Iterable<CaptureInfo> {
     return this.#captures.values();

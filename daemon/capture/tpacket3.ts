@@ -47,7 +47,8 @@ export interface RingMemory {
 
 /** What walkBlock needs to know of the capture, and where it counts. */
 export interface BlockWalk {
-  readonly captureIndex: number;
+  /** Changes when the capture goes on as another, see LiveSource.handOver. */
+  captureIndex: number;
   /** LINKTYPE_ value. */
   readonly linkType: number;
   /** True on a loopback interface: each packet is there as OUTGOING and again as HOST; the first is left out. */

@@ -1,5 +1,4 @@
-import { closeSync, fstatSync, openSync, readdirSync, statfsSync, writeSync } from 'node:fs';
-import { withResource } from './dispose.ts';
+import { closeSync, openSync, readdirSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { SyscallError } from './errors.ts';
 import { errno, libc } from './libc.ts';
 
@@ -29,13 +28,14 @@ export class NetnsHandle {
 
   /**
    * @param name see `openNetns`
+   * @param path its file
    * @throws SyscallError (ENOENT, EACCES); StaleNetnsError when the file is no namespace any more
    */
-  constructor(name: string) {
+  constructor(name: string, path: string) {
     this.name = name;
-    this.path = netnsPath(name);
-    this.fd = openNamespaceFile(this.path);
-    this.id = identity(this.fd);
+    this.path = path;
+    this.fd = openNamespaceFile(path);
+    this.id = identity(`/proc/self/fd/${this.fd}`);
   }
 
   /** Lets the namespace go. Idempotent. */
@@ -53,10 +53,11 @@ export class NetnsHandle {
 /**
  * Opens a namespace.
  * @param name "host" (the namespace the process started in), a path ("/proc/4711/ns/net"), or a name of ip-netns(8)
+ * @param path its file, when it is known by a name that is none of these
  * @throws SyscallError, StaleNetnsError
  */
-export function openNetns(name: string): NetnsHandle {
-  return new NetnsHandle(name);
+export function openNetns(name: string, path: string = netnsPath(name)): NetnsHandle {
+  return new NetnsHandle(name, path);
 }
 
 /** The file of a namespace: `name` itself when it is a path. */
@@ -90,12 +91,33 @@ export function listNetns(): NetnsEntry[] {
   return names.sort().map((name) => {
     const path = `${RUN_NETNS}/${name}`;
     try {
-      const id = withResource(new NetnsHandle(name), (handle) => handle.id);
-      return { name, path, id, stale: null };
+      if (statfsSync(path).type !== NSFS_MAGIC) throw new StaleNetnsError(path);
+      return { name, path, id: identity(path), stale: null };
     } catch (error) {
-      return { name, path, id: null, stale: (error as Error).message };
+      return { name, path, id: null, stale: said(error, path) };
     }
   });
+}
+
+function said(error: unknown, path: string): string {
+  if (error instanceof StaleNetnsError) return error.message;
+  return new SyscallError('open', path, -((error as NodeJS.ErrnoException).errno ?? 0)).message;
+}
+
+/**
+ * Identity of the namespace that a file stands for, as in `NetnsHandle`, without opening it: nothing holds it, not for a
+ * moment. Null when there is no such file or it is no namespace.
+ * @throws SyscallError when it may not be looked at
+ */
+export function netnsFileId(path: string): string | null {
+  try {
+    return statfsSync(path).type === NSFS_MAGIC ? identity(path) : null;
+  } catch (error) {
+    const { code, errno } = error as NodeJS.ErrnoException;
+    // ESRCH: the process behind /proc/PID/ns/net is gone.
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ESRCH') return null;
+    throw new SyscallError('stat', path, -(errno ?? 0));
+  }
 }
 
 /** Descriptor of the namespace this thread was started in; opened once and kept, since it is the way back. */
@@ -108,13 +130,13 @@ function home(): number {
   if (homeFd === -1) {
     homeFd = openNamespaceFile('/proc/thread-self/ns/net');
     currentFd = homeFd;
-    currentId = identity(homeFd);
+    currentId = identity(`/proc/self/fd/${homeFd}`);
   }
   return homeFd;
 }
 
-function identity(fd: number): string {
-  const stat = fstatSync(fd, { bigint: true });
+function identity(path: string): string {
+  const stat = statSync(path, { bigint: true });
   return `${stat.dev}:${stat.ino}`;
 }
 

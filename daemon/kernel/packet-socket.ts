@@ -186,10 +186,12 @@ export function openPacketSocketWithin(
 }
 
 /**
+ * Replaces the filter of a packet socket. The kernel copies the program; needs no capability.
+ * @throws SyscallError
+ *
  * SO_ATTACH_FILTER: struct sock_fprog { u16 len; pad to pointer; struct sock_filter *filter }. linux/filter.h
- * The kernel copies the program.
  */
-function attachFilter(fd: number, filter: Uint8Array, object: string): void {
+export function attachFilter(fd: number, filter: Uint8Array, object: string): void {
   withResource(new NativeMemory(filter.length), (program) => {
     program.bytes.set(filter);
     const fprog = new ArrayBuffer(16);
@@ -199,7 +201,7 @@ function attachFilter(fd: number, filter: Uint8Array, object: string): void {
   });
 }
 
-/** One instruction, `ret #snapLen`: every packet, cut at `snapLen` octets. */
+/** One instruction, `ret #snapLen`: every packet, cut at `snapLen` octets; none with 0. */
 export function snapLenFilter(snapLen: number): Uint8Array {
   const insn = new ArrayBuffer(SOCK_FILTER_LEN);
   new Uint16Array(insn, 0, 1)[0] = BPF_RET_K;

@@ -1,13 +1,15 @@
-/** True when a string has a character that `matchesGlob` treats specially. */
+/** True when a string has a character that `globRegExp` treats specially. */
 export function isGlob(pattern: string): boolean {
   return /[*?[]/.test(pattern);
 }
 
 /**
- * Matches a name against a shell pattern as fnmatch(3) without flags: `*`, `?`, `[a-z]`, `[!a-z]`; everything else
- * stands for itself. A bracket that is never closed stands for itself as well.
+ * A shell pattern as fnmatch(3) without flags: `*`, `?`, `[a-z]`, `[!a-z]`; everything else stands for itself. A bracket
+ * that is never closed stands for itself as well.
+ * @returns matches the whole of a name
+ * @throws SyntaxError when a range runs backwards ("[z-a]")
  */
-export function matchesGlob(name: string, pattern: string): boolean {
+export function globRegExp(pattern: string): RegExp {
   let source = '';
   for (let i = 0; i < pattern.length; i++) {
     const c = pattern[i]!;
@@ -25,5 +27,5 @@ export function matchesGlob(name: string, pattern: string): boolean {
       }
     } else source += c.replace(/[\\^$.|+(){}\]]/, '\\$&');
   }
-  return new RegExp(`^${source}$`, 'su').test(name);
+  return new RegExp(`^${source}$`, 'su');
 }

@@ -15,6 +15,16 @@ export interface LinkWatcherHooks {
   error(error: Error): void;
 }
 
+/** A name, path or process that belongs to another namespace by now. */
+export class NetnsReplacedError extends Error {
+  readonly code = 'ENETNSREPLACED';
+
+  constructor(name: string) {
+    super(`${name}: was replaced by another namespace`);
+    this.name = 'NetnsReplacedError';
+  }
+}
+
 /**
  * Follows the interfaces of one namespace. It holds the namespace open, and so must be closed as soon as the namespace
  * is removed. Notifications of the kernel only say when to look: the list is then read anew, so that a lost
@@ -31,15 +41,14 @@ export class LinkWatcher {
   #open = true;
 
   /**
-   * @throws SyscallError, StaleNetnsError when the namespace is gone or may not be entered; Error when the name is
-   *         another namespace by now
+   * @throws SyscallError, StaleNetnsError when the namespace is gone or may not be entered; NetnsReplacedError
    */
   constructor(netns: FoundNetns, hooks: LinkWatcherHooks) {
     this.netns = netns;
     this.#hooks = hooks;
-    this.handle = openNetns(netns.name);
+    this.handle = openNetns(netns.name, netns.path);
     try {
-      if (this.handle.id !== netns.id) throw new Error(`${netns.name}: was replaced by another namespace`);
+      if (this.handle.id !== netns.id) throw new NetnsReplacedError(netns.name);
       this.#socket = openNetlinkSocket(this.handle, { groups: [RTNLGRP_LINK] });
     } catch (error) {
       this.handle.close();

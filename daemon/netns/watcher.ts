@@ -1,14 +1,16 @@
 import { type FSWatcher, statSync, watch } from 'node:fs';
-import { type FoundNetns, findNetns } from './discovery.ts';
+import { type FoundNetns, NetnsDiscovery } from './discovery.ts';
 
 const RUN_NETNS = '/run/netns';
-/** Looks anyway this often: for /run/netns that is not there yet, for paths outside of it, for events that were lost. */
+/** Looks anyway this often: for processes, for paths, for /run/netns that is not there yet, for events that were lost. */
 const RESCAN_MS = 500;
 /**
  * After an event it looks at once and again: `ip netns add` makes the file first and mounts the namespace on it a
  * moment later, and the mount makes no event.
  */
 const AFTER_EVENT_MS = [0, 20, 100];
+/** When a namespace that was left out as too new is looked at again. */
+const SETTLED_MS = 120;
 
 /** What a NetnsWatcher calls. */
 export interface NetnsWatcherHooks {
@@ -23,18 +25,24 @@ export interface NetnsWatcherHooks {
 
 /** Follows which of the selected namespaces exist. It holds none of them open. */
 export class NetnsWatcher {
-  readonly #selectors: readonly string[];
+  readonly discovery: NetnsDiscovery;
   readonly #hooks: NetnsWatcherHooks;
   readonly #timer: NodeJS.Timeout;
-  readonly #soon = new Set<NodeJS.Timeout>();
+  /** Looks to come, by their delay. */
+  readonly #soon = new Map<number, NodeJS.Timeout>();
   #present = new Map<string, FoundNetns>();
+  readonly #again = new Set<string>();
   #watcher: FSWatcher | null = null;
   #watchedInode = 0n;
   #open = true;
 
-  /** @param selectors see findNetns. The first look is taken by `scan`, which the caller calls when it is ready. */
+  /**
+   * The first look is taken by `scan`, which the caller calls when it is ready.
+   * @param selectors see NetnsDiscovery
+   * @throws SelectorError
+   */
   constructor(selectors: readonly string[], hooks: NetnsWatcherHooks) {
-    this.#selectors = selectors;
+    this.discovery = new NetnsDiscovery(selectors);
     this.#hooks = hooks;
     this.#timer = setInterval(() => this.scan(), RESCAN_MS);
   }
@@ -44,25 +52,33 @@ export class NetnsWatcher {
     if (!this.#open) return;
     try {
       this.#watch();
-      const now = new Map(findNetns(this.#selectors).map((netns) => [netns.id, netns]));
+      const now = new Map(this.discovery.find().map((netns) => [netns.id, netns]));
       const before = this.#present;
       // A namespace that got another name is another entry for the user, too.
       const same = (netns: FoundNetns, others: Map<string, FoundNetns>): boolean =>
         others.get(netns.id)?.name === netns.name;
-      const added = [...now.values()].filter((netns) => !same(netns, before));
+      const added = [...now.values()].filter((netns) => !same(netns, before) || this.#again.has(netns.id));
       const removed = [...before.values()].filter((netns) => !same(netns, now));
       this.#present = now;
+      this.#again.clear();
+      if (this.discovery.isUnsettled) this.#scanSoon(SETTLED_MS);
       if (added.length > 0 || removed.length > 0) this.#hooks.changed(added, removed);
+      for (const error of this.discovery.errors) this.#hooks.error(error);
     } catch (error) {
       this.#hooks.error(error as Error);
     }
+  }
+
+  /** A namespace could not be opened: the next look reports it as added once more, or as removed. */
+  again(netnsId: string): void {
+    this.#again.add(netnsId);
   }
 
   /** Idempotent. */
   close(): void {
     this.#open = false;
     clearInterval(this.#timer);
-    for (const timer of this.#soon) clearTimeout(timer);
+    for (const timer of this.#soon.values()) clearTimeout(timer);
     this.#watcher?.close();
     this.#watcher = null;
   }
@@ -75,18 +91,20 @@ export class NetnsWatcher {
     this.#watcher = null;
     this.#watchedInode = 0n;
     if (inode === 0n) return;
-    this.#watcher = watch(RUN_NETNS, () => this.#scanSoon());
+    this.#watcher = watch(RUN_NETNS, () => this.#scanSoon(...AFTER_EVENT_MS));
     this.#watcher.on('error', (error) => this.#hooks.error(error));
     this.#watchedInode = inode;
   }
 
-  #scanSoon(): void {
-    for (const ms of AFTER_EVENT_MS) {
-      const timer = setTimeout(() => {
-        this.#soon.delete(timer);
+  /** One look is enough for all that ask for it until then. */
+  #scanSoon(...delaysMs: number[]): void {
+    for (const ms of delaysMs) {
+      if (this.#soon.has(ms)) continue;
+      const scan = (): void => {
+        this.#soon.delete(ms);
         this.scan();
-      }, ms);
-      this.#soon.add(timer);
+      };
+      this.#soon.set(ms, setTimeout(scan, ms));
     }
   }
 }

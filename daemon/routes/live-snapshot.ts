@@ -18,10 +18,11 @@ export class LiveRoutes {
 
   /**
    * @param netns as `openNetns`: "host", a name of ip-netns(8), or a path
+   * @param path  its file, when it is known by another name
    * @throws SyscallError, StaleNetnsError
    */
-  constructor(netns: string) {
-    this.#handle = openNetns(netns);
+  constructor(netns: string, path?: string) {
+    this.#handle = openNetns(netns, path);
     try {
       this.#socket = openNetlinkSocket(this.#handle);
     } catch (error) {
@@ -73,9 +74,9 @@ export class LiveRoutes {
 }
 
 /**
- * Reads the routing of a namespace once, with no daemon.
+ * Reads the routing of a namespace once, with no daemon; see LiveRoutes.
  * @throws SyscallError, StaleNetnsError, NetlinkError
  */
-export function liveSnapshot(netns: string): RouteSnapshot {
-  return withResource(new LiveRoutes(netns), (live) => live.read());
+export function liveSnapshot(netns: string, path?: string): RouteSnapshot {
+  return withResource(new LiveRoutes(netns, path), (live) => live.read());
 }

@@ -13,6 +13,10 @@ class FakeSource implements LiveSource {
   waiting = 0;
   drains = 0;
   closed = 0;
+  stopped = 0;
+  /** Packets that the kernel has and does not hand over yet. */
+  late = 0;
+  readonly handedOver: number[] = [];
   readonly #bound: number;
   readonly #log: string[];
   readonly #name: string;
@@ -40,6 +44,18 @@ class FakeSource implements LiveSource {
 
   stats(): { received: number; drops: number; freezes: number } {
     return { received: 0, drops: 0, freezes: 0 };
+  }
+
+  handOver(captureIndex: number): void {
+    this.handedOver.push(captureIndex);
+  }
+
+  stop(): void {
+    this.stopped++;
+  }
+
+  pending(): number {
+    return this.late;
   }
 
   close(): void {
@@ -162,6 +178,60 @@ describe('the loop of a capture thread', () => {
     loop.run();
     expect(sink.packets).toBe(3);
     expect(reasons).toEqual(['interface removed']);
+  });
+
+  it('lets a source go on as another capture, and stops it before its last drains', () => {
+    const ended: [number, string][] = [];
+    const a = new FakeSource('a', 9, []);
+    let ticks = 0;
+    const { loop, sink } = setUp({
+      tick() {
+        if (++ticks === 1) {
+          loop.rename(3, 4);
+          expect(loop.source(3)).toBeUndefined();
+          expect(loop.source(4)).toBe(a);
+          expect(() => loop.rename(3, 5)).toThrow('capture 3 cannot go on as 5');
+          expect(() => loop.rename(4, 4)).toThrow('capture 4 cannot go on as 4');
+          loop.remove(3, 'not there');
+          loop.remove(4, 'gone');
+          loop.remove(4, 'gone again');
+          a.put(2);
+        } else if (loop.size === 0) loop.stop('test');
+      },
+      ended: (captureIndex, _source, reason) => ended.push([captureIndex, reason]),
+    });
+    loop.add(3, a);
+    loop.run();
+    expect(a.handedOver).toEqual([4]);
+    expect(a.stopped).toBe(1);
+    expect(sink.packets).toBe(2);
+    expect(ended).toEqual([[4, 'gone']]);
+  });
+
+  it.each([
+    ['waits for packets that are known to be there before it closes a source', 4, 4],
+    ['closes a source whose packets never come', Infinity, 0],
+  ])('%s', (_what, comeAfterTicks, expected) => {
+    const a = new FakeSource('a', 9, []);
+    a.late = 4;
+    let ticks = 0;
+    let removedAtTick = 0;
+    const { loop, sink } = setUp({
+      tick() {
+        ticks++;
+        if (ticks === 1) {
+          loop.remove(0, 'gone');
+          removedAtTick = ticks;
+        } else if (ticks === removedAtTick + comeAfterTicks) {
+          a.late = 0;
+          a.put(4);
+        }
+        if (loop.size === 0) loop.stop('test');
+      },
+    });
+    loop.add(0, a);
+    loop.run();
+    expect([sink.packets, a.closed]).toEqual([expected, 1]);
   });
 
   it('refuses a capture number that is taken', () => {

@@ -7,6 +7,7 @@ import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
 import { openEvent, signalEvent } from '../../daemon/kernel/eventfd.ts';
 import { listInterfaces } from '../../daemon/kernel/interfaces.ts';
 import { close } from '../../daemon/kernel/libc.ts';
+import { compileSocketFilter } from '../../daemon/kernel/libpcap.ts';
 import { linkLayerOf, openPacketSocket, ringGeometry } from '../../daemon/kernel/packet-socket.ts';
 import type { RouteUpdate } from '../../daemon/routes/update.ts';
 import { createBatchPool } from '../../storage/batch-pool.ts';
@@ -34,6 +35,9 @@ class Harness {
   readonly replies: CaptureReply[] = [];
   readonly decisions: RouteDecision[] = [];
   packets = 0;
+  /** Packets of each capture that has ended, by its interface. */
+  readonly ended = new Map<string | null, number>();
+  readonly #names = new Map<number, string | null>();
   readonly #wakeFd = openEvent();
   readonly #routes: MessagePort;
   readonly #worker: Worker;
@@ -44,7 +48,11 @@ class Harness {
     this.#routes = routes.port1;
     storage.port1.on('message', (request: StorageRequest) => {
       if (request.type === 'decisions') this.decisions.push(...request.list);
-      if (request.type === 'counters' && request.final) this.packets += request.counters.packets;
+      if (request.type === 'capture') this.#names.set(request.info.index, request.info.interface);
+      if (request.type === 'counters' && request.final) {
+        this.packets += request.counters.packets;
+        this.ended.set(this.#names.get(request.captureIndex)!, request.counters.packets);
+      }
     });
     for (const port of [storage.port1, routes.port1]) port.unref();
     const workerData: LiveThreadData = {
@@ -67,7 +75,10 @@ class Harness {
       workerData,
       transferList: [storage.port2, routes.port2],
     });
-    this.#worker.on('message', (reply: CaptureReply) => this.replies.push(reply));
+    this.#worker.on('message', (reply: CaptureReply) => {
+      if (reply.type === 'close') close(reply.fd);
+      else this.replies.push(reply);
+    });
   }
 
   /** The update first, as the mirror does, then what the engine asks for, all before the thread looks. */
@@ -109,12 +120,13 @@ describe.skipIf(missing !== null)(`the live capture thread${missing ? ` (${missi
   afterAll(() => lab.close());
 
   /** A request for a capture of v0, whose ring has packets in it. */
-  function request(): CaptureRequest {
-    const adding = lab.inside(a, (): CaptureRequest => {
+  function request(): Extract<CaptureRequest, { type: 'add' }> {
+    const adding = lab.inside(a, (): ReturnType<typeof request> => {
       const { ifIndex, arpType } = listInterfaces().find(({ name }) => name === 'v0')!;
       const link = linkLayerOf(arpType);
       const ring = ringGeometry(2);
-      const fd = openPacketSocket({ ifIndex, link, ring, filter: null, object: 'v0' });
+      const filter = compileSocketFilter('udp', link, 262_144);
+      const fd = openPacketSocket({ ifIndex, link, ring, filter, object: 'v0' });
       return {
         type: 'add',
         capture: {
@@ -140,7 +152,7 @@ describe.skipIf(missing !== null)(`the live capture thread${missing ? ` (${missi
     harness.send(update, request());
     await until('it is captured', () => harness.types().includes('opened'));
     await harness.stop();
-    expect(harness.packets).toBeGreaterThanOrEqual(PACKETS);
+    await until('all are counted', () => harness.packets >= PACKETS);
     expect(harness.decisions.length).toBeGreaterThan(0);
     for (const { type } of harness.decisions) expect(type).not.toBe('unknown');
     expect(harness.types()).toEqual(['opened', 'ended', 'stopped']);
@@ -176,9 +188,47 @@ describe.skipIf(missing !== null)(`the live capture thread${missing ? ` (${missi
     harness.send(null, request());
     await until('it is captured', () => harness.types().filter((type) => type === 'opened').length === 2);
     await harness.stop();
-    expect(harness.packets).toBeGreaterThanOrEqual(3 * PACKETS);
+    await until('all are counted', () => harness.packets >= 3 * PACKETS);
     const types = harness.decisions.map(({ type }) => type);
     expect(types.filter((type) => type === 'unknown')).toHaveLength(1);
     expect(types.at(-1)).toBe('unknown');
+  });
+
+  test('goes on with a capture whose interface has another name: what came before is of the first', async () => {
+    const harness = new Harness();
+    const adding = request();
+    harness.send(null, adding);
+    await until('it is captured', () => harness.types().includes('opened'));
+    harness.send(null, {
+      type: 'rename',
+      captureIndex: 0,
+      capture: { ...adding.capture, index: 1, interface: 'w0' },
+    });
+    await until('it has another name', () => harness.types().length === 2);
+    sendUdp(lab, b, '10.9.0.1', 4000, 32, PACKETS);
+    harness.send(null, { type: 'rename', captureIndex: 0, capture: { ...adding.capture, index: 2 } });
+    await until('that is refused', () => harness.types().length === 3);
+    await harness.stop();
+    expect(harness.replies.slice(0, 4)).toEqual([
+      { type: 'opened', captureIndex: 0, linkType: 1 },
+      { type: 'opened', captureIndex: 1, linkType: 1 },
+      { type: 'failed', captureIndex: 2, reason: 'it has ended by itself' },
+      { type: 'ended', captureIndex: 1, reason: 'stopped' },
+    ]);
+    await until('both are counted', () => harness.ended.size === 2);
+    expect([...harness.ended.keys()]).toEqual(['v0', 'w0']);
+    expect(harness.packets).toBe(2 * PACKETS);
+  });
+
+  test('gives a capture that waits for its tables its new name', async () => {
+    const harness = new Harness();
+    const adding = request();
+    const renamed = { ...adding.capture, index: 1, interface: 'w0' };
+    harness.send(update, adding, { type: 'rename', captureIndex: 0, capture: renamed });
+    await until('it is captured', () => harness.types().includes('opened'));
+    expect(harness.replies).toEqual([{ type: 'opened', captureIndex: 1, linkType: 1 }]);
+    await harness.stop();
+    await until('it is counted', () => harness.ended.size === 1);
+    expect([...harness.ended]).toEqual([['w0', PACKETS]]);
   });
 });

@@ -243,6 +243,37 @@ describe.skipIf(missing !== null)(`ring source on the live kernel${missing ? ` (
     expect(source.ended).toBe('interface removed');
   });
 
+  it('goes on as another capture: each has its own packets and counters', async () => {
+    using source = open(a, 'lo', { filter: 'udp', captureIndex: 3 });
+    const sink = new CountingSink();
+    sendUdp(lab, a, '127.0.0.1', 4000, 10, 10);
+    await drainUntil(source, sink, 10);
+    expect([source.stats().received, source.duplicates]).toEqual([20, 10]);
+    source.handOver(7);
+    sendUdp(lab, a, '127.0.0.1', 4000, 10, 4);
+    await drainUntil(source, sink, 14);
+    expect([source.stats().received, source.duplicates, source.pending()]).toEqual([8, 4, 0]);
+    expect(sink.seen.map(({ captureIndex }) => captureIndex)).toEqual([
+      ...Array(10).fill(3),
+      ...Array(4).fill(7),
+    ]);
+  });
+
+  it('takes nothing new once it is stopped, and delivers all that it received before', async () => {
+    using source = open(a, 'v0', { filter: 'udp port 4009' });
+    const sink = new CountingSink();
+    sendUdp(lab, a, '10.9.0.2', 4009, 10, 10);
+    source.stop();
+    source.stop();
+    sendUdp(lab, a, '10.9.0.2', 4009, 10, 10);
+    expect(source.pending()).toBe(10);
+    await drainUntil(source, sink, 10);
+    await drainFor(source, sink, 100);
+    expect(sink.packets).toBe(10);
+    expect(source.stats().received).toBe(10);
+    expect(source.pending()).toBe(0);
+  });
+
   it('captures two namespaces at once, with overlapping addresses, each its own packets', async () => {
     const c = lab.add('c');
     const d = lab.add('d');
