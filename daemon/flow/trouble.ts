@@ -7,8 +7,8 @@ const { BIT, SLOT_WORDS, TCP_KEEP_SHIFT, TCP_TROUBLE, W } = layout;
 const SIDE_WORDS = 16;
 const ENTRY_WORDS = 2 * SIDE_WORDS;
 
-/** Flows that share one entry's memory: 128 octets in 16, 8 each. */
-const FLOWS_PER_ENTRY = 16;
+/** Flows that share one entry's memory: 128 octets in 17, which with the probes of tcp-timestamps.ts makes less than 8 each. */
+const FLOWS_PER_ENTRY = 17;
 /** Entries of a small table: each flow of a test may be in trouble. */
 const ENTRIES_MIN = 64;
 
@@ -53,20 +53,24 @@ for (const [what, word, shift, bits] of [
 
 /**
  * What is kept of the TCP flows in which something went wrong: holes, retransmissions, windows that closed. Most flows have
- * none of it, so a slot has no place for it, and one in 16 flows can have an entry here at a time. When all entries are
- * taken, events are not counted, the flow says so (BIT.untracked), and so does `refused`.
+ * none of it, so a slot has no place for it, and one in 17 flows can have an entry here at a time. When all entries are
+ * taken, events are not counted; the flow says so (BIT.untracked) and is counted in `untracked`.
  */
 export class TroubleTable {
   readonly words: Int32Array;
-  /** Events that found no entry. */
-  refused = 0;
+  /** By capture index: flows that had an event for which no entry was left. */
+  readonly untracked: Float64Array;
   readonly #capacity: number;
   #used = 0;
   /** Number of the first free entry, 0: none; the next one stands in its first word. */
   #free = 0;
 
-  /** @param maxFlows of the flow table */
-  constructor(maxFlows: number) {
+  /**
+   * @param maxFlows of the flow table
+   * @param captures capture points that `untracked` tells apart
+   */
+  constructor(maxFlows: number, captures: number) {
+    this.untracked = new Float64Array(captures);
     const entries = Math.max(ENTRIES_MIN, Math.floor(maxFlows / FLOWS_PER_ENTRY));
     this.#capacity = Math.min(entries, TCP_TROUBLE);
     this.words = new Int32Array(this.#capacity * ENTRY_WORDS);
@@ -83,8 +87,7 @@ export class TroubleTable {
     if (entry === 0) {
       entry = this.#take();
       if (entry === 0) {
-        this.refused++;
-        slots[slot * SLOT_WORDS + W.bits]! |= BIT.untracked;
+        this.#refuse(slots, slot * SLOT_WORDS);
         return -1;
       }
       slots[at]! |= entry;
@@ -148,6 +151,13 @@ export class TroubleTable {
     slots[at]! &= ~TCP_TROUBLE;
     this.words[(entry - 1) * ENTRY_WORDS] = this.#free;
     this.#free = entry;
+  }
+
+  /** Marks the flow whose slot begins at `base`, and counts it once. */
+  #refuse(slots: Int32Array, base: number): void {
+    if ((slots[base + W.bits]! & BIT.untracked) !== 0) return;
+    slots[base + W.bits]! |= BIT.untracked;
+    this.untracked[slots[base + W.key]! & 0xffff]!++;
   }
 
   /** @returns the number of an entry of zeros, from 1; 0: none */

@@ -97,6 +97,7 @@ function u16(n: number): number[] {
   return [(n >> 8) & 0xff, n & 0xff];
 }
 
-function u32(n: number): number[] {
+/** Four octets in network order. */
+export function u32(n: number): number[] {
   return [(n >>> 24) & 0xff, (n >>> 16) & 0xff, (n >>> 8) & 0xff, n & 0xff];
 }
