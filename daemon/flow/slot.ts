@@ -134,7 +134,7 @@ export const BIT = {
   synAck: 1 << 7,
   /** Side s has a known next sequence number: bit 8 and 9. */
   seqKnown0: 1 << 8,
-  /** Side s left a hole in sequence space that may still be filled: bit 10 and 11. */
+  /** Side s left holes in sequence space that may still be filled: bit 10 and 11. */
   hole0: 1 << 10,
   /** Something changed since the last record. */
   dirty: 1 << 12,
@@ -147,7 +147,7 @@ export const BIT = {
   routeChanged0: 1 << 22,
   /** An event of this flow found no room in the trouble table: its counts are incomplete. */
   untracked: 1 << 24,
-  /** The hole of side s is several, of which only the sum is known: bit 25 and 26. */
+  /** The last hole of side s is several, of which only the sum is known: bit 25 and 26. */
   holes0: 1 << 25,
 } as const;
 
