@@ -175,6 +175,7 @@ function summary(files: string[], totals: ReplayTotals, seconds: number) {
     filtered: totals.filtered,
     capture_drops: totals.dropped,
     evicted: c.evictedFlows,
+    untracked: c.untrackedFlows,
     shed_hints: c.shedHints,
     errors: totals.errors,
     link_types: totals.linkTypes,
@@ -201,6 +202,10 @@ function text(r: ReturnType<typeof summary>, db: string): string {
   if (r.filtered > 0) lines.push(`filter     left out ${count(r.filtered)} packets`);
   if (r.evicted > 0)
     lines.push(`evicted    ${count(r.evicted)} flows ended early: the table was full (--max-flows)`);
+  if (r.untracked > 0)
+    lines.push(
+      `untracked  ${count(r.untracked)} TCP flows have counts that are too low: too many had retransmissions at once (--max-flows)`,
+    );
   if (r.shed_hints > 0)
     lines.push(`hints      of ${count(r.shed_hints)} flows are not kept: there were too many at once`);
   lines.push(`stored in  ${db}`);

@@ -24,6 +24,7 @@ export interface CaptureCounts {
   shed_records: number;
   shed_route_changes: number;
   evicted_flows: number;
+  untracked_flows: number;
 }
 
 /** A capture point as `nstap status` shows it. */
@@ -178,6 +179,7 @@ function countsOf(c: CaptureCounters): CaptureCounts {
     shed_records: c.shedRecords,
     shed_route_changes: c.shedRouteChanges,
     evicted_flows: c.evictedFlows,
+    untracked_flows: c.untrackedFlows,
   };
 }
 

@@ -82,6 +82,9 @@ const COLUMNS = {
   /** Nanoseconds of the shortest time to an ACK of that side's data; -1 when not measured. */
   ackRttNsFwd: ['f64', 1],
   ackRttNsRev: ['f64', 1],
+  /** Nanoseconds of the shortest time to the echo of a timestamp of that side; -1 when not measured. */
+  tsRttNsFwd: ['f64', 1],
+  tsRttNsRev: ['f64', 1],
   startNsec: ['u32', 1],
   endNsec: ['u32', 1],
   retransmitsFwd: ['u32', 1],
@@ -111,6 +114,9 @@ const COLUMNS = {
   /** Originator's and responder's port; ICMP: type and code as Zeek. `hasPorts` 0: the protocol has none. */
   srcPort: ['u16', 1],
   dstPort: ['u16', 1],
+  /** IPv4 identification of the first packet of that direction; means nothing unless it has one and is IPv4. */
+  ipIdFwd: ['u16', 1],
+  ipIdRev: ['u16', 1],
   /** Option of the SYN; 0: none. */
   mssFwd: ['u16', 1],
   mssRev: ['u16', 1],

@@ -115,6 +115,14 @@ function unlessNone(name: keyof FlowColumns): (r: FlowRecord) => SqlValue {
   };
 }
 
+/** The identification of the first packet of a direction that has one, of IPv4. */
+function ipId(
+  name: 'ipIdFwd' | 'ipIdRev',
+  packets: 'packetsFwd' | 'packetsRev',
+): (r: FlowRecord) => SqlValue {
+  return (r) => (r.c.ipVersion[r.i] === 4 && r.c[packets][r.i]! > 0 ? r.c[name][r.i]! : null);
+}
+
 function plain(name: keyof FlowColumns): (r: FlowRecord) => SqlValue {
   return (r) => r.c[name][r.i]!;
 }
@@ -176,6 +184,8 @@ export const VALUE_COLUMNS: readonly Column[] = [
   ['dscp_min_rev', unlessNone('dscpMinRev')],
   ['dscp_max_fwd', unlessNone('dscpMaxFwd')],
   ['dscp_max_rev', unlessNone('dscpMaxRev')],
+  ['ip_id_fwd', ipId('ipIdFwd', 'packetsFwd')],
+  ['ip_id_rev', ipId('ipIdRev', 'packetsRev')],
   ['fast_retransmits_fwd', ofTcp('fastRetransmitsFwd')],
   ['fast_retransmits_rev', ofTcp('fastRetransmitsRev')],
   ['spurious_retransmits_fwd', ofTcp('spuriousRetransmitsFwd')],
@@ -200,6 +210,8 @@ export const VALUE_COLUMNS: readonly Column[] = [
   ['max_window_rev', ofTcp('maxWindowRev')],
   ['ack_rtt_ns_fwd', ofTcpIn('ackRttNsFwd', 0)],
   ['ack_rtt_ns_rev', ofTcpIn('ackRttNsRev', 0)],
+  ['ts_rtt_ns_fwd', ofTcpIn('tsRttNsFwd', 0)],
+  ['ts_rtt_ns_rev', ofTcpIn('tsRttNsRev', 0)],
   ['originator_guessed', ofTcp('originatorGuessed')],
   ['src_mac', (r) => r.srcMac],
   ['dst_mac', (r) => r.dstMac],

@@ -55,6 +55,8 @@ export interface CaptureCounters {
   shedRouteChanges: number;
   /** Flows ended early because the flow table was at its bound. */
   evictedFlows: number;
+  /** TCP flows whose counts are too low, and some null, because too many flows had retransmissions and the like at once. */
+  untrackedFlows: number;
   /** Flows whose hints and payload were not kept because the store of those was at its bound. */
   shedHints: number;
 }
@@ -83,6 +85,7 @@ export function zeroCounters(): CaptureCounters {
     shedRecords: 0,
     shedRouteChanges: 0,
     evictedFlows: 0,
+    untrackedFlows: 0,
     shedHints: 0,
   };
 }

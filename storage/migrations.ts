@@ -277,4 +277,12 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE flows ADD COLUMN ack_rtt_ns_rev INTEGER;
   ALTER TABLE flows ADD COLUMN originator_guessed INTEGER;
   `,
+  // Flows in trouble beyond the room for them; IPv4 ids, and round trips by TCP timestamps. NULL in flows written before.
+  `
+  ALTER TABLE captures ADD COLUMN untracked_flows INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE flows ADD COLUMN ip_id_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN ip_id_rev INTEGER;
+  ALTER TABLE flows ADD COLUMN ts_rtt_ns_fwd INTEGER;
+  ALTER TABLE flows ADD COLUMN ts_rtt_ns_rev INTEGER;
+  `,
 ];

@@ -75,6 +75,8 @@ export interface FlowRow {
   dscpMinRev: number | null;
   dscpMaxFwd: number | null;
   dscpMaxRev: number | null;
+  ipIdFwd: number | null;
+  ipIdRev: number | null;
   fastRetransmitsFwd: number | null;
   fastRetransmitsRev: number | null;
   spuriousRetransmitsFwd: number | null;
@@ -99,6 +101,8 @@ export interface FlowRow {
   maxWindowRev: number | null;
   ackRttNsFwd: number | null;
   ackRttNsRev: number | null;
+  tsRttNsFwd: number | null;
+  tsRttNsRev: number | null;
   /** 0 or 1. */
   originatorGuessed: number | null;
   /** 6 octets. */
@@ -189,6 +193,8 @@ const PLAIN_COLUMNS = {
   dscpMinRev: 'dscp_min_rev',
   dscpMaxFwd: 'dscp_max_fwd',
   dscpMaxRev: 'dscp_max_rev',
+  ipIdFwd: 'ip_id_fwd',
+  ipIdRev: 'ip_id_rev',
   fastRetransmitsFwd: 'fast_retransmits_fwd',
   fastRetransmitsRev: 'fast_retransmits_rev',
   spuriousRetransmitsFwd: 'spurious_retransmits_fwd',
@@ -213,6 +219,8 @@ const PLAIN_COLUMNS = {
   maxWindowRev: 'max_window_rev',
   ackRttNsFwd: 'ack_rtt_ns_fwd',
   ackRttNsRev: 'ack_rtt_ns_rev',
+  tsRttNsFwd: 'ts_rtt_ns_fwd',
+  tsRttNsRev: 'ts_rtt_ns_rev',
   originatorGuessed: 'originator_guessed',
   srcMac: 'src_mac',
   dstMac: 'dst_mac',

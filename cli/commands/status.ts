@@ -20,6 +20,7 @@ Keys of --json, all always there:
               flows records clamped_times
   captures[]  netns netns_id interface source file filter ended packets bytes decoded undecoded unaccounted truncated
               fragments tunnelled tunnel_undecoded kernel_drops duplicates shed_records shed_route_changes evicted_flows
+              untracked_flows
   namespaces[] netns netns_id
               mirror {resyncs reloads applied interrupted shed_updates}  audit {asked agreed disagreed unasked}, or null
   totals      the counts of captures, mirrors and audits added up

@@ -95,6 +95,10 @@ const FIELDS = {
   max_window_rev: (row: FlowRow) => row.maxWindowRev,
   ack_rtt_us_fwd: (row: FlowRow) => microseconds(row.ackRttNsFwd),
   ack_rtt_us_rev: (row: FlowRow) => microseconds(row.ackRttNsRev),
+  ts_rtt_us: (row: FlowRow) =>
+    row.tsRttNsFwd === null || row.tsRttNsRev === null ? null : microseconds(row.tsRttNsFwd + row.tsRttNsRev),
+  ts_rtt_us_fwd: (row: FlowRow) => microseconds(row.tsRttNsFwd),
+  ts_rtt_us_rev: (row: FlowRow) => microseconds(row.tsRttNsRev),
   originator_guessed: (row: FlowRow) => (row.originatorGuessed === null ? null : row.originatorGuessed === 1),
   ttl_min_fwd: (row: FlowRow) => row.ttlMinFwd,
   ttl_min_rev: (row: FlowRow) => row.ttlMinRev,
@@ -106,6 +110,8 @@ const FIELDS = {
   dscp_min_rev: (row: FlowRow) => row.dscpMinRev,
   dscp_max_fwd: (row: FlowRow) => row.dscpMaxFwd,
   dscp_max_rev: (row: FlowRow) => row.dscpMaxRev,
+  ip_id_fwd: (row: FlowRow) => row.ipIdFwd,
+  ip_id_rev: (row: FlowRow) => row.ipIdRev,
   src_mac: (row: FlowRow) => (row.srcMac === null ? null : formatMac(row.srcMac, 0)),
   dst_mac: (row: FlowRow) => (row.dstMac === null ? null : formatMac(row.dstMac, 0)),
   community_id: (row: FlowRow) =>

@@ -15,6 +15,8 @@ const LOSSES = {
   tunnel_undecoded: 'packets in tunnels whose inside could not be followed',
   unaccounted: 'packets that are in no count: a bug of nstap',
   evicted_flows: 'flows that ended early because the flow table was full; raise --max-flows',
+  untracked_flows:
+    'TCP flows with counts that are too low because too many had retransmissions at once; raise --max-flows',
   shed_records: 'flow records lost because the database was too slow',
   shed_route_changes: 'changes of route decisions lost because the database was too slow',
   resyncs: 'times that changes of routes were missed, and the tables read anew',
@@ -60,6 +62,7 @@ const CAPTURE_COLUMNS: readonly Column<CaptureLine>[] = [
   numbers('SHED', 2, (row) => row.shed_records, true),
   numbers('SHED-CHANGES', 6, (row) => row.shed_route_changes, true),
   numbers('EVICTED', 3, (row) => row.evicted_flows, true),
+  numbers('UNTRACKED', 6, (row) => row.untracked_flows, true),
 ];
 
 const NAMESPACE_COLUMNS: readonly Column<NamespaceLine>[] = [

@@ -111,6 +111,7 @@ export class CaptureSession {
       shedRecords: this.table.shed[captureIndex]!,
       shedRouteChanges: this.table.shedRouteChanges[captureIndex]!,
       evictedFlows: this.table.evicted[captureIndex]!,
+      untrackedFlows: this.table.trouble.untracked[captureIndex]!,
       shedHints: this.table.extras?.shed[captureIndex] ?? 0,
     };
   }

@@ -2,10 +2,10 @@ import type { PacketFields } from '../../decoders/packet-fields.ts';
 import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { ttl: TTL, flags: FLAGS, dscp: DSCP } = layout.W;
+const { ttl: TTL, flags: FLAGS, dscp: DSCP, ipId: IP_ID } = layout.W;
 
 /**
- * Takes TTL and DSCP of a packet into the ranges of its side.
+ * Takes TTL and DSCP of a packet into the ranges of its side, and the IPv4 identification of its first one.
  * @param base first word of the slot @param isFirst the first packet of this side: its DSCP stays known
  */
 export function noteRanges(
@@ -18,8 +18,10 @@ export function noteRanges(
   const ttls = words[base + TTL]! >>> (16 * side);
   if (f.ttl < (ttls & 0xff) || f.ttl > ((ttls >>> 8) & 0xff)) widenTtl(words, base, 16 * side, f.ttl);
   const dscp = f.tos >>> 2;
-  if (isFirst) words[base + FLAGS]! |= dscp << (16 + 8 * side);
-  else if (((words[base + FLAGS]! >>> (16 + 8 * side)) & 0xff) !== dscp)
+  if (isFirst) {
+    words[base + FLAGS]! |= dscp << (16 + 8 * side);
+    if (f.ipVersion === 4) words[base + IP_ID]! |= (f.ipId & 0xffff) << (16 * side);
+  } else if (((words[base + FLAGS]! >>> (16 + 8 * side)) & 0xff) !== dscp)
     widenDscp(words, base, 12 * side, dscp);
 }
 

@@ -16,6 +16,7 @@ import {
   W,
 } from './slot.ts';
 import { writeTcp } from './tcp-record.ts';
+import type { TimestampProbes } from './tcp-timestamps.ts';
 import { datagramConnState, endpointState, isTcpOver, tcpConnState } from './tcp-state.ts';
 import type { TroubleTable } from './trouble.ts';
 import { unpackRtt } from './ticks.ts';
@@ -54,6 +55,8 @@ export interface Slab {
   readonly bytes: Uint8Array;
   /** What goes wrong in TCP flows. */
   readonly trouble: TroubleTable;
+  /** TCP timestamps whose echo is waited for. */
+  readonly probes: TimestampProbes;
   /** null: no flow is inside a tunnel. */
   readonly inner: InnerFlows | null;
 }
@@ -131,6 +134,9 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
   c.dscpMinRev[i] = sentRev ? Math.min(dscpRev, rangeRev & 0x3f) : NONE_U8;
   c.dscpMaxFwd[i] = sentFwd ? Math.max(dscpFwd, (rangeFwd >>> 6) & 0x3f) : NONE_U8;
   c.dscpMaxRev[i] = sentRev ? Math.max(dscpRev, (rangeRev >>> 6) & 0x3f) : NONE_U8;
+  const ipIds = words[base + W.ipId]!;
+  c.ipIdFwd[i] = ipIds >>> (16 * orig);
+  c.ipIdRev[i] = ipIds >>> (16 * resp);
   c.ttlMinFwd[i] = sentFwd ? ttl >>> (16 * orig) : NONE_U8;
   c.ttlMaxFwd[i] = sentFwd ? ttl >>> (16 * orig + 8) : NONE_U8;
   c.ttlMinRev[i] = sentRev ? ttl >>> (16 * resp) : NONE_U8;

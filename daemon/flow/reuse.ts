@@ -1,12 +1,12 @@
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
 import * as layout from './slot.ts';
-import { isTcpClosed, isTcpHalfOpen, isTcpOver } from './tcp-state.ts';
+import { endpointState, isTcpClosed, isTcpOver } from './tcp-state.ts';
 import { isSynAgain } from './tcp-track.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { SYN, RST, ACK } = TcpFlag;
-const { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
+const { BIT, D, Endpoint, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
 
 /** Times within a flow are int32 seconds from its start. */
 export const MAX_DELTA = 0x7fffffff;
@@ -37,17 +37,28 @@ export function isAnother(
 }
 
 /**
- * A SYN on a connection that both sides closed starts another one, as in a capture that is played in a loop. So does a SYN
- * with another sequence number on one that was reset, or that got past its handshake and whose end was not seen; there,
- * the old SYN again does not. Zeek: TCPSessionAdapter::IsReuse.
+ * A SYN on a connection that both sides closed starts another one, as in a capture that is played in a loop. On any other
+ * connection a SYN does so unless it fits what was seen: it is the old one sent again, or one that comes late. Of a half
+ * connection, whose SYN was not seen, a SYN+ACK that answers another SYN does, too. Zeek: TCPSessionAdapter::IsReuse; where
+ * we differ stands in docs/flow-fields.md.
  */
 function isReuse(words: Int32Array, slot: number, side: number, f: PacketFields): boolean {
   // Without the whole header there is no sequence number. Other protocols have no flags.
-  if ((f.tcpFlags & (SYN | ACK | RST)) !== SYN || f.l4Status !== Status.Ok) return false;
-  const bits = words[slot * SLOT_WORDS + W.bits]!;
+  if ((f.tcpFlags & (SYN | RST)) !== SYN || f.l4Status !== Status.Ok) return false;
+  const base = slot * SLOT_WORDS;
+  const bits = words[base + W.bits]!;
+  const isKnown = (bits & (BIT.seqKnown0 << side)) !== 0;
+  if ((f.tcpFlags & ACK) !== 0) {
+    const fromOrig = side === ((bits & BIT.origIsHi) !== 0 ? 1 : 0);
+    if (fromOrig || endpointState(bits, 1 - side) !== Endpoint.Inactive) return false;
+    // Answers to one SYN belong together, whoever gave them.
+    const isSameAck = f.tcpAck === words[base + W.lastAck0 + side];
+    return isKnown && !isSameAck && !isSynAgain(words, slot, side, f.tcpSeq);
+  }
   if (isTcpClosed(bits)) return true;
-  const fromOrig = side === ((bits & BIT.origIsHi) !== 0 ? 1 : 0);
-  const wasEstablished = (bits & BIT.origBySyn) !== 0 && fromOrig && !isTcpHalfOpen(bits);
-  if (!wasEstablished && !isTcpOver(bits)) return false;
-  return !isSynAgain(words, slot, side, f.tcpSeq);
+  if (isKnown) return !isSynAgain(words, slot, side, f.tcpSeq);
+  // Only the peer was seen, and what it acknowledged tells where this side began; a SYN and a RST tell nothing.
+  const acked = words[base + W.lastAck0 + 1 - side]!;
+  const ahead = (acked - f.tcpSeq - 1) | 0;
+  return acked === 0 ? isTcpOver(bits) : ahead < 0 || ahead > f.payloadLen;
 }

@@ -1,7 +1,7 @@
 /**
  * Layout of one flow in the table's slab: 60 32-bit words (240 octets), seen through an Int32Array, a Float64Array and a
- * Uint8Array over one ArrayBuffer. An index entry costs 8 octets more, and its share of the trouble table (trouble.ts) 8,
- * so a flow costs 256 octets all in.
+ * Uint8Array over one ArrayBuffer. An index entry costs 8 octets more, and its share of the trouble table (trouble.ts) and of
+ * the probes (tcp-timestamps.ts) less than 8, so a flow costs 256 octets all in.
  *
  * Both directions are stored by canonical endpoint, not by role: side 0 is what endpoint `lo` sent, side 1 what `hi`
  * sent, where `lo` is the numerically smaller (address, port). Who is the originator is one bit, so correcting it later
@@ -26,6 +26,11 @@ export const W = {
   /** Addresses as the big-endian words of the header; IPv4 uses the first word, the rest are 0. */
   addrLo: 4,
   addrHi: 8,
+  /**
+   * IPv4 identification of the first packet of side 0 (16) | side 1 << 16. Only of IPv4, whose addresses leave the word free: neither
+   * the hash nor the comparison of keys looks at it.
+   */
+  ipId: 5,
   // 12..13: D.startSec
   /** Time of the latest packet, relative: whole seconds after `D.startSec` (int32), and nanoseconds in its second. */
   lastDelta: 14,
@@ -58,9 +63,12 @@ export const W = {
   dscp: 39,
   /** TCP: events counted here while they are few, see trouble.ts (16) | high 16 bits of the flow's number << 16. */
   few: 40,
-  /** TCP: round trip as packRtt has it; until BIT.rttKnown, with BIT.synTime, the SYN's seconds after `D.startSec`. */
+  /**
+   * TCP: round trip as packRtt has it; until BIT.rttKnown, with BIT.synTime, the SYN's seconds after `D.startSec`. With neither
+   * bit, the shortest time to the echo of a timestamp of each side, see noteLeast.
+   */
   rtt: 41,
-  /** TCP: shortest time to an ACK of each side's data, as packTicks has it; until BIT.rttKnown, with BIT.synTime, the SYN's nanoseconds. */
+  /** TCP: shortest time to an ACK of each side's data, see noteLeast; until BIT.rttKnown, with BIT.synTime, the SYN's nanoseconds. */
   ackRtt: 42,
   /** Next slot (number + 1) in the same wheel bucket, or in the free list. */
   next: 43,
@@ -126,7 +134,7 @@ export const BIT = {
   synAck: 1 << 7,
   /** Side s has a known next sequence number: bit 8 and 9. */
   seqKnown0: 1 << 8,
-  /** Side s left a hole in sequence space that may still be filled: bit 10 and 11. */
+  /** Side s left holes in sequence space that may still be filled: bit 10 and 11. */
   hole0: 1 << 10,
   /** Something changed since the last record. */
   dirty: 1 << 12,
@@ -139,7 +147,7 @@ export const BIT = {
   routeChanged0: 1 << 22,
   /** An event of this flow found no room in the trouble table: its counts are incomplete. */
   untracked: 1 << 24,
-  /** The hole of side s is several, of which only the sum is known: bit 25 and 26. */
+  /** The last hole of side s is several, of which only the sum is known: bit 25 and 26. */
   holes0: 1 << 25,
 } as const;
 

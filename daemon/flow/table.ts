@@ -19,6 +19,7 @@ import { writeRouteChange } from './route-change.ts';
 import * as layout from './slot.ts';
 import { isTcpOver } from './tcp-state.ts';
 import { noteBadChecksum, trackTcp } from './tcp-track.ts';
+import { TimestampProbes } from './tcp-timestamps.ts';
 import { TroubleTable } from './trouble.ts';
 import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options.ts';
 import { idleTimeout } from './timeouts.ts';
@@ -46,6 +47,7 @@ export class FlowTable implements Slab {
   /** null: neither hints nor payload are kept. */
   readonly extras: FlowExtras | null;
   readonly trouble: TroubleTable;
+  readonly probes: TimestampProbes;
   /** By capture index: flows ended early because the table was full. */
   readonly evicted = new Float64Array(MAX_CAPTURES);
   /** By capture index: last records of a flow that were lost because the queue to storage was full. */
@@ -90,7 +92,8 @@ export class FlowTable implements Slab {
     const { hints = false, payloadOctets = 0 } = options;
     const hasExtras = hints || payloadOctets > 0;
     this.extras = hasExtras ? new FlowExtras(options.maxFlows, hints, payloadOctets, MAX_CAPTURES) : null;
-    this.trouble = new TroubleTable(options.maxFlows);
+    this.trouble = new TroubleTable(options.maxFlows, MAX_CAPTURES);
+    this.probes = new TimestampProbes(options.maxFlows);
     this.#wheel = new TimerWheel(this.words);
     this.#clock = new FlowClock(this.#wheel, this.#visit);
     this.#key = new FlowKey(options.seed);

@@ -1,6 +1,6 @@
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import * as layout from './slot.ts';
-import { packTicks, tickOf } from './ticks.ts';
+import { noteLeast, tickOf } from './ticks.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant. Each word by a name
 // of its own, as that keeps the bytecode short: what is inlined has a bound in octets of it.
@@ -91,11 +91,5 @@ export function sampleAckTime(
   now: number,
 ): void {
   if ((bits & RTT_OR_SYN_TIME) === SYN_TIME) return; // the word is in use
-  const age = (now - words[base + side + NEXT_TICK]!) | 0;
-  if (age < 0) return;
-  const packed = packTicks(age) + 1;
-  const word = words[base + ACK_RTT]!;
-  const least = (word >>> (16 * side)) & 0xffff;
-  if (least !== 0 && packed >= least) return;
-  words[base + ACK_RTT] = (word & ~(0xffff << (16 * side))) | (Math.min(packed, 0xffff) << (16 * side));
+  noteLeast(words, base + ACK_RTT, side, (now - words[base + side + NEXT_TICK]!) | 0);
 }

@@ -2,7 +2,7 @@ import type { FlowBatch } from '../../storage/flow-batch.ts';
 import type { Slab } from './record.ts';
 import { BIT, SCALE_NONE, SCALE_SHIFT, SLOT_WORDS, W } from './slot.ts';
 import { missedOctets, sequenceOctets } from './tcp-holes.ts';
-import { TICK_NS, unpackTicks } from './ticks.ts';
+import { leastNs } from './ticks.ts';
 import { T } from './trouble.ts';
 
 /** Writes what only a TCP flow has into the next record of `batch`, originator first. */
@@ -53,14 +53,12 @@ export function writeTcp(slab: Slab, slot: number, batch: FlowBatch): void {
   c.maxWindowFwd[i] = (widestFwd & 0xffff) * (areScaled ? 2 ** scaleFwd : 1);
   c.maxWindowRev[i] = (widestRev & 0xffff) * (areScaled ? 2 ** scaleRev : 1);
 
-  const isInUse = (bits & (BIT.rttKnown | BIT.synTime)) === BIT.synTime;
-  const ackRtt = isInUse ? 0 : words[base + W.ackRtt]!;
-  c.ackRttNsFwd[i] = ackTime((ackRtt >>> (16 * orig)) & 0xffff);
-  c.ackRttNsRev[i] = ackTime((ackRtt >>> (16 * resp)) & 0xffff);
+  const handshake = bits & (BIT.rttKnown | BIT.synTime);
+  const ackRtt = handshake === BIT.synTime ? 0 : words[base + W.ackRtt]!;
+  c.ackRttNsFwd[i] = leastNs(ackRtt, orig);
+  c.ackRttNsRev[i] = leastNs(ackRtt, resp);
+  const tsRtt = handshake === 0 ? words[base + W.rtt]! : 0;
+  c.tsRttNsFwd[i] = leastNs(tsRtt, orig);
+  c.tsRttNsRev[i] = leastNs(tsRtt, resp);
   c.originatorGuessed[i] = (bits & (BIT.origBySyn | BIT.origBySynAck)) === 0 ? 1 : 0;
-}
-
-/** @param packed as packTicks, plus one; 0: not measured @returns nanoseconds, or -1 */
-function ackTime(packed: number): number {
-  return packed === 0 ? -1 : unpackTicks(packed - 1) * TICK_NS;
 }

@@ -48,6 +48,8 @@ export function trackTcp(slab: Slab, slot: number, side: number, view: DataView,
   const { words } = slab;
   const base = slot * SLOT_WORDS;
   const bits = words[base + W.bits]!;
+  if ((bits & (BIT.rttKnown | BIT.synTime)) === 0 && f.tcpHeaderLen > TCP_HEADER_MIN)
+    slab.probes.segment(words, slot, side, view, f);
   // Most segments change no state and end no round trip. For them nothing else is done, see followPlain.
   if (
     endpointState(bits, side) !== Endpoint.Inactive &&

@@ -31,6 +31,25 @@ export function unpackTicks(packed: number): number {
   return (packed & ((1 << MANTISSA) - 1)) * 2 ** (packed >>> MANTISSA);
 }
 
+/**
+ * Notes a time for one side of a word that holds the shortest one of each side so far: packed, plus one; 0: none.
+ * @param ticks int32; less than 0 is no time, and left out
+ */
+export function noteLeast(words: Int32Array, at: number, side: number, ticks: number): void {
+  if (ticks < 0) return;
+  const packed = packTicks(ticks) + 1;
+  const word = words[at]!;
+  const least = (word >>> (16 * side)) & 0xffff;
+  if (least !== 0 && packed >= least) return;
+  words[at] = (word & ~(0xffff << (16 * side))) | (Math.min(packed, 0xffff) << (16 * side));
+}
+
+/** What `noteLeast` noted of a side, in nanoseconds; -1: nothing. */
+export function leastNs(word: number, side: number): number {
+  const packed = (word >>> (16 * side)) & 0xffff;
+  return packed === 0 ? -1 : unpackTicks(packed - 1) * TICK_NS;
+}
+
 /** A round trip in 32 bits: nanoseconds up to 2.1 seconds, else microseconds as a negative number, at most 35 minutes. @param ns 0 or more */
 export function packRtt(ns: number): number {
   return ns <= 0x7fffffff ? ns | 0 : Math.max(-0x80000000, -Math.round(ns / 1000)) | 0;

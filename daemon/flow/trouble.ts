@@ -3,38 +3,40 @@ import * as layout from './slot.ts';
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { BIT, SLOT_WORDS, TCP_KEEP_SHIFT, TCP_TROUBLE, W } = layout;
 
+/** Holes of a side that are kept exactly, see tcp-holes.ts. */
+export const HOLES_MAX = 4;
+
 /** Words of a side in an entry. */
-const SIDE_WORDS = 16;
+const SIDE_WORDS = 2 * HOLES_MAX + 14;
 const ENTRY_WORDS = 2 * SIDE_WORDS;
 
-/** Flows that share one entry's memory: 128 octets in 16, 8 each. */
-const FLOWS_PER_ENTRY = 16;
+/** Flows that share one entry's memory: 176 octets in 23, which with the probes of tcp-timestamps.ts makes less than 8 each. */
+const FLOWS_PER_ENTRY = 23;
 /** Entries of a small table: each flow of a test may be in trouble. */
 const ENTRIES_MIN = 64;
 
 /** Words of a side in an entry; what is not told otherwise counts segments that the side sent, modulo 2^32. */
 export const T = {
-  /** While BIT.hole: first sequence number of the hole, and octets behind it that are missing, at most 2^31 - 1. */
-  holeStart: 0,
-  missing: 1,
+  /** While BIT.hole: HOLES_MAX times the first sequence number of a hole and how many octets are missing, at most 2^31 - 1. */
+  holes: 0,
   /** Octets that will not come any more: the peer acknowledged what was not seen (uint32, stays at its end). */
-  missed: 2,
+  missed: 2 * HOLES_MAX,
   /** Octets of payload that did not advance the sequence space (uint32, stays at its end). */
-  repeated: 3,
+  repeated: 2 * HOLES_MAX + 1,
   /** Retransmissions of all kinds, and of these the fast and the spurious ones. */
-  retransmits: 4,
-  fast: 5,
-  spurious: 6,
-  outOfOrder: 7,
-  dupAcks: 8,
-  keepAlives: 9,
-  zeroWindows: 10,
-  lostSegments: 11,
+  retransmits: 2 * HOLES_MAX + 2,
+  fast: 2 * HOLES_MAX + 3,
+  spurious: 2 * HOLES_MAX + 4,
+  outOfOrder: 2 * HOLES_MAX + 5,
+  dupAcks: 2 * HOLES_MAX + 6,
+  keepAlives: 2 * HOLES_MAX + 7,
+  zeroWindows: 2 * HOLES_MAX + 8,
+  lostSegments: 2 * HOLES_MAX + 9,
   /** How often an event of the history came that is noted on a logarithmic scale. */
-  historyT: 12,
-  historyW: 13,
-  historyG: 14,
-  historyC: 15,
+  historyT: 2 * HOLES_MAX + 10,
+  historyW: 2 * HOLES_MAX + 11,
+  historyG: 2 * HOLES_MAX + 12,
+  historyC: 2 * HOLES_MAX + 13,
 } as const;
 
 /** Where a count stands while it is small, by T: word of the slot, shift of side 0, bits a side (0: nowhere). */
@@ -53,20 +55,24 @@ for (const [what, word, shift, bits] of [
 
 /**
  * What is kept of the TCP flows in which something went wrong: holes, retransmissions, windows that closed. Most flows have
- * none of it, so a slot has no place for it, and one in 16 flows can have an entry here at a time. When all entries are
- * taken, events are not counted, the flow says so (BIT.untracked), and so does `refused`.
+ * none of it, so a slot has no place for it, and one in 23 flows can have an entry here at a time. When all entries are
+ * taken, events are not counted; the flow says so (BIT.untracked) and is counted in `untracked`.
  */
 export class TroubleTable {
   readonly words: Int32Array;
-  /** Events that found no entry. */
-  refused = 0;
+  /** By capture index: flows that had an event for which no entry was left. */
+  readonly untracked: Float64Array;
   readonly #capacity: number;
   #used = 0;
   /** Number of the first free entry, 0: none; the next one stands in its first word. */
   #free = 0;
 
-  /** @param maxFlows of the flow table */
-  constructor(maxFlows: number) {
+  /**
+   * @param maxFlows of the flow table
+   * @param captures capture points that `untracked` tells apart
+   */
+  constructor(maxFlows: number, captures: number) {
+    this.untracked = new Float64Array(captures);
     const entries = Math.max(ENTRIES_MIN, Math.floor(maxFlows / FLOWS_PER_ENTRY));
     this.#capacity = Math.min(entries, TCP_TROUBLE);
     this.words = new Int32Array(this.#capacity * ENTRY_WORDS);
@@ -83,8 +89,7 @@ export class TroubleTable {
     if (entry === 0) {
       entry = this.#take();
       if (entry === 0) {
-        this.refused++;
-        slots[slot * SLOT_WORDS + W.bits]! |= BIT.untracked;
+        this.#refuse(slots, slot * SLOT_WORDS);
         return -1;
       }
       slots[at]! |= entry;
@@ -148,6 +153,13 @@ export class TroubleTable {
     slots[at]! &= ~TCP_TROUBLE;
     this.words[(entry - 1) * ENTRY_WORDS] = this.#free;
     this.#free = entry;
+  }
+
+  /** Marks the flow whose slot begins at `base`, and counts it once. */
+  #refuse(slots: Int32Array, base: number): void {
+    if ((slots[base + W.bits]! & BIT.untracked) !== 0) return;
+    slots[base + W.bits]! |= BIT.untracked;
+    this.untracked[slots[base + W.key]! & 0xffff]!++;
   }
 
   /** @returns the number of an entry of zeros, from 1; 0: none */

@@ -47,6 +47,24 @@ interface FlowWithSeries {
   series: { at: string; packets_fwd: number; packets_rev: number; bytes_fwd: number; bytes_rev: number }[];
 }
 
+describe('flows in trouble', () => {
+  test('that find no room are counted, and their octets are null', () => {
+    const folder = tempFolder();
+    const [pcap, db] = [join(folder, 'x.pcap'), join(folder, 'x.db')];
+    // 64 of a table this small can be in trouble at once.
+    const packets = Array.from({ length: 140 }, (_, i) =>
+      record({ ...CLIENT, sport: 20_000 + (i >> 1), flags: 'A', payload: 10 }, 0, i),
+    );
+    writeFileSync(pcap, pcapFile(packets));
+    const args = ['replay', '--db', db, '--max-flows', '100'];
+    const { stdout } = nstap([...args, '--json', pcap]);
+    expect(JSON.parse(stdout)).toMatchObject({ flows: 70, evicted: 0, untracked: 6 });
+    expect(readFlows(db).filter((flow) => flow.seqBytesFwd === null)).toHaveLength(6);
+    expect(nstap([...args, pcap]).stdout).toMatch(/^untracked +6 TCP flows have counts that are too low/m);
+    expect(nstap(['status', '--db', db]).stdout).toMatch(/^losses +untracked_flows 6: .*--max-flows$/m);
+  });
+});
+
 describe('flows over time', () => {
   test.each([[], ['--checkpoint', '2']])(
     'a row for every 10 s in which there were packets %j',

@@ -32,7 +32,9 @@ const FLOWS: RecordSpec[] = [
       mss: [1460, 0],
       windowScale: [0, 15],
       ackRttNs: [500, -1],
+      tsRttNs: [1500, 2000],
     },
+    ipId: [4660, 0],
   },
   {
     src: [10, 1, 0, 2],

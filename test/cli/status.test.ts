@@ -48,7 +48,15 @@ function write(path: string, second: Partial<CaptureCounters>, run: object = DAE
 }
 
 const CLEAN = { packets: 5, bytes: 500, decodedIpv4: 4, undecoded: 0, decodedArp: 1, duplicates: 5 };
-const LOSSY = { ...CLEAN, packets: 6, undecoded: 1, kernelDrops: 1234, shedRecords: 7, evictedFlows: 2 };
+const LOSSY = {
+  ...CLEAN,
+  packets: 6,
+  undecoded: 1,
+  kernelDrops: 1234,
+  shedRecords: 7,
+  evictedFlows: 2,
+  untrackedFlows: 3,
+};
 
 function json(path: string): Status {
   const { status, stdout, stderr } = nstap(['status', '--json', '--db', path]);
@@ -89,8 +97,14 @@ describe('status', () => {
       tunnel_undecoded: 0,
       shed_route_changes: 0,
     };
-    const clean = { kernel_drops: 0, duplicates: 0, shed_records: 0, evicted_flows: 0 };
-    const lossy = { kernel_drops: 1234, duplicates: 5, shed_records: 7, evicted_flows: 2 };
+    const clean = { kernel_drops: 0, duplicates: 0, shed_records: 0, evicted_flows: 0, untracked_flows: 0 };
+    const lossy = {
+      kernel_drops: 1234,
+      duplicates: 5,
+      shed_records: 7,
+      evicted_flows: 2,
+      untracked_flows: 3,
+    };
     expect(status.captures).toEqual([
       {
         ...counts,
@@ -152,8 +166,8 @@ describe('status', () => {
     write(path, CLEAN).close();
     const { status, stdout, stderr } = nstap(['status', '--db', path]);
     expect(stdout).toMatch(/^daemon \(run 1, nstap 0\.0\.0, pid \d+, host .*\): ran from 20\S+Z to 20\S+Z\n/);
-    expect(stdout).toMatch(/^blue\/veth0 +ended +10 +1\.0k +10 +0 +0 +0 +0 +0 +0$/m);
-    expect(stdout).toMatch(/^blue\/lo +cut off +5 +500 +5 +0 +0 +5 +0 +0 +0$/m);
+    expect(stdout).toMatch(/^blue\/veth0 +ended +10 +1\.0k +10 +0 +0 +0 +0 +0 +0 +0$/m);
+    expect(stdout).toMatch(/^blue\/lo +cut off +5 +500 +5 +0 +0 +5 +0 +0 +0 +0$/m);
     expect(stdout).toMatch(/^total +15 +1\.5k +15 /m);
     expect(stdout).toMatch(/^azure +- +- +- +- +- +1 +1 +0 +0$/m);
     expect(stdout).toMatch(/^blue +12 +3 +0 +1 +0 +9 +9 +0 +2$/m);
@@ -173,6 +187,7 @@ describe('status', () => {
       'kernel_drops 1,234',
       'undecoded 1',
       'evicted_flows 2',
+      'untracked_flows 3',
       'shed_records 7',
       '',
     ]);

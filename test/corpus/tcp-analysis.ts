@@ -47,7 +47,7 @@ export async function tsharkAnalysis(path: string): Promise<TcpAnalysis> {
   const streams = new Map<string, [string, number]>();
   for (const line of stdout.split('\n')) {
     const [protocols = '', src4, dst4, src6, dst6, sport, dport, stream, ...rest] = line.split('\t');
-    if (!/^(?:(?!ipv?6?(?=:)).)*?\bipv?6?(?::ipv6\.\w+)*:tcp/.test(protocols)) continue;
+    if (!isOutermostTcp(protocols)) continue;
     const src = `${src4 || src6} ${sport}`;
     const dst = `${dst4 || dst6} ${dport}`;
     const row = counts.get(`${src} > ${dst}`) ?? new Array<number>(ANALYSIS.length).fill(0);
@@ -125,13 +125,19 @@ export function compareAnalysis(ours: TcpAnalysis, theirs: TcpAnalysis): Analysi
   return found;
 }
 
+/** Whether TCP is in the outermost IP header. @param protocols tshark's `frame.protocols` */
+export function isOutermostTcp(protocols: string): boolean {
+  return /^(?:(?!ipv?6?(?=:)).)*?\bipv?6?(?::ipv6\.\w+)*:tcp/.test(protocols);
+}
+
 /** An endpoint of a record as tshark has it, address and port parted by a space. */
-function endpoint(text: string): string {
+export function endpoint(text: string): string {
   const at = text.lastIndexOf(':');
   return `${addressText(text.slice(0, at))} ${text.slice(at + 1)}`;
 }
 
-function pairOf(a: string, b: string): string {
+/** Two endpoints in one order. */
+export function pairOf(a: string, b: string): string {
   return a < b ? `${a} ${b}` : `${b} ${a}`;
 }
 

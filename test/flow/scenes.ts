@@ -62,7 +62,13 @@ const LETTERS: Record<string, Scene> = {
     packets: ['c SR seq=100', 'c SR seq=200', 'c FR seq=300', 'c FR seq=400'],
     flows: [['RSTOS0', 'QI']],
   },
-  's-again': { packets: ['c S seq=100', 'c S seq=100', 'c S seq=5000'], flows: [['S0', 'SS']] },
+  's-again': {
+    packets: ['c S seq=100', 'c S seq=100', 'c S seq=5000'],
+    flows: [
+      ['S0', 'S'],
+      ['S0', 'S'],
+    ],
+  },
   'h-again': {
     packets: ['c S seq=100', 's SA seq=900 ack=101', 's SA seq=900 ack=101', 's SA seq=7000 ack=101'],
     flows: [['S1', 'Shh']],

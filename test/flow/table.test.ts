@@ -59,8 +59,8 @@ describe('flow table', () => {
 
   test('a SYN in mid-flow corrects the originator and keeps each side its counters', () => {
     const m = new TestMeter();
-    m.feed({ ...SERVER, flags: 'A', payload: 7 }, 1);
-    m.feed({ ...CLIENT, flags: 'S' }, 1);
+    m.feed({ ...SERVER, flags: 'A', payload: 7, ack: 2 }, 1);
+    m.feed({ ...CLIENT, flags: 'S', seq: 1 }, 1);
     const [flow] = m.finish();
     expect(flow).toMatchObject({ src: '10.0.0.9:5000', packets: [1, 1], payload: [0, 7] });
   });
@@ -190,6 +190,25 @@ describe('flow table', () => {
     const m = new TestMeter();
     for (const p of packets) m.feed(p, 1);
     expect(m.finish().map((r) => [r.state, r.history])).toEqual([[state, history]]);
+  });
+
+  test('the IPv4 identification of the first packet of each direction is kept, and tells no flows apart', () => {
+    const m = new TestMeter();
+    m.feed({ ...SERVER, flags: 'A', ipId: 0xfffe }, 1);
+    m.feed({ ...CLIENT, flags: 'A', ipId: 0 }, 1);
+    m.feed({ ...CLIENT, flags: 'A', ipId: 7 }, 1);
+    m.feed({ ...SERVER, flags: 'A', ipId: 8 }, 1);
+    m.feed({ proto: 'udp', ipId: 0x8001 }, 1);
+    expect(m.finishWhole().map((r) => [r.packets, r.ipId])).toEqual([
+      [
+        [2, 2],
+        [0, 0xfffe],
+      ],
+      [
+        [1, 0],
+        [0x8001, 0],
+      ],
+    ]);
   });
 
   test('UDP is S0 one way and SF both ways', () => {

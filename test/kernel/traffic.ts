@@ -30,6 +30,9 @@ const IPPROTO_IP = 0;
 const IP_ADD_MEMBERSHIP = 35;
 const IPPROTO_IPV6 = 41;
 const IPV6_JOIN_GROUP = 20;
+/** linux/sockios.h, linux/ethtool.h */
+const SIOCETHTOOL = 0x8946;
+const ETHTOOL_STXCSUM = 0x17;
 /** linux/if_tun.h */
 const TUNSETIFF = 0x400454ca;
 const TUNSETLINK = 0x400454cd;
@@ -150,6 +153,25 @@ export function sendUdp(
 ): void {
   using udp = new UdpSocket(lab, name, 4, { port: fromPort });
   udp.send(host, port, size, count);
+}
+
+/** Leaves the checksums of what an interface sends to it, or has the kernel fill them in before (ethtool -K DEV tx on|off). */
+export function setTxChecksum(lab: Lab, name: string, dev: string, isOffloaded: boolean): void {
+  lab.inside(name, () => {
+    const fd = ok(socket(AF_INET, SOCK_DGRAM, 0), 'socket');
+    // struct ethtool_value { cmd, data }, and struct ifreq with its address at 16
+    const value = koffi.alloc('uint32_t', 2);
+    try {
+      koffi.encode(value, 'uint32_t', [ETHTOOL_STXCSUM, isOffloaded ? 1 : 0], 2);
+      const ifreq = new Uint8Array(40);
+      ifreq.set(Buffer.from(dev));
+      new BigUint64Array(ifreq.buffer, 16, 1)[0] = koffi.address(value);
+      ok(ioctl(fd, SIOCETHTOOL, ifreq), 'ETHTOOL_STXCSUM');
+    } finally {
+      koffi.free(value);
+      closeSync(fd);
+    }
+  });
 }
 
 /** Sends whole frames out of an interface. */

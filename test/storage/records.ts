@@ -18,6 +18,7 @@ const TCP_PAIRS = {
   windowScale: 15,
   maxWindow: 0,
   ackRttNs: -1,
+  tsRttNs: -1,
 } as const;
 type TcpPair = keyof typeof TCP_PAIRS;
 
@@ -47,6 +48,7 @@ export interface RecordSpec {
   originatorGuessed?: boolean;
   ttl?: [number, number];
   dscp?: [number, number];
+  ipId?: [number, number];
   rttNs?: number;
   connState?: number;
   endReason?: number;
@@ -126,6 +128,7 @@ export function addRecord(batch: FlowBatch, spec: RecordSpec = {}): void {
   pair('ttlMaxFwd', 'ttlMaxRev', spec.ttl ?? [64, 255]);
   for (const range of ['dscp', 'dscpMin', 'dscpMax'] as const)
     pair(`${range}Fwd`, `${range}Rev`, spec.dscp ?? [0, 255]);
+  pair('ipIdFwd', 'ipIdRev', spec.ipId ?? [0, 0]);
   pair('routeFwd', 'routeRev', spec.route ?? [-1, -1]);
   c.rttNs[i] = spec.rttNs ?? -1;
   c.connState[i] = spec.connState ?? 1;

@@ -54,9 +54,9 @@ describe('opening a database', () => {
     const db = openForWriting(path);
     expect(db.pragma('user_version', { simple: true })).toBe(SCHEMA_VERSION);
     expect(db.prepare("SELECT code FROM tunnel_types WHERE name = 'gtp-u'").pluck().get()).toBe(10);
-    expect(db.prepare('SELECT packets, tunnelled, shed_route_changes FROM captures').raw().get()).toEqual([
-      5, 0, 0,
-    ]);
+    expect(
+      db.prepare('SELECT packets, tunnelled, shed_route_changes, untracked_flows FROM captures').raw().get(),
+    ).toEqual([5, 0, 0, 0]);
     expect([...queryFlows(db, EVERYTHING)]).toEqual([
       expect.objectContaining({
         flowId: 1,

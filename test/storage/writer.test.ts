@@ -65,6 +65,7 @@ describe('a record comes back as it was', () => {
         windowScale: [14, 0],
         maxWindow: [1073741823, 21],
         ackRttNs: [8589934592, 22],
+        tsRttNs: [0, 8589934591],
       },
       originatorGuessed: true,
       ttl: [255, 63],
@@ -145,6 +146,8 @@ describe('a record comes back as it was', () => {
       maxWindowRev: 21,
       ackRttNsFwd: 8589934592,
       ackRttNsRev: 22,
+      tsRttNsFwd: 0,
+      tsRttNsRev: 8589934591,
       originatorGuessed: 1,
       ttlMinFwd: 255,
       ttlMinRev: 63,
@@ -156,6 +159,8 @@ describe('a record comes back as it was', () => {
       dscpMinRev: 0,
       dscpMaxFwd: 46,
       dscpMaxRev: 0,
+      ipIdFwd: null,
+      ipIdRev: null,
       srcMac: Buffer.from([1, 2, 3, 4, 5, 6]),
       dstMac: Buffer.from([255, 254, 253, 252, 251, 250]),
       routeFwd: decision(),
@@ -187,8 +192,10 @@ describe('a record comes back as it was', () => {
       'mssFwd',
       'windowScaleRev',
       'ackRttNsFwd',
+      'tsRttNsRev',
       'originatorGuessed',
       'dscpMaxRev',
+      'ipIdRev',
       'ttlMinRev',
       'ttlMaxRev',
       'dscpRev',
@@ -201,6 +208,11 @@ describe('a record comes back as it was', () => {
       expect(row[field], field).toBeNull();
     expect(row.src).toEqual(Buffer.from([10, 0, 0, 1]));
     expect(row.ttlMinFwd).toBe(64);
+  });
+
+  test('the identification of a direction of IPv4 that has packets', () => {
+    expect(roundTrip({ ipId: [65_535, 7] })).toMatchObject({ ipIdFwd: 65_535, ipIdRev: null });
+    expect(roundTrip({ ipId: [0, 7], packets: [0, 1] })).toMatchObject({ ipIdFwd: null, ipIdRev: 7 });
   });
 
   test('what a TCP flow did not show is null', () => {

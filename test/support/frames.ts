@@ -1,3 +1,5 @@
+import { foldChecksum, sumWords } from '../../decoders/checksum.ts';
+
 /** Builds frames for tests: only what a test names differs from a plain Ethernet/IPv4 packet. */
 export interface FrameSpec {
   src?: string;
@@ -97,6 +99,20 @@ function u16(n: number): number[] {
   return [(n >> 8) & 0xff, n & 0xff];
 }
 
-function u32(n: number): number[] {
+/** Four octets in network order. */
+export function u32(n: number): number[] {
   return [(n >>> 24) & 0xff, (n >>> 16) & 0xff, (n >>> 8) & 0xff, n & 0xff];
+}
+
+/** Fills in the TCP or UDP checksum of an untagged frame over IPv4 without options, which it is in place. @returns the frame */
+export function withChecksum(bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const l4 = 34;
+  const proto = bytes[23]!;
+  const at = l4 + (proto === 6 ? 16 : 6);
+  view.setUint16(at, 0);
+  // Pseudo-header: addresses, protocol, length.
+  const sum = sumWords(view, 26, l4, proto + bytes.length - l4);
+  view.setUint16(at, foldChecksum(sumWords(view, l4, bytes.length, sum)));
+  return bytes;
 }

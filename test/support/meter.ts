@@ -61,10 +61,11 @@ export interface TestTcp {
   scale: [number, number];
   maxWindow: [number, number];
   ackRtt: [number, number];
+  tsRtt: [number, number];
 }
 
-/** A record with everything; `tcp` is null unless TCP. */
-export type WholeRecord = TestRecord & { tcp: TestTcp | null };
+/** A record with everything; `tcp` is null unless TCP, `ipId` means nothing unless IPv4. */
+export type WholeRecord = TestRecord & { ipId: [number, number]; tcp: TestTcp | null };
 
 /** A meter with its flow table, fed by hand, whose records are read back from the batches. */
 export class TestMeter {
@@ -132,6 +133,7 @@ export class TestMeter {
     return this.#batches.flatMap((batch) =>
       Array.from({ length: batch.count }, (_, i) => ({
         ...readRecord(batch, i),
+        ipId: [batch.columns.ipIdFwd[i]!, batch.columns.ipIdRev[i]!],
         tcp: batch.columns.proto[i] === 6 ? readTcp(batch, i) : null,
       })),
     );
@@ -231,6 +233,7 @@ function readTcp({ columns: c }: FlowBatch, i: number): TestTcp {
     scale: [c.windowScaleFwd[i]!, c.windowScaleRev[i]!],
     maxWindow: [c.maxWindowFwd[i]!, c.maxWindowRev[i]!],
     ackRtt: [c.ackRttNsFwd[i]!, c.ackRttNsRev[i]!],
+    tsRtt: [c.tsRttNsFwd[i]!, c.tsRttNsRev[i]!],
   };
 }
 

@@ -1,5 +1,5 @@
 import { PcapWriter } from '../../decoders/pcap-writer.ts';
-import { type FrameSpec, frame } from './frames.ts';
+import { type FrameSpec, frame, u32 } from './frames.ts';
 
 /** Microseconds between two packets of a scene. */
 const STEP_US = 100;
@@ -14,7 +14,7 @@ export interface Segment {
 
 /**
  * A packet in short: who (`c`lient or `s`erver), flag letters ("udp" for a datagram), then any of `seq=`, `ack=`, `pay=`,
- * `win=`, `mss=`, `scale=`, `wait=` (microseconds), `sport=` and `dport=`: "c S seq=9".
+ * `win=`, `mss=`, `scale=`, `ts=` (timestamp, with its echo in `ecr=`), `wait=` (microseconds), `sport=` and `dport=`: "c S seq=9".
  */
 export function segment(text: string): Segment {
   const [who, flags, ...rest] = text.split(' ');
@@ -22,6 +22,7 @@ export function segment(text: string): Segment {
   const options: number[] = [];
   if (values.mss !== undefined) options.push(2, 4, values.mss >> 8, values.mss & 0xff);
   if (values.scale !== undefined) options.push(1, 3, 3, values.scale);
+  if (values.ts !== undefined) options.push(1, 1, 8, 10, ...u32(values.ts), ...u32(values.ecr ?? 0));
   const ends = who === 'c' ? CLIENT : SERVER;
   const spec: FrameSpec = {
     ...ends,
