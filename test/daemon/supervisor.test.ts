@@ -223,7 +223,10 @@ describe.skipIf(missing !== null)(`supervisor and engine${missing ? ` (${missing
       uid: NOBODY,
       gid: NOBODY,
     });
-    expect([run.status, run.stderr]).toEqual([1, expect.stringMatching(/^the daemon needs root .*sudo; `nstap doctor` tells more\n$/)]);
+    expect([run.status, run.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^the daemon needs root .*sudo; `nstap doctor` tells more\n$/),
+    ]);
   });
 
   it('refuses a wrong filter and an unknown user before anything starts', async () => {
