@@ -74,6 +74,11 @@ export const CAPTURE_FAMILIES: readonly CaptureFamily[] = [
     parts: { '': 'evictedFlows' },
   },
   {
+    name: 'nstap_flows_untracked_total',
+    help: 'TCP flows in trouble for which there was no room to follow it.',
+    parts: { '': 'untrackedFlows' },
+  },
+  {
     name: 'nstap_records_shed_total',
     help: 'What was lost because the database, or a store in memory, was full: records of flows, changes of route decisions, hints.',
     label: 'kind',
