@@ -15,7 +15,7 @@ import { CaptureOpener } from './open-capture.ts';
 const RETRY_MS: readonly [number, number] = [250, 10_000];
 /** A capture that lived this long and then ended is opened again at once, should its interface be there. */
 const HEALTHY_MS = 1000;
-/** Captures that one engine can number; then it is replaced by a new one. See MAX_CAPTURES in flow/table.ts. */
+/** Captures that one engine can number; then it is replaced by a new one. See MAX_CAPTURES in flow/table-options.ts. */
 const CAPTURES_PER_ENGINE = 65_000;
 
 /** The engine, as far as captures are given to it. */

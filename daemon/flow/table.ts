@@ -21,7 +21,7 @@ import { isTcpOver } from './tcp-state.ts';
 import { noteBadChecksum, trackTcp } from './tcp-track.ts';
 import { TimestampProbes } from './tcp-timestamps.ts';
 import { TroubleTable } from './trouble.ts';
-import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options.ts';
+import { type FlowTableOptions, MAX_CAPTURES, type PacketTagger, type RecordSink } from './table-options.ts';
 import { idleTimeout } from './timeouts.ts';
 import { laneOf, VictimHand } from './victim.ts';
 import { Lane, TimerWheel } from './wheel.ts';
@@ -30,9 +30,6 @@ import { Lane, TimerWheel } from './wheel.ts';
 const { Ok } = Status;
 const { TCP, UDP } = IpProto;
 const { BIT, D, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
-
-/** Capture points a table can tell apart: the index has 16 bits in the key. */
-export const MAX_CAPTURES = 65536;
 
 /**
  * The flow table: bidirectional flows in one slab of typed arrays, keyed by capture point, VLAN ids, protocol and both
