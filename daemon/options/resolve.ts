@@ -34,7 +34,7 @@ export function resolveMetering(given: GivenMetering, checkpointSec = CHECKPOINT
   const asked = checkpoint ?? activeTimeout;
   if (timeseries && asked !== undefined && (asked === 0 || SERIES_SEC % asked !== 0))
     throw new ConfigError([
-      `--timeseries (flow.timeseries) needs a checkpoint at the end of every ${SERIES_SEC} s: --checkpoint (flow.checkpoint) must be 1, 2, 5 or 10, not ${asked}`,
+      `--timeseries (flow.timeseries) needs a checkpoint at the end of every ${SERIES_SEC} s: --checkpoint 1, 2, 5 or 10, not ${asked} (flow.checkpoint)`,
     ]);
   return {
     maxFlows: given.maxFlows ?? defaults.maxFlows,

@@ -240,7 +240,7 @@ describe('flags and file', () => {
 
   test('what excludes each other is a mistake that names flag and key', () => {
     expect(() => resolve('[flow]\ntimeseries = true\ncheckpoint = 3')).toThrow(
-      '--timeseries (flow.timeseries) needs a checkpoint at the end of every 10 s: --checkpoint (flow.checkpoint) must be 1, 2, 5 or 10, not 3',
+      '--timeseries (flow.timeseries) needs a checkpoint at the end of every 10 s: --checkpoint 1, 2, 5 or 10, not 3 (flow.checkpoint)',
     );
     expect(() => resolveOptions({ metrics: 'x' }, '/d', MEMORY)).toThrow(
       /^--metrics \(metrics\.listen\) "x"/,
