@@ -2,6 +2,7 @@ import { close as closeInBackground } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { CaptureOpen, CaptureReply, CaptureRequest } from './capture/capture-messages.ts';
+import { changeFilter } from './capture/change-filter.ts';
 import type { EngineCommand, EngineConfig, EngineReport } from './engine-messages.ts';
 import type { Pipeline, StartPipeline } from './engine-pipeline.ts';
 import { ENGINE_SCM_FD } from './engine-process.ts';
@@ -10,6 +11,7 @@ import { close } from './kernel/libc.ts';
 import { setCapabilities } from './kernel/privileges.ts';
 import { ScmSocket } from './kernel/scm.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { MetricsStore } from './metrics/store.ts';
 import type { MirrorReply, MirrorRequest, MirrorThreadData } from './mirror/messages.ts';
 import { sibling } from './sibling.ts';
 
@@ -29,9 +31,11 @@ class Engine {
   readonly #waiting = new Map<string, AddRequest[]>();
   readonly #captureWake = openEvent();
   readonly #mirrorWake = openEvent();
-  #log: Logger = createLogger('engine', 'info');
+  readonly #log: Logger = createLogger('engine', 'info');
   #pipeline: Pipeline | null = null;
   #mirror: Worker | null = null;
+  /** null: nobody asked for metrics. */
+  #metrics: MetricsStore | null = null;
   #stopping = false;
 
   constructor(startPipeline: StartPipeline, mirrorThread: URL) {
@@ -73,15 +77,20 @@ class Engine {
   }
 
   #start(config: EngineConfig): void {
-    this.#log = createLogger('engine', config.logLevel);
+    this.#log.level = config.logLevel;
+    this.#metrics = config.metrics === null ? null : new MetricsStore();
     const routes = new MessageChannel();
     this.#pipeline = this.#startPipeline({
       config,
+      log: this.#log,
       wakeFd: this.#captureWake,
       requests: routes.port1,
       // With libpcap the capture thread has inherited two capabilities by now; nobody else needs them.
       captureStarted: () => setCapabilities([]),
     });
+    this.#pipeline.onTrouble = (isInTrouble) => {
+      if (this.#metrics !== null) this.#metrics.isInTrouble = isInTrouble;
+    };
     const { capture } = this.#pipeline;
     capture.on('message', (reply: CaptureReply) => this.#captureReply(reply));
     const { addInlet } = this.#pipeline;
@@ -93,6 +102,7 @@ class Engine {
       routesWakeFd: this.#captureWake,
       storage: storage?.port2 ?? null,
       history: config.routeHistory,
+      isWatched: config.metrics !== null,
     };
     this.#mirror = new Worker(this.#mirrorThread, {
       workerData: mirrorData,
@@ -109,7 +119,11 @@ class Engine {
       (error: Error) => this.fail(error),
     );
     this.#pipeline.ready.then(
-      () => this.#report({ type: 'ready' }),
+      () => {
+        this.#report({ type: 'ready' });
+        if (this.#metrics !== null && config.metrics !== null)
+          serve(this.#metrics, config.metrics, this.#log);
+      },
       (error: Error) => this.fail(error),
     );
   }
@@ -151,6 +165,17 @@ class Engine {
       case 'remove-netns':
         this.#removeNetns(command.netnsId);
         break;
+      case 'configure': {
+        const { auditRate, logLevel, timeouts } = command.settings;
+        this.#log.level = logLevel;
+        this.#toCapture({ type: 'configure', auditRate, timeouts });
+        break;
+      }
+      case 'filter': {
+        const { captureIndex, filter, program } = command;
+        this.#setFilter(captureIndex, filter, program === null ? null : Buffer.from(program, 'base64'));
+        break;
+      }
       case 'shutdown':
         this.stop('asked to');
     }
@@ -165,7 +190,28 @@ class Engine {
 
   #add(request: AddRequest): void {
     this.#captures.set(request.capture.index, request.capture.netnsId ?? '');
+    this.#metrics?.addCapture(request.capture);
     this.#toCapture(request);
+  }
+
+  #setFilter(captureIndex: number, filter: string | null, program: Uint8Array | null): void {
+    if (this.#captures.has(captureIndex)) {
+      this.#toCapture({ type: 'filter', captureIndex, filter, program });
+      return;
+    }
+    const later = [...this.#waiting.values()].flat().find(({ capture }) => capture.index === captureIndex);
+    try {
+      if (later !== undefined) changeFilter(later, filter, program);
+    } catch (error) {
+      this.#filterFailed(captureIndex, (error as Error).message);
+    }
+  }
+
+  #filterFailed(captureIndex: number, reason: string): void {
+    this.#log.error(
+      { event: 'filter-failed', captureIndex, reason },
+      `the filter stays as it was: ${reason}`,
+    );
   }
 
   #removeCapture(captureIndex: number, reason: string): void {
@@ -187,6 +233,7 @@ class Engine {
       // When the capture has ended by itself meanwhile, the thread says that of the new number.
       this.#captures.delete(captureIndex);
       this.#captures.set(capture.index, netnsId);
+      this.#metrics?.addCapture(capture);
       this.#toCapture({ type: 'rename', captureIndex, capture });
     }
   }
@@ -208,6 +255,7 @@ class Engine {
       case 'failed':
       case 'ended':
         this.#captures.delete(reply.captureIndex);
+        this.#metrics?.endCapture(reply.captureIndex, reply.type === 'ended' ? reply.counters : undefined);
         this.#report({
           type: reply.type,
           captureIndex: reply.captureIndex,
@@ -220,6 +268,17 @@ class Engine {
           if (error !== null) this.#log.error({ event: 'close-failed', err: error }, error.message);
         });
         break;
+      case 'renamed':
+        this.#metrics?.endCapture(reply.captureIndex, reply.counters);
+        break;
+      case 'filter-failed':
+        this.#filterFailed(reply.captureIndex, reply.reason);
+        break;
+      case 'counters':
+        for (const { captureIndex, counters } of reply.counters)
+          this.#metrics?.setCounters(captureIndex, counters);
+        if (this.#metrics !== null) this.#metrics.load = reply.load;
+        break;
       case 'stopped':
         this.#log.debug({ event: 'capture-stopped' }, 'capture thread is drained');
     }
@@ -227,6 +286,14 @@ class Engine {
 
   #mirrorReply(reply: MirrorReply): void {
     const { netnsId } = reply;
+    if (reply.type === 'counts') {
+      this.#metrics?.setRoutes(reply.counts);
+      return;
+    }
+    if (reply.type === 'removed') {
+      this.#metrics?.endRoutes(netnsId);
+      return;
+    }
     if (reply.type === 'disagreed') {
       const { netns, disagreement } = reply;
       const text = `route audit: the kernel decides otherwise in ${netns}: ${disagreement.command}`;
@@ -254,6 +321,14 @@ class Engine {
   #report(report: EngineReport): void {
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
+}
+
+/** Loaded only when it is asked for. */
+function serve(store: MetricsStore, address: string, log: Logger): void {
+  import('./metrics/server.ts').then(
+    ({ serveMetrics }) => serveMetrics(store, address, log),
+    (error: Error) => log.error({ event: 'metrics-failed', err: error }, error.message),
+  );
 }
 
 function closeRequest({ open }: AddRequest): void {

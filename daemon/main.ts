@@ -15,15 +15,22 @@ import { Supervisor } from './supervisor.ts';
 /** Files of the daemon are readable by their owner and group only: flows say who talked to whom. */
 const UMASK = 0o027;
 
+/** What a daemon needs beside its options. */
+export interface DaemonHooks {
+  /** Reads the configuration anew, at SIGHUP. @throws Error that says what is wrong; left out: there is none to be read */
+  reread?: () => DaemonOptions;
+  /** The engine's entry file; tests have their own. */
+  engineEntry?: URL;
+}
+
 /**
  * Runs the daemon in the foreground until SIGTERM or SIGINT: this process is the supervisor, the engine is its child.
- * @param engineEntry the engine's entry file; tests have their own
  * @returns exit status: 0 after a drained end
  * @throws Error in one sentence when it cannot be started: not privileged, wrong filter, no user for the engine
  */
 export async function runDaemon(
   options: DaemonOptions,
-  engineEntry: URL = sibling('./engine', import.meta.url),
+  { reread, engineEntry = sibling('./engine', import.meta.url) }: DaemonHooks = {},
 ): Promise<number> {
   const held = effectiveCapabilities();
   const needed = [CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN];
@@ -46,10 +53,21 @@ export async function runDaemon(
   const stop = (signal: string): void => supervisor.stop(signal);
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  const reload = (): void => {
+    try {
+      const next = reread?.() ?? options;
+      supervisor.reload({ ...next, db: resolve(next.db) });
+    } catch (error) {
+      const { message } = error as Error;
+      log.error({ event: 'reload-failed', reason: message }, `all stays as it was: ${message}`);
+    }
+  };
+  process.on('SIGHUP', reload);
   try {
     return await supervisor.run();
   } finally {
     process.off('SIGTERM', stop);
     process.off('SIGINT', stop);
+    process.off('SIGHUP', reload);
   }
 }

@@ -8,7 +8,9 @@ import type { FoundNetns } from './netns/discovery.ts';
 import { SyscallError } from './kernel/errors.ts';
 import { StaleNetnsError } from './kernel/netns.ts';
 import { LinkWatcher, NetnsReplacedError } from './netns/link-watcher.ts';
+import { parseNetnsSelectors } from './netns/selector.ts';
 import { NetnsWatcher } from './netns/watcher.ts';
+import { logReload, planReload } from './options/reload.ts';
 import { openMirrorFds } from './mirror/fds.ts';
 
 /** Looks anyway this often for what has to be opened: retries, and notifications that were lost. */
@@ -27,7 +29,7 @@ const DRAIN_MS = 30_000;
  * input from outside that it reads are the kernel's lists and the engine's validated reports.
  */
 export class Supervisor {
-  readonly #options: DaemonOptions;
+  #options: DaemonOptions;
   readonly #user: EngineUser;
   readonly #engineEntry: URL;
   readonly #log: Logger;
@@ -108,6 +110,24 @@ export class Supervisor {
     }, DRAIN_MS);
   }
 
+  /**
+   * Puts another configuration in force, as far as that needs no restart: what is captured goes on without a gap.
+   * @throws PcapError, SelectorError, ConfigError: all stays as it was then
+   */
+  reload(next: DaemonOptions): void {
+    if (this.#stopping) return;
+    const plan = planReload(this.#options, next);
+    parseNetnsSelectors(plan.options.netns);
+    const filters = this.#captures.reload(plan.options);
+    this.#options = plan.options;
+    const { auditRate, logLevel, timeouts, netns } = plan.options;
+    for (const command of filters) this.#engine?.send(command, [], null);
+    this.#engine?.send({ type: 'configure', settings: { auditRate, logLevel, timeouts } }, [], null);
+    logReload(this.#log, plan);
+    if (plan.changed.includes('capture.netns')) this.#netns.select(netns);
+    this.#reconcile();
+  }
+
   #finish(): void {
     this.#netns.close();
     clearInterval(this.#timer);
@@ -126,7 +146,7 @@ export class Supervisor {
     this.#engineReady = false;
     this.#renewing = false;
     this.#engineStartedMs = performance.now();
-    const { db, backend, auditRate, routeHistory, logLevel } = this.#options;
+    const { db, backend, auditRate, routeHistory, logLevel, metrics } = this.#options;
     const config = {
       ...meteringOf(this.#options),
       db,
@@ -134,6 +154,7 @@ export class Supervisor {
       auditRate,
       routeHistory,
       logLevel,
+      metrics,
     };
     this.#engine = new EngineProcess(this.#engineEntry, this.#user, this.#options, {
       report: (report) => this.#report(report),

@@ -61,6 +61,7 @@ export function prepareStatements(db: FlowDatabase) {
       `UPDATE captures SET ended = ?, ${COUNTER_COLUMNS.map(([, column]) => `${column} = ?`).join(', ')}
        WHERE capture_id = ?`,
     ),
+    updateFilter: db.prepare<[string | null, number]>('UPDATE captures SET filter = ? WHERE capture_id = ?'),
     findDecision: db
       .prepare<[Buffer], number>('SELECT decision_id FROM route_decisions WHERE digest = ?')
       .pluck(),
@@ -136,6 +137,11 @@ export class WriterChannel {
     const id = known(this.#captures, captureIndex, 'capture');
     const values = COUNTER_COLUMNS.map(([key]) => counters[key]);
     this.#owner.statements.updateCounters.run(final ? 1 : 0, ...values, id);
+  }
+
+  /** Writes the filter of a capture point over the earlier one. */
+  setFilter(captureIndex: number, filter: string | null): void {
+    this.#owner.statements.updateFilter.run(filter, known(this.#captures, captureIndex, 'capture'));
   }
 
   /**

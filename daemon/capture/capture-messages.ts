@@ -1,5 +1,6 @@
-import type { CaptureInfo } from '../../storage/messages.ts';
+import type { CaptureCounters, CaptureInfo, ThreadLoad } from '../../storage/messages.ts';
 import type { RingGeometry } from '../kernel/packet-socket.ts';
+import type { FlowTimeouts } from '../flow/timeouts.ts';
 import type { RoutesMessage } from '../mirror/messages.ts';
 
 /**
@@ -30,6 +31,10 @@ export type CaptureRequest =
   | { type: 'remove'; captureIndex: number; reason: string }
   /** Its interface has another name: the source goes on as `capture`, and the thread answers `opened` for that. */
   | { type: 'rename'; captureIndex: number; capture: CaptureInfo }
+  /** Another filter in force, with its text for people; the ring stays. `program`: struct sock_filter[], or null for none. */
+  | { type: 'filter'; captureIndex: number; filter: string | null; program: Uint8Array | null }
+  /** From now on this holds. */
+  | { type: 'configure'; auditRate: number; timeouts: FlowTimeouts }
   | RoutesMessage
   /** Drain, write every flow with end_reason shutdown, and end. */
   | { type: 'stop' };
@@ -39,9 +44,15 @@ export type CaptureReply =
   | { type: 'opened'; captureIndex: number; linkType: number }
   /** Could not be opened. */
   | { type: 'failed'; captureIndex: number; reason: string }
-  /** Was open, and is closed now. */
-  | { type: 'ended'; captureIndex: number; reason: string }
   /** A packet socket that nobody reads any more, to be closed where it may take its time: see RingSource. */
   | { type: 'close'; fd: number }
+  /** Was open, and is closed now; with its last counters, when they are asked for. */
+  | { type: 'ended'; captureIndex: number; reason: string; counters?: CaptureCounters }
+  /** A capture goes on as another; its own last counters, when they are asked for. */
+  | { type: 'renamed'; captureIndex: number; counters: CaptureCounters }
+  /** The kernel did not take the filter; the one before is in force. */
+  | { type: 'filter-failed'; captureIndex: number; reason: string }
+  /** Once a second, when asked for: what every capture counted since it began. */
+  | { type: 'counters'; counters: { captureIndex: number; counters: CaptureCounters }[]; load: ThreadLoad }
   /** Everything is drained and handed to the storage thread. */
   | { type: 'stopped' };

@@ -19,6 +19,7 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_ERROR = 4;
 export const SO_ATTACH_FILTER = 26;
+export const SO_DETACH_FILTER = 27;
 export const SO_SNDBUFFORCE = 32;
 
 /** Flags and control messages of sendmsg(2), recvmsg(2). linux/socket.h */
@@ -36,6 +37,7 @@ export const POLLHUP = 0x10;
 export const POLLNVAL = 0x20;
 
 /** errno values that this folder tells apart. asm-generic/errno-base.h, errno.h */
+export const ENOENT = 2;
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENOMEM = 12;

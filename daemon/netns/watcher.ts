@@ -25,7 +25,7 @@ export interface NetnsWatcherHooks {
 
 /** Follows which of the selected namespaces exist. It holds none of them open. */
 export class NetnsWatcher {
-  readonly discovery: NetnsDiscovery;
+  discovery: NetnsDiscovery;
   readonly #hooks: NetnsWatcherHooks;
   readonly #timer: NodeJS.Timeout;
   /** Looks to come, by their delay. */
@@ -45,6 +45,16 @@ export class NetnsWatcher {
     this.discovery = new NetnsDiscovery(selectors);
     this.#hooks = hooks;
     this.#timer = setInterval(() => this.scan(), RESCAN_MS);
+  }
+
+  /**
+   * Follows these from now on; looks now and reports the difference. For "newly" what is there now is not new.
+   * @param selectors see NetnsDiscovery
+   * @throws SelectorError
+   */
+  select(selectors: readonly string[]): void {
+    this.discovery = new NetnsDiscovery(selectors);
+    this.scan();
   }
 
   /** Looks now and reports the difference. */
