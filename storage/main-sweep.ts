@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import type { FlowDatabase } from './database.ts';
-import type { SqlValue } from './flow-columns.ts';
 import { localHost } from './host.ts';
 import { flowSchemas } from './partition-views.ts';
 import { countDropped } from './retained.ts';
 
 /** Rows looked at in one transaction: some milliseconds of work when their pages have to be read first. */
 const CHUNK = 200;
+/** Rows of flows looked at for so many that are old: some that live on may stand in front. */
+const LOOK = 2000;
 /** Pages given back to the file system in one transaction. */
 const VACUUM_PAGES = 64;
 /** PRAGMA auto_vacuum of a file that can give pages back one by one. */
@@ -48,20 +49,18 @@ export class MainSweep {
   }
 
   /**
-   * Deletes the flows with the lowest ids, which were written first.
-   * @param belowId  only flows with lower ids
-   * @param beforeNs only flows older than that, in nanoseconds since the epoch: by their end, but of a replay, whose packets may
-   *                 be of any time, by its own; null: of any age
+   * Deletes old flows, those that were written first in front.
+   * @param beforeNs nanoseconds since the epoch: flows that ended earlier, but of a replay, whose packets may be of any time,
+   *                 flows of one that ended earlier
    * @returns how many
    */
-  deleteFlows(belowId: number, beforeNs: bigint | null, deadlineMs: number): number {
+  deleteFlows(beforeNs: bigint, deadlineMs: number): number {
     const find = this.#db
-      .prepare<[Record<string, SqlValue>], number>(
-        `SELECT f.flow_id FROM (SELECT flow_id, end_ns, capture_id FROM main.flows WHERE flow_id < :belowId
-                                ORDER BY flow_id LIMIT ${CHUNK}) f
+      .prepare<[bigint], number>(
+        `SELECT f.flow_id FROM (SELECT flow_id, end_ns, capture_id FROM main.flows ORDER BY flow_id LIMIT ${LOOK}) f
          LEFT JOIN main.captures c USING (capture_id) LEFT JOIN main.runs r USING (run_id)
-         WHERE :beforeNs IS NULL OR :beforeNs > CASE r.kind
-           WHEN 'replay' THEN coalesce(r.ended_ns, max(r.started_ns, f.end_ns)) ELSE f.end_ns END`,
+         WHERE ? > CASE r.kind WHEN 'replay' THEN coalesce(r.ended_ns, max(r.started_ns, f.end_ns)) ELSE f.end_ns END
+         LIMIT ${CHUNK}`,
       )
       .pluck();
     const deletes = ['flow_series', 'route_changes', 'flows'].map((table) =>
@@ -70,7 +69,7 @@ export class MainSweep {
     let deleted = 0;
     for (let found = CHUNK; found > 0 && performance.now() < deadlineMs; deleted += found) {
       found = this.#write(() => {
-        const ids = find.all({ belowId, beforeNs });
+        const ids = find.all(beforeNs);
         for (const id of ids) for (const statement of deletes) statement.run(id);
         if (ids.length > 0) countDropped(this.#db, { dropped_flows: ids.length });
         return ids.length;

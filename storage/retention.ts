@@ -95,6 +95,14 @@ export class Retention {
     }
   }
 
+  /** Tells what was dropped from the main file and not told yet; before the end, too. */
+  tell(): void {
+    if (this.#swept === null) return;
+    const { flows, reason } = this.#swept;
+    this.#swept = null;
+    this.#notify({ type: 'dropped', partition: 0, flows, octets: 0, fromNs: null, untilNs: null, reason });
+  }
+
   async #check(): Promise<boolean> {
     for (const row of this.#partitions.refresh()) this.#dropped(row, null, 0, 'missing');
     const disk = this.#env.disk(dirname(this.#writer.path));
@@ -109,17 +117,17 @@ export class Retention {
       this.#options.ageSec === null ? null : this.#env.nowNs() - BigInt(this.#options.ageSec) * NS_PER_SEC;
     const need = this.#need(rows, sizeMax, disk);
     const oldest = this.#oldestClosed();
-    const first = this.#firstFlowId();
     const deadlineMs = performance.now() + SLICE_MS;
     let isBusy = false;
-    if (need !== null && this.#mainIsOlder(first) && (need === 'size' || this.#sweep.canVacuum))
-      isBusy = this.#sweepFlows(first, null, need, deadlineMs);
-    else if (oldest !== null && (need !== null || this.#isPast(oldest, beforeNs))) {
+    // What ended before the oldest partition was closed is as old as what that one holds, and goes first.
+    if (need !== null && (need === 'size' || this.#sweep.canVacuum))
+      isBusy = this.#sweepFlows(rows[0]!.closedNs ?? rows[0]!.createdNs, need, deadlineMs);
+    if (!isBusy && oldest !== null && (need !== null || this.#isPast(oldest, beforeNs))) {
       await this.#drop(oldest, need ?? 'age');
       return true;
-    } else if (beforeNs !== null)
-      isBusy = this.#sweepFlows(Number.MAX_SAFE_INTEGER, beforeNs, 'age', deadlineMs);
-    if (!isBusy) this.#tellSwept();
+    }
+    if (!isBusy && beforeNs !== null) isBusy = this.#sweepFlows(beforeNs, 'age', deadlineMs);
+    if (!isBusy) this.tell();
     const horizonNs = this.#isUntidy ? earliestEnd(this.#writer.db) : null;
     if (horizonNs !== null) this.#isUntidy = this.#sweep.tidy(horizonNs, deadlineMs);
     const isFull = this.#sweep.vacuum(deadlineMs);
@@ -158,22 +166,8 @@ export class Retention {
     return oldest === undefined || oldest === this.#partitions.newest ? null : oldest;
   }
 
-  /** Ids are given in the order of time, so the lowest one of all partitions tells what is older than they are. */
-  #firstFlowId(): number {
-    for (const home of this.#partitions.homes) {
-      const id = this.#lowestId(home);
-      if (id !== null) return id;
-    }
-    return Number.MAX_SAFE_INTEGER;
-  }
-
   #lowestId({ schema }: Pick<FlowHome, 'schema'>): number | null {
     return this.#ask<number>(`SELECT min(flow_id) FROM ${schema}.flows`);
-  }
-
-  #mainIsOlder(firstFlowId: number): boolean {
-    const id = this.#lowestId({ schema: 'main' });
-    return id !== null && id < firstFlowId;
   }
 
   #isPast({ schema }: FlowHome, beforeNs: bigint | null): boolean {
@@ -210,19 +204,12 @@ export class Retention {
   }
 
   /** @returns true when there may be more */
-  #sweepFlows(belowId: number, beforeNs: bigint | null, reason: Reason, deadlineMs: number): boolean {
-    const flows = this.#sweep.deleteFlows(belowId, beforeNs, deadlineMs);
+  #sweepFlows(beforeNs: bigint, reason: Reason, deadlineMs: number): boolean {
+    const flows = this.#sweep.deleteFlows(beforeNs, deadlineMs);
     if (flows === 0) return false;
     this.#isUntidy = true;
     this.#swept = { flows: (this.#swept?.flows ?? 0) + flows, reason };
     return true;
-  }
-
-  #tellSwept(): void {
-    if (this.#swept === null) return;
-    const { flows, reason } = this.#swept;
-    this.#swept = null;
-    this.#notify({ type: 'dropped', partition: 0, flows, octets: 0, fromNs: null, untilNs: null, reason });
   }
 
   #path({ number }: FlowHome): string {

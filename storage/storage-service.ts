@@ -188,6 +188,7 @@ export class StorageService {
   #finish(): void {
     this.#isOver = true;
     if (this.#retentionTimer !== null) clearTimeout(this.#retentionTimer);
+    this.#retention?.tell();
     const { flows, records } = this.#writer.totals;
     this.#writer.close();
     this.#reply({ type: 'closed', flows, records });

@@ -53,12 +53,13 @@ describe.skipIf(missing !== null)(`a daemon with little room${missing ? ` (${mis
     let sent = 0;
     await d.until('three partitions are dropped', () => {
       for (let n = 0; n < 20; n++) udp.send('10.9.0.2', 1 + (sent++ % 60_000), 100);
-      return d.events('retention-dropped').length >= 3;
+      return d.events('retention-dropped').filter(({ partition }) => partition !== 0).length >= 3;
     });
     expect(await d.end()).toBe(0);
     expect(readdirSync(dir).filter((name) => /-(wal|shm)$/.test(name))).toEqual([]);
 
-    const dropped = d.events('retention-dropped');
+    const told = d.events('retention-dropped');
+    const dropped = told.filter(({ partition }) => partition !== 0);
     expect(dropped.map(({ partition }) => partition)).toEqual(dropped.map((_, i) => i + 1));
     for (const event of dropped) {
       expect(event).toMatchObject({ reason: 'size', flows: expect.any(Number), octets: expect.any(Number) });
@@ -83,7 +84,7 @@ describe.skipIf(missing !== null)(`a daemon with little room${missing ? ` (${mis
       shedRecords: 0,
     });
     expect(retained.droppedPartitions).toBe(dropped.length);
-    expect(retained.droppedFlows).toBe(dropped.reduce((sum, { flows }) => sum + (flows as number), 0));
+    expect(retained.droppedFlows).toBe(told.reduce((sum, { flows }) => sum + (flows as number), 0));
     // A flow that lived on when its partition was dropped is kept again, with all it had.
     expect(kept.length + retained.droppedFlows).toBeGreaterThanOrEqual(run.flows);
     expect(new Set(kept.map(({ flowId }) => flowId)).size).toBe(kept.length);
