@@ -212,10 +212,10 @@ function queries(folder: string): void {
     ],
     ['50 with most bytes', (db) => [...queryFlows(db, { ...newest, filter: null, sort: 'bytes' })]],
     [
-      'all of an hour',
+      'all of ten minutes',
       (db) => {
-        const since = 1_700_010_000n * 1_000_000_000n;
-        const until = since + 3_600n * 1_000_000_000n;
+        const since = 1_700_00600n * 1_000_000_000n;
+        const until = since + 600n * 1_000_000_000n;
         return [...queryFlows(db, { ...newest, filter: null, since, until, limit: null })];
       },
     ],
