@@ -214,7 +214,7 @@ function queries(folder: string): void {
     [
       'all of ten minutes',
       (db) => {
-        const since = 1_700_00600n * 1_000_000_000n;
+        const since = 1_700_003_600n * 1_000_000_000n;
         const until = since + 600n * 1_000_000_000n;
         return [...queryFlows(db, { ...newest, filter: null, since, until, limit: null })];
       },
