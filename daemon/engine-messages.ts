@@ -1,4 +1,5 @@
 import type { CaptureInfo } from '../storage/messages.ts';
+import type { RetentionOptions } from '../storage/retention-options.ts';
 import type { RingGeometry } from './kernel/packet-socket.ts';
 import type { Backend, DaemonOptions, LogLevel, MeteringOptions } from './config.ts';
 
@@ -8,6 +9,7 @@ export interface EngineConfig extends MeteringOptions {
   backend: Backend;
   auditRate: number;
   routeHistory: boolean;
+  retention: RetentionOptions;
   logLevel: LogLevel;
   /** See DaemonOptions. */
   metrics: string | null;
