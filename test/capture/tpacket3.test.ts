@@ -68,7 +68,15 @@ function ring(frames: readonly Frame[]): RingMemory {
 
 function walk(options: Partial<BlockWalk> = {}): BlockWalk {
   const span = { firstSec: -1, firstNsec: 0, lastSec: 0, lastNsec: 0 };
-  return { captureIndex: 3, linkType: 1, dropOutgoing: false, cooked: false, duplicates: 0, ...span, ...options };
+  return {
+    captureIndex: 3,
+    linkType: 1,
+    dropOutgoing: false,
+    cooked: false,
+    duplicates: 0,
+    ...span,
+    ...options,
+  };
 }
 
 describe('a block of a TPACKET_V3 ring', () => {
