@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { type Backend, type DaemonOptions, defaultOptions, type LogLevel } from '../daemon/config.ts';
 import { runDaemon } from '../daemon/main.ts';
+import { defaultControl } from './default-control.ts';
 import { defaultDb } from './default-db.ts';
 import { type MeteringFlags, meteringOptions } from './metering-options.ts';
 
@@ -18,6 +19,7 @@ export interface DaemonCommandFlags extends MeteringFlags {
   auditRate?: number;
   routeHistory: boolean;
   logLevel: LogLevel;
+  control?: string;
 }
 
 /** The daemon's options: flags over defaults. @param memoryBytes of the host */
@@ -40,6 +42,7 @@ export function daemonOptions(flags: DaemonCommandFlags, memoryBytes: number): D
     auditRate: flags.auditRate ?? defaults.auditRate,
     routeHistory: flags.routeHistory,
     logLevel: flags.logLevel,
+    control: flags.control === 'none' ? null : (flags.control ?? defaultControl()),
   };
 }
 

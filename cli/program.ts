@@ -36,6 +36,7 @@ export function createProgram(): Command {
       'after',
       `
 Database without --db: $NSTAP_DB, else /var/lib/nstap/flows.db for root, else $XDG_STATE_HOME/nstap/flows.db.
+Control socket without --control: $NSTAP_CONTROL, else /run/nstap/control.sock for root, else $XDG_RUNTIME_DIR/nstap/control.sock.
 
 Example:
   $ sudo nstap daemon --netns 'lab-*'

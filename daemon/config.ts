@@ -57,6 +57,8 @@ export interface DaemonOptions extends MeteringOptions {
   /** Keep how the tables were over time, for `nstap routes --at`. */
   routeHistory: boolean;
   logLevel: LogLevel;
+  /** Path of the control socket, or null: no clients are taken. */
+  control: string | null;
 }
 
 /** tcpdump's default: more than any packet. */
@@ -114,6 +116,7 @@ export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
     auditRate: AUDIT_RATE_DEFAULT,
     routeHistory: true,
     logLevel: 'info',
+    control: null,
   };
 }
 

@@ -2,6 +2,8 @@ import { close as closeInBackground } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { CaptureOpen, CaptureReply, CaptureRequest } from './capture/capture-messages.ts';
+import { ControlServer } from './control/server.ts';
+import { EngineControl } from './engine-control.ts';
 import type { EngineCommand, EngineConfig, EngineReport } from './engine-messages.ts';
 import type { Pipeline, StartPipeline } from './engine-pipeline.ts';
 import { ENGINE_SCM_FD } from './engine-process.ts';
@@ -12,6 +14,9 @@ import { ScmSocket } from './kernel/scm.ts';
 import { createLogger, type Logger } from './logger.ts';
 import type { MirrorReply, MirrorRequest, MirrorThreadData } from './mirror/messages.ts';
 import { sibling } from './sibling.ts';
+
+/** That clients are turned away is told this often, at most. */
+const REFUSED_TELL_MS = 60_000;
 
 type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
 
@@ -32,6 +37,10 @@ class Engine {
   #log: Logger = createLogger('engine', 'info');
   #pipeline: Pipeline | null = null;
   #mirror: Worker | null = null;
+  /** For control clients; null: the pipeline cannot be watched, or there are none to be taken. */
+  #control: EngineControl | null = null;
+  #server: ControlServer | null = null;
+  #refusedToldMs = -REFUSED_TELL_MS;
   #stopping = false;
 
   constructor(startPipeline: StartPipeline, mirrorThread: URL) {
@@ -62,6 +71,7 @@ class Engine {
     if (this.#pipeline === null) process.exit(0);
     for (const waiting of this.#waiting.values()) for (const request of waiting) this.#add(request);
     this.#waiting.clear();
+    this.#server?.close();
     this.#toMirror({ type: 'stop' });
     this.#toCapture({ type: 'stop' });
   }
@@ -84,7 +94,16 @@ class Engine {
     });
     const { capture } = this.#pipeline;
     capture.on('message', (reply: CaptureReply) => this.#captureReply(reply));
-    const { addInlet } = this.#pipeline;
+    const { addInlet, live } = this.#pipeline;
+    if (live !== null)
+      this.#control = new EngineControl({
+        database: config.db,
+        maxFlows: config.maxFlows,
+        live,
+        toCapture: (request) => this.#toCapture(request),
+        toMirror: (request) => this.#toMirror(request),
+        report: (report) => this.#report(report),
+      });
     const storage = addInlet === null ? null : new MessageChannel();
     if (storage !== null) addInlet?.(storage.port1);
     const mirrorData: MirrorThreadData = {
@@ -128,6 +147,7 @@ class Engine {
       case 'netns':
         if (fd === undefined) throw new Error('command netns without its descriptor');
         if (!this.#waiting.has(command.netnsId)) this.#waiting.set(command.netnsId, []);
+        this.#control?.setNetns(command.netns, command.netnsId);
         this.#toMirror({ type: 'add', netns: command.netns, netnsId: command.netnsId, fds });
         break;
       case 'ring': {
@@ -151,12 +171,43 @@ class Engine {
       case 'remove-netns':
         this.#removeNetns(command.netnsId);
         break;
+      case 'control':
+        if (fd === undefined) throw new Error('command control without its descriptor');
+        this.#control?.began(command.uptimeMs, command.restarts);
+        this.#listen(fd);
+        break;
+      case 'interfaces':
+      case 'answer':
+        this.#control?.supervisorSaid(command);
+        break;
       case 'shutdown':
         this.stop('asked to');
     }
   }
 
+  /** Takes control clients. @param fd the listening socket */
+  #listen(fd: number): void {
+    if (this.#control === null) {
+      close(fd);
+      return;
+    }
+    this.#server = new ControlServer(fd, this.#control, {
+      opened: (clients) => this.#log.debug({ event: 'control-opened', clients }, 'a control client'),
+      closed: (client, reason) =>
+        this.#log.debug({ event: 'control-closed', client, reason }, `a control client is gone: ${reason}`),
+      refused: () => {
+        // A client that tries again in a loop must not fill the log.
+        if (performance.now() - this.#refusedToldMs < REFUSED_TELL_MS) return;
+        this.#refusedToldMs = performance.now();
+        this.#log.warn({ event: 'control-busy' }, 'too many control clients; more are turned away');
+      },
+      failed: (error) => this.#log.error({ event: 'control-failed', err: error }, error.message),
+    });
+    this.#log.info({ event: 'control-listening' }, 'taking control clients');
+  }
+
   #capture(capture: AddRequest['capture'], open: CaptureOpen): void {
+    this.#control?.addCapture(capture);
     const request: AddRequest = { type: 'add', capture, open };
     const waiting = this.#waiting.get(capture.netnsId ?? '');
     if (waiting === undefined) this.#add(request);
@@ -175,12 +226,14 @@ class Engine {
     }
     for (const waiting of this.#waiting.values()) {
       const at = waiting.findIndex((request) => request.capture.index === captureIndex);
-      if (at >= 0) for (const request of waiting.splice(at, 1)) closeRequest(request);
+      if (at >= 0) for (const request of waiting.splice(at, 1)) this.#drop(request);
     }
   }
 
   #renameCapture(captureIndex: number, capture: CaptureInfo): void {
     const netnsId = capture.netnsId ?? '';
+    this.#control?.endCapture(captureIndex);
+    this.#control?.addCapture(capture);
     const waiting = this.#waiting.get(netnsId)?.find((request) => request.capture.index === captureIndex);
     if (waiting !== undefined) waiting.capture = capture;
     else {
@@ -193,8 +246,9 @@ class Engine {
 
   /** Closes everything of a namespace, so that it can go: its sockets would keep it, and its veth pairs, alive. */
   #removeNetns(netnsId: string): void {
-    for (const request of this.#waiting.get(netnsId) ?? []) closeRequest(request);
+    for (const request of this.#waiting.get(netnsId) ?? []) this.#drop(request);
     this.#waiting.delete(netnsId);
+    this.#control?.removeNetns(netnsId);
     this.#toMirror({ type: 'remove', netnsId });
     for (const [captureIndex, of] of this.#captures)
       if (of === netnsId) this.#toCapture({ type: 'remove', captureIndex, reason: 'namespace removed' });
@@ -208,6 +262,7 @@ class Engine {
       case 'failed':
       case 'ended':
         this.#captures.delete(reply.captureIndex);
+        this.#control?.endCapture(reply.captureIndex);
         this.#report({
           type: reply.type,
           captureIndex: reply.captureIndex,
@@ -220,12 +275,19 @@ class Engine {
           if (error !== null) this.#log.error({ event: 'close-failed', err: error }, error.message);
         });
         break;
+      case 'counted':
+        this.#control?.captureSaid(reply);
+        break;
       case 'stopped':
         this.#log.debug({ event: 'capture-stopped' }, 'capture thread is drained');
     }
   }
 
   #mirrorReply(reply: MirrorReply): void {
+    if (reply.type === 'listed') {
+      this.#control?.mirrorSaid(reply);
+      return;
+    }
     const { netnsId } = reply;
     if (reply.type === 'disagreed') {
       const { netns, disagreement } = reply;
@@ -241,6 +303,12 @@ class Engine {
     for (const request of waiting ?? []) this.#add(request);
   }
 
+  /** Of a capture that the capture thread has never seen. */
+  #drop({ capture, open }: AddRequest): void {
+    close(open.kind === 'ring' ? open.fd : open.netnsFd);
+    this.#control?.endCapture(capture.index);
+  }
+
   #toCapture(request: CaptureRequest): void {
     this.#pipeline?.capture.postMessage(request);
     signalEvent(this.#captureWake);
@@ -254,10 +322,6 @@ class Engine {
   #report(report: EngineReport): void {
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
-}
-
-function closeRequest({ open }: AddRequest): void {
-  close(open.kind === 'ring' ? open.fd : open.netnsFd);
 }
 
 /**

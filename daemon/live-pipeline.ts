@@ -1,6 +1,7 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { createBatchPool } from '../storage/batch-pool.ts';
 import type { CaptureReply } from './capture/capture-messages.ts';
+import { createPacketTap } from './capture/packet-tap.ts';
 import type { LiveThreadData } from './capture/live-thread.ts';
 import { meteringOf } from './config.ts';
 import { extraBytes } from './extra-bytes.ts';
@@ -18,6 +19,7 @@ const BATCHES = 64;
 export function startPipeline({ config, wakeFd, requests, captureStarted }: PipelineStart): Pipeline {
   const log = createLogger('engine', config.logLevel);
   const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(config));
+  const tap = createPacketTap();
   const { port1, port2 } = new MessageChannel();
   const workerData: LiveThreadData = {
     options: { ...meteringOf(config), auditRate: config.auditRate },
@@ -25,6 +27,7 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
     storage: port1,
     requests: [requests],
     wakeFd,
+    tap,
   };
   const capture = new Worker(sibling('./capture/live-thread', import.meta.url), {
     workerData,
@@ -37,7 +40,9 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
     commandLine: 'nstap daemon',
     timeseries: config.timeseries,
   };
+  let storageTrouble: string | null = null;
   const storage = startStorage(config.db, run, pool, port2, (trouble) => {
+    storageTrouble = trouble.type === 'recovered' ? null : trouble.message;
     if (trouble.type === 'recovered')
       log.info({ event: 'storage-recovered' }, 'the database takes records again');
     else log.error({ event: 'storage-trouble', code: trouble.code }, trouble.message);
@@ -58,6 +63,7 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
   return {
     capture,
     addInlet: storage.addInlet,
+    live: { tap, watchFlows: storage.watch, storageTrouble: () => storageTrouble },
     ready: storage.ready,
     closed: Promise.race([written(), failed.promise]),
   };

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { DaemonOptions } from './config.ts';
+import { ControlSocket } from './control-socket.ts';
 import { chooseEngineUser } from './engine-user.ts';
 import {
   CAP_NET_ADMIN,
@@ -42,12 +43,32 @@ export async function runDaemon(
       { event: 'engine-is-root' },
       'the engine runs as root without capabilities: a user of its own protects more',
     );
+  // First, as it looks at the filter.
   const supervisor = new Supervisor({ ...options, db }, user, engineEntry, log);
+  const control = openControl(options.control, supervisor);
+  try {
+    return await supervise(supervisor, control);
+  } finally {
+    control?.close();
+  }
+}
+
+function openControl(path: string | null, supervisor: Supervisor): ControlSocket | null {
+  try {
+    return path === null ? null : new ControlSocket(resolve(path));
+  } catch (error) {
+    // Its timers would keep the process alive.
+    supervisor.stop('no control socket');
+    throw error;
+  }
+}
+
+async function supervise(supervisor: Supervisor, control: ControlSocket | null): Promise<number> {
   const stop = (signal: string): void => supervisor.stop(signal);
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   try {
-    return await supervisor.run();
+    return await supervisor.run(control);
   } finally {
     process.off('SIGTERM', stop);
     process.off('SIGINT', stop);

@@ -73,6 +73,7 @@ export function registerDaemon(program: Command): void {
       wholeNumber(0, AUDIT_RATE_MAX, 'decisions'),
     )
     .option('--no-route-history', 'do not keep how the tables were over time, for `nstap routes --at`')
+    .option('--control <socket>', 'socket for clients, or "none" (default: see `nstap --help`)')
     .addOption(
       new Option('--log-level <level>', 'least level that is logged').choices(LOG_LEVELS).default('info'),
     )
@@ -90,6 +91,7 @@ containers of Docker, Podman and containerd are called docker:ID and so on, othe
 what comes after the start. What any one chooses is captured, less what one with ! names. They may come and go while the
 daemon runs, and so may interfaces. docs/namespaces.md says more.
 Logs are JSON lines on stderr. SIGTERM or Ctrl-C writes every flow and ends with 0; a second one ends at once.
+The control socket is for root and, where there is one, the group nstap; see docs/control.md.
 Packets are parsed by a process of its own that is not root and has no capability.`,
     )
     .action(async (flags: DaemonCommandFlags) => {

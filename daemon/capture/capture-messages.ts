@@ -1,4 +1,4 @@
-import type { CaptureInfo } from '../../storage/messages.ts';
+import type { CaptureCounters, CaptureInfo } from '../../storage/messages.ts';
 import type { RingGeometry } from '../kernel/packet-socket.ts';
 import type { RoutesMessage } from '../mirror/messages.ts';
 
@@ -30,6 +30,10 @@ export type CaptureRequest =
   | { type: 'remove'; captureIndex: number; reason: string }
   /** Its interface has another name: the source goes on as `capture`, and the thread answers `opened` for that. */
   | { type: 'rename'; captureIndex: number; capture: CaptureInfo }
+  /** Whether packets are wanted live, see PacketTap. */
+  | { type: 'tap'; isOn: boolean }
+  /** The thread answers `counted` with the same number. */
+  | { type: 'count'; request: number }
   | RoutesMessage
   /** Drain, write every flow with end_reason shutdown, and end. */
   | { type: 'stop' };
@@ -43,5 +47,17 @@ export type CaptureReply =
   | { type: 'ended'; captureIndex: number; reason: string }
   /** A packet socket that nobody reads any more, to be closed where it may take its time: see RingSource. */
   | { type: 'close'; fd: number }
+  | ({ type: 'counted'; request: number } & ThreadCounts)
   /** Everything is drained and handed to the storage thread. */
   | { type: 'stopped' };
+
+/** What a capture thread counts. */
+export interface ThreadCounts {
+  /** Flows in the table, and made since the start. */
+  flows: number;
+  createdFlows: number;
+  /** Batches of records that storage has not given back, and how many there are. */
+  queuedBatches: number;
+  batches: number;
+  captures: { index: number; received: number; counters: CaptureCounters }[];
+}

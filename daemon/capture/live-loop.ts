@@ -50,8 +50,9 @@ interface Entry {
  * source in turn and at most its bound, until it is stopped and every source is closed.
  */
 export class LiveLoop {
+  /** Takes every packet of every source. May be another one between two turns. */
+  sink: PacketSink;
   readonly #wakeFd: number;
-  readonly #sink: PacketSink;
   readonly #hooks: LiveLoopHooks;
   readonly #poll = new PollSet();
   readonly #entries = new Map<number, Entry>();
@@ -64,7 +65,7 @@ export class LiveLoop {
    */
   constructor(wakeFd: number, sink: PacketSink, hooks: LiveLoopHooks) {
     this.#wakeFd = wakeFd;
-    this.#sink = sink;
+    this.sink = sink;
     this.#hooks = hooks;
   }
 
@@ -142,7 +143,7 @@ export class LiveLoop {
         const ready = entry.pollIndex >= 0 && this.#poll.revents(entry.pollIndex) !== 0;
         const closing = nowMs >= entry.closeAtMs;
         if (!ready && !tick && !closing) continue;
-        if (entry.source.drain(this.#sink) > 0) more = true;
+        if (entry.source.drain(this.sink) > 0) more = true;
         if (closing && nowMs < entry.lastCloseAtMs && entry.source.pending() > 0)
           entry.closeAtMs = nowMs + RING_RETIRE_MS;
         else if (closing) this.#close(entry, entry.reason);
@@ -159,7 +160,7 @@ export class LiveLoop {
 
   #close(entry: Entry, reason: string): void {
     // One drain is bounded; nothing that is ready now may be lost to that.
-    for (let turns = 0; turns < 1000 && entry.source.drain(this.#sink) > 0; turns++);
+    for (let turns = 0; turns < 1000 && entry.source.drain(this.sink) > 0; turns++);
     this.#entries.delete(entry.captureIndex);
     this.#changed = true;
     try {

@@ -106,8 +106,17 @@ export class RecordQueue implements RecordSink {
 
   /** The share of the batches that storage has. */
   #share(): number {
-    const waiting = (this.#posted - Atomics.load(this.#releases, 0)) | 0;
-    return waiting / this.#pool.size;
+    return this.waiting / this.#pool.size;
+  }
+
+  /** Batches that storage has, of `size`. */
+  get waiting(): number {
+    return (this.#posted - Atomics.load(this.#releases, 0)) | 0;
+  }
+
+  /** Batches there are. */
+  get size(): number {
+    return this.#pool.size;
   }
 
   /** Announces a capture point; must come before its first record. */

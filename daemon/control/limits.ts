@@ -10,8 +10,6 @@ export interface ControlLimits {
   idleMs: number;
   /** With something to send, of which the client takes nothing. */
   stallMs: number;
-  /** For what the daemon has to ask its own threads and the supervisor. */
-  answerMs: number;
   /** Octets that wait for a client; a stream's messages beyond it are dropped and counted. */
   queueBytes: number;
 }
@@ -23,6 +21,5 @@ export const CONTROL_LIMITS: ControlLimits = {
   frameMs: 10_000,
   idleMs: 60_000,
   stallMs: 60_000,
-  answerMs: 10_000,
   queueBytes: 2 * 1024 * 1024,
 };

@@ -1,4 +1,4 @@
-import { matchesGlob } from '../netns/glob.ts';
+import { globRegExp } from '../netns/glob.ts';
 import { ControlError } from './errors.ts';
 import type { Selection } from './messages.ts';
 
@@ -18,10 +18,10 @@ export function isSelector(text: string): boolean {
   if (text.length > SELECTOR_MAX || !SELECTOR.test(text) || text.startsWith('!')) return false;
   if (text.split('*').length - 1 > STARS_MAX) return false;
   try {
-    matchesGlob('', text);
+    globRegExp(text);
     return true;
   } catch (error) {
-    // A range that goes backwards, [z-a].
+    // A range that runs backwards, [z-a].
     if (error instanceof SyntaxError) return false;
     throw error;
   }
@@ -48,7 +48,7 @@ export function checkSelection(selection: Selection, isOpen = false): void {
 export function isSelected(selection: Selection, place: Selection): boolean {
   const { netns, interface: name } = selection;
   return (
-    (netns === '' || netns === 'any' || netns === place.netns || matchesGlob(place.netns, netns)) &&
-    (name === '' || name === place.interface || matchesGlob(place.interface, name))
+    (netns === '' || netns === 'any' || netns === place.netns || globRegExp(netns).test(place.netns)) &&
+    (name === '' || name === place.interface || globRegExp(name).test(place.interface))
   );
 }

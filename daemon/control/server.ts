@@ -127,10 +127,10 @@ export class ControlServer {
         await this.#status(to, id);
         break;
       case 'netns':
-        await sendRows(to, id, await this.#ask(this.#backend.netns()), (netns) => ({ netns: { netns } }));
+        await sendRows(to, id, await this.#backend.netns(), (netns) => ({ netns: { netns } }));
         break;
       case 'interfaces': {
-        const rows = await this.#ask(this.#backend.interfaces(body.netns));
+        const rows = await this.#backend.interfaces(body.netns);
         await sendRows(to, id, rows, (interfaces) => ({ interfaces: { interfaces } }));
         break;
       }
@@ -140,7 +140,7 @@ export class ControlServer {
       case 'addCapture':
       case 'removeCapture': {
         checkSelection(body);
-        const captured = await this.#ask(this.#backend.changeCapture(kind === 'addCapture', body));
+        const captured = await this.#backend.changeCapture(kind === 'addCapture', body);
         to.send(id, true, { capture: { captured } });
         break;
       }
@@ -151,7 +151,7 @@ export class ControlServer {
         this.#watch(this.#flows, to, id, body);
         break;
       case 'reload':
-        await this.#ask(this.#backend.reload());
+        await this.#backend.reload();
         to.send(id, true, {});
         break;
       default:
@@ -167,7 +167,7 @@ export class ControlServer {
       skippedPackets: this.#packets.skipped,
       skippedFlows: this.#flows.skipped,
     };
-    const status = await this.#ask(this.#backend.status(counts));
+    const status = await this.#backend.status(counts);
     let head: LiveStatus = status;
     for (let at = 0; at === 0 || at < status.captures.length; at += MESSAGE_ROWS) {
       const captures: LiveCapture[] = status.captures.slice(at, at + MESSAGE_ROWS);
@@ -179,7 +179,7 @@ export class ControlServer {
   }
 
   async #routes(to: ControlConnection, id: number, netns: string): Promise<void> {
-    const pieces = await this.#ask(this.#backend.routes(netns));
+    const pieces = await this.#backend.routes(netns);
     for (const [i, piece] of pieces.entries()) {
       for (let at = 0; at === 0 || at < piece.length; at += MESSAGE_TEXT) {
         const isLast = i === pieces.length - 1 && at + MESSAGE_TEXT >= piece.length;
@@ -200,17 +200,6 @@ export class ControlServer {
     streams.add(to, id, selection);
     // Says that it has begun: nothing may come for a long time.
     to.send(id, false, {});
-  }
-
-  /** Waits for an answer of the daemon, but not for ever: the thread or process that owes it may be the one that hangs. */
-  #ask<T>(answer: Promise<T>): Promise<T> {
-    const { answerMs } = this.#limits;
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(new ControlError('CONTROL_TIMEOUT', `no answer within ${answerMs / 1000} s`)),
-      answerMs,
-    );
-    return Promise.race([answer, late.promise]).finally(() => clearTimeout(timer));
   }
 }
 
