@@ -1,8 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ControlClient } from '../daemon/control/client.ts';
+import type { ControlClient } from '../daemon/control/client.ts';
 import type { LiveCapture, LiveStatus } from '../daemon/control/messages.ts';
-import { version } from '../daemon/version.ts';
 
 /** A capture as the daemon counts it now; its counters as those of CaptureStatus. */
 export interface LiveCaptureStatus {
@@ -44,15 +43,12 @@ export interface DaemonStatus {
   captures: LiveCaptureStatus[];
 }
 
-/** Asks the daemon how it does. @throws ControlError */
-export async function askDaemon(control: string): Promise<{ database: string; daemon: DaemonStatus }> {
-  const client = await ControlClient.connect(control, `nstap status ${version()}`);
-  try {
-    const status = await client.status();
-    return { database: status.database, daemon: daemonStatus(control, status) };
-  } finally {
-    client.close();
-  }
+/** Asks a daemon how it does, and which database it writes. @throws ControlError */
+export async function daemonStatus(
+  client: ControlClient,
+): Promise<{ database: string; daemon: DaemonStatus }> {
+  const status = await client.status();
+  return { database: status.database, daemon: liveStatus(client.path, status) };
 }
 
 /** True when two paths lead to the same file. */
@@ -69,7 +65,7 @@ function realPath(path: string): string {
   }
 }
 
-function daemonStatus(control: string, s: LiveStatus): DaemonStatus {
+function liveStatus(control: string, s: LiveStatus): DaemonStatus {
   return {
     control,
     version: s.nstap,

@@ -4,6 +4,7 @@ import { registerDaemon } from './commands/daemon.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerFlows } from './commands/flows.ts';
+import { registerInterfaces } from './commands/interfaces.ts';
 import { registerNetns } from './commands/netns.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerRoute } from './commands/route.ts';
@@ -21,6 +22,7 @@ const COMMANDS = [
   registerRoute,
   registerSnapshot,
   registerNetns,
+  registerInterfaces,
   registerDoctor,
   registerDemo,
 ];

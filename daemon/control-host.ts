@@ -5,8 +5,8 @@ import { IFF_UP } from './kernel/constants.ts';
 import type { Interface } from './kernel/interfaces.ts';
 import type { FoundNetns } from './netns/discovery.ts';
 
-/** Rows in one command: of names at their longest they fit into SCM_PAYLOAD_MAX. */
-const COMMAND_ROWS = 32;
+/** Octets of rows in one command, below SCM_PAYLOAD_MAX; one row with a path of PATH_MAX, all escaped, has 27,000. */
+const COMMAND_BYTES = 30_000;
 /** Characters of a reason that are passed on. */
 const REASON_MAX = 300;
 
@@ -27,11 +27,9 @@ export function answerControl(
   const { request } = report;
   try {
     if (report.type === 'list-interfaces') {
-      const rows = host.interfaces();
-      for (let at = 0; at === 0 || at < rows.length; at += COMMAND_ROWS) {
-        const isLast = at + COMMAND_ROWS >= rows.length;
-        send({ type: 'interfaces', request, rows: rows.slice(at, at + COMMAND_ROWS), isLast });
-      }
+      const pieces = inPieces(host.interfaces());
+      for (const [i, rows] of pieces.entries())
+        send({ type: 'interfaces', request, rows, isLast: i === pieces.length - 1 });
       return;
     }
     let captured = 0;
@@ -43,6 +41,22 @@ export function answerControl(
     const message = (error as Error).message.slice(0, REASON_MAX);
     send({ type: 'answer', request, error: { code, message }, captured: 0 });
   }
+}
+
+/** At least one piece, each small enough for a command. */
+function inPieces(rows: readonly LiveInterface[]): LiveInterface[][] {
+  const pieces: LiveInterface[][] = [[]];
+  let bytes = 0;
+  for (const row of rows) {
+    const size = Buffer.byteLength(JSON.stringify(row)) + 1;
+    if (bytes + size > COMMAND_BYTES && bytes > 0) {
+      pieces.push([]);
+      bytes = 0;
+    }
+    pieces.at(-1)!.push(row);
+    bytes += size;
+  }
+  return pieces;
 }
 
 /** A namespace whose interfaces are followed. */

@@ -1,8 +1,9 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ControlError } from './control/errors.ts';
+import { duplicate } from './kernel/inherit.ts';
 import { close } from './kernel/libc.ts';
-import { bindUnix, duplicate, isUnixAnswered, listenUnix } from './kernel/unix-listener.ts';
+import { bindUnix, isUnixAnswered, listenUnix } from './kernel/unix-listener.ts';
 
 /** Its members may use the socket; without such a group only root may. */
 const GROUP = 'nstap';

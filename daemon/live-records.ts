@@ -5,6 +5,9 @@ import type { ThreadCounts } from './capture/capture-messages.ts';
 import type { TappedPacket } from './capture/packet-tap.ts';
 import type { LiveCapture, LiveFlow, LivePacket } from './control/messages.ts';
 
+/** Characters of a text that clients get: a message has a bound, and a filter or a multipath route has none. */
+const TEXT_MAX = 192;
+
 /** What a capture counted, as clients are told. @returns null when nobody knows its name any more */
 export function liveCapture(
   { index, received, counters: c }: ThreadCounts['captures'][number],
@@ -17,7 +20,7 @@ export function liveCapture(
     netnsId: info.netnsId ?? '',
     interface: info.interface ?? '',
     source: info.source,
-    filter: info.filter ?? '',
+    filter: (info.filter ?? '').slice(0, TEXT_MAX),
     received,
     kernelDrops: c.kernelDrops,
     duplicates: c.duplicates,
@@ -80,7 +83,7 @@ export function liveFlow(flow: TappedFlow, info: CaptureInfo | undefined): LiveF
     bytesRev: flow.bytesRev,
     connState: flow.connState ?? '',
     endReason: flow.endReason ?? '',
-    routeFwd: flow.routeFwd ?? '',
-    routeRev: flow.routeRev ?? '',
+    routeFwd: (flow.routeFwd ?? '').slice(0, TEXT_MAX),
+    routeRev: (flow.routeRev ?? '').slice(0, TEXT_MAX),
   };
 }

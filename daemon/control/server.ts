@@ -17,8 +17,8 @@ import { checkSelection } from './selectors.ts';
 import { flowStreams, packetStreams } from './streams.ts';
 
 const SWEEP_MS = 500;
-/** Rows of a list in one message, at most: the names of a row are short. */
-const MESSAGE_ROWS = 500;
+/** Rows of a list in one message, at most: each is below 5,000 octets, also where a namespace is named by a long path. */
+const MESSAGE_ROWS = 200;
 /** Characters of a text in one message, at most: one takes three octets in UTF-8. */
 const MESSAGE_TEXT = 256 * 1024;
 

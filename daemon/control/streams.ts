@@ -6,8 +6,8 @@ import { isSelected } from './selectors.ts';
 
 /** Live records are fetched, and sent, this often. */
 const TURN_MS = 20;
-/** Records in one message, at most: those of a message of RESPONSE_MAX have room of 1,000 octets each. */
-const MESSAGE_RECORDS = 1000;
+/** Records in one message, at most: each is below 5,000 octets, also where a namespace is named by a long path. */
+const MESSAGE_RECORDS = 200;
 
 interface Watcher {
   connection: ControlConnection;
@@ -86,7 +86,6 @@ export class LiveStreams<T extends { netns: string; interface: string }> {
 
   #turn(): void {
     const { list, skipped } = this.#feed.take();
-    if (list.length === 0 && skipped === 0) return;
     this.skipped += skipped;
     for (const watcher of this.#watchers) watcher.skipped += skipped;
     for (let at = 0; at === 0 || at < list.length; at += MESSAGE_RECORDS)
@@ -98,6 +97,8 @@ export class LiveStreams<T extends { netns: string; interface: string }> {
     const encoded = new Map<string, { count: number; octets: Uint8Array }>();
     for (const watcher of this.#watchers) {
       const { connection, skippedClient, skipped } = watcher;
+      // What was left out is told as soon as there is room, also when nothing more comes.
+      if (list.length === 0 && skippedClient === 0 && skipped === 0) continue;
       const key = `${watcher.key}\0${skippedClient}\0${skipped}`;
       let message = encoded.get(key);
       if (message === undefined) {
@@ -106,7 +107,7 @@ export class LiveStreams<T extends { netns: string; interface: string }> {
         message = { count: wanted.length, octets };
         encoded.set(key, message);
       }
-      if (message.count === 0 && skipped === 0) continue;
+      if (message.count === 0 && skippedClient === 0 && skipped === 0) continue;
       if (connection.queuedBytes + message.octets.length > this.#queueBytes) {
         watcher.skippedClient += message.count;
         this.skipped += message.count;

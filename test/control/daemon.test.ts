@@ -147,6 +147,27 @@ describe.skipIf(missing !== null)(`the control socket of a daemon${missing ? ` (
       /^daemon {4}up \d+\.\d{3}s, engine pid \d+, \d+ MiB, restarted 0 times; 2 clients of /m,
     );
 
+    const listed = await nstap(['interfaces', '--control', control, '--json']);
+    const rows = (JSON.parse(listed.stdout) as { netns: string; interface: string }[]).filter((row) =>
+      [a, b].includes(row.netns),
+    );
+    const none = { packets: null, kernel_drops: null };
+    expect(rows).toMatchObject([
+      { netns: a, interface: 'lo', up: true, captured: false, reason: 'not selected', ...none },
+      { netns: a, interface: 'v0', up: true, captured: true, reason: null, packets: 25, kernel_drops: 0 },
+      { netns: b, interface: 'lo', captured: false, reason: 'namespace not selected', ...none },
+      { netns: b, interface: 'v0', captured: false, reason: 'namespace not selected', ...none },
+    ]);
+    const table = await nstap(['interfaces', '--control', control, '--netns', a]);
+    expect(table.stdout.split('\n').map((line) => line.trim().split(/ {2,}/))).toEqual([
+      ['NETNS', 'INTERFACE', 'STATE', 'PACKETS', 'DROPS', 'CAPTURED'],
+      [a, 'lo', 'up', '-', '-', 'no: not selected'],
+      [a, 'v0', 'up', '25', '0', 'yes'],
+      [''],
+    ]);
+    const unasked = await nstap(['interfaces', '--control', 'none', '--netns', a, '--json']);
+    expect(JSON.parse(unasked.stdout)).toMatchObject([{ captured: null }, { captured: null }]);
+
     expect(await d.end()).toBe(0);
     expect(existsSync(control)).toBe(false);
     const gone = await nstap(['status', '--control', control]);

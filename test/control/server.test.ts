@@ -152,6 +152,24 @@ describe('a stream', () => {
     await client.reload();
   });
 
+  it('of records with the longest names is sent in messages that are not too long', async () => {
+    const server = serve();
+    const client = await connected(server);
+    const stream = client.packets();
+    const first = stream.next();
+    await until('it is watched', () => server.backend.watched.length === 1);
+    const long = { ...livePacket(256, `/${'n'.repeat(4094)}`), route: 'r'.repeat(192) };
+    server.backend.packets = { list: Array.from({ length: 1024 }, () => long), skipped: 0 };
+    // More than may wait at once: what did not fit is told when the rest was read.
+    let told = 0;
+    for (let next = await first; told < 1024; next = await stream.next()) {
+      told += next.value!.packets.length + next.value!.skippedClient;
+      if (told === 1024) break;
+    }
+    expect(told).toBe(1024);
+    await stream.return();
+  });
+
   it('of a kind is one a connection, and its id is not used again while it goes on', async () => {
     const server = serve();
     const client = await raw(server);
