@@ -39,8 +39,11 @@ class Watched {
 
   /** Hands a batch over and waits until it is committed. */
   async batch(...specs: RecordSpec[]): Promise<void> {
-    let index = this.#pool.acquire();
-    await until('a batch is free', () => index >= 0 || (index = this.#pool.acquire()) >= 0);
+    let index = -1;
+    await until('a batch is free', () => {
+      index = this.#pool.acquire();
+      return index >= 0;
+    });
     const batch = this.#pool.batch(index);
     batch.clear();
     for (const spec of specs) addRecord(batch, spec);
