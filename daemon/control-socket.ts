@@ -23,25 +23,17 @@ export class ControlSocket {
 
   /**
    * @param path absolute; its folder is made when that is missing
-   * @throws ControlError CONTROL_REFUSED: another daemon listens there, or something else lies there; SyscallError, Error of
-   *         node:fs
+   * @throws ControlError CONTROL_REFUSED: another daemon listens there, something else lies there, or it cannot be made
    */
   constructor(path: string) {
     this.path = path;
-    mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
-    removeStale(path);
-    this.#fd = bindUnix(path);
     try {
-      this.#inode = lstatSync(path, { bigint: true }).ino;
-      const gid = groupId(GROUP, readFileSync('/etc/group', 'utf8'));
-      if (gid !== null) chownSync(path, -1, gid);
-      chmodSync(path, SOCKET_MODE);
-      // Only now can anybody connect.
-      listenUnix(this.#fd, path);
+      mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
+      removeStale(path);
+      [this.#fd, this.#inode] = open(path);
     } catch (error) {
-      close(this.#fd);
-      unlinkSync(path);
-      throw error;
+      if (error instanceof ControlError) throw error;
+      throw refused(path, (error as Error).message, error);
     }
   }
 
@@ -64,21 +56,39 @@ export class ControlSocket {
   }
 }
 
+/** Makes the socket. @returns its descriptor, and the number of its file */
+function open(path: string): [fd: number, inode: bigint] {
+  const fd = bindUnix(path);
+  try {
+    const { ino } = lstatSync(path, { bigint: true });
+    const gid = groupId(GROUP, readFileSync('/etc/group', 'utf8'));
+    if (gid !== null) chownSync(path, -1, gid);
+    chmodSync(path, SOCKET_MODE);
+    // Only now can anybody connect.
+    listenUnix(fd, path);
+    return [fd, ino];
+  } catch (error) {
+    close(fd);
+    unlinkSync(path);
+    throw error;
+  }
+}
+
 /** Removes the socket of a daemon that was killed. Nothing else is ever removed. */
 function removeStale(path: string): void {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return;
-  if (!stat.isSocket())
-    throw new ControlError(
-      'CONTROL_REFUSED',
-      `control socket ${path}: a file that is no socket lies there; choose another path with --control, or "none"`,
-    );
-  if (isUnixAnswered(path))
-    throw new ControlError(
-      'CONTROL_REFUSED',
-      `control socket ${path}: another daemon listens there; stop it, or choose another path with --control, or "none"`,
-    );
+  if (!stat.isSocket()) throw refused(path, 'a file that is no socket lies there');
+  if (isUnixAnswered(path)) throw refused(path, 'another daemon listens there');
   unlinkSync(path);
+}
+
+function refused(path: string, reason: string, cause?: unknown): ControlError {
+  return new ControlError(
+    'CONTROL_REFUSED',
+    `control socket ${path}: ${reason}; choose another path with --control, or "none"`,
+    { cause },
+  );
 }
 
 /** Number of a group of group(5), or null when there is none. */

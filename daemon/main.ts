@@ -46,6 +46,7 @@ export async function runDaemon(
   // First, as it looks at the filter.
   const supervisor = new Supervisor({ ...options, db }, user, engineEntry, log);
   const control = openControl(options.control, supervisor);
+  if (control === null) log.info({ event: 'control-none' }, 'no control socket: no clients are taken');
   try {
     return await supervise(supervisor, control);
   } finally {

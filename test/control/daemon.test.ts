@@ -308,7 +308,7 @@ describe.skipIf(missing !== null)(`the control socket of a daemon${missing ? ` (
     await until('the second one ends', () => second.code !== undefined);
     expect(second.code).toBe(1);
     expect(second.log).toContain(
-      `control socket ${control}: another daemon listens there; stop it, or choose another path`,
+      `control socket ${control}: another daemon listens there; choose another path`,
     );
     await d.end('SIGKILL');
     expect(existsSync(control)).toBe(true);

@@ -66,7 +66,7 @@ describe('the control socket', () => {
     expect(() => new ControlSocket(stale)).toThrow(
       expect.objectContaining({
         code: 'CONTROL_REFUSED',
-        message: `control socket ${stale}: another daemon listens there; stop it, or choose another path with --control, or "none"`,
+        message: `control socket ${stale}: another daemon listens there; choose another path with --control, or "none"`,
       }),
     );
     const file = fresh();
@@ -95,6 +95,9 @@ describe('the control socket', () => {
     const path = join(dir, 'x'.repeat(120));
     expect(() => new ControlSocket(path)).toThrow(/longer than the 108 octets of a socket's address/);
     expect(isUnixAnswered(fresh())).toBe(false);
+    expect(() => new ControlSocket('/proc/none/control.sock')).toThrow(
+      /^control socket \/proc\/none\/control\.sock: ENOENT: .*; choose another path with --control, or "none"$/,
+    );
     expect(() => bindUnix(join(dir, 'none', 's'))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
   });
 });
