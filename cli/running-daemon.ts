@@ -1,4 +1,5 @@
-import { ControlClient } from '../daemon/control/client.ts';
+import { existsSync } from 'node:fs';
+import type { ControlClient } from '../daemon/control/client.ts';
 import { ControlError } from '../daemon/control/errors.ts';
 import { version } from '../daemon/version.ts';
 import { controlToAsk } from './default-control.ts';
@@ -16,6 +17,9 @@ export async function askRunningDaemon<T>(
   ask: (client: ControlClient) => Promise<T>,
 ): Promise<T | null> {
   if (control === 'none') return null;
+  // Where no daemon has ever been, nobody waits for the codec to be loaded.
+  if (control === undefined && !existsSync(controlToAsk())) return null;
+  const { ControlClient } = await import('../daemon/control/client.ts');
   try {
     const client = await ControlClient.connect(control ?? controlToAsk(), `nstap ${version()}`);
     try {

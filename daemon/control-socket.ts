@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ControlError } from './control/errors.ts';
 import { duplicate } from './kernel/inherit.ts';
@@ -28,7 +28,8 @@ export class ControlSocket {
   constructor(path: string) {
     this.path = path;
     try {
-      mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
+      // One level: Node's recursive mkdir never returns where the kernel makes none (/proc).
+      if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: FOLDER_MODE });
       removeStale(path);
       [this.#fd, this.#inode] = open(path);
     } catch (error) {

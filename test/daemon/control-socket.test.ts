@@ -25,7 +25,7 @@ describe('the control socket', () => {
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
   it('has its rights before anybody can connect, and is gone when it is closed', () => {
-    const path = join(dir, 'a', 'b', 'control.sock');
+    const path = join(dir, 'a', 'control.sock');
     const socket = new ControlSocket(path);
     expect(statSync(path).mode & 0o777).toBe(0o660);
     expect(isUnixAnswered(path)).toBe(true);
