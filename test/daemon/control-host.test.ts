@@ -4,6 +4,7 @@ import type { LiveInterface } from '../../daemon/control/messages.ts';
 import { answerControl, type ControlHost, interfaceRows } from '../../daemon/control-host.ts';
 import type { ControlReport, EngineCommand } from '../../daemon/engine-messages.ts';
 import { SCM_PAYLOAD_MAX } from '../../daemon/kernel/scm.ts';
+import type { FoundNetns } from '../../daemon/netns/discovery.ts';
 
 const HOST: ControlHost = {
   interfaces: () => [],
@@ -66,16 +67,23 @@ describe('what the supervisor answers', () => {
   });
 
   it('has each interface with why it is not captured, and other namespaces without', () => {
-    const a = { name: 'a', id: '4:1' };
+    const netns = (name: string, id: string): FoundNetns => ({
+      name,
+      id,
+      path: '',
+      label: null,
+      processes: [],
+    });
+    const a = netns('a', '4:1');
     const links = new Map([
       [1, { ifIndex: 1, name: 'lo', arpType: 772, flags: 0x9 }],
       [2, { ifIndex: 2, name: 'v0', arpType: 1, flags: 0 }],
     ]);
-    const rows = interfaceRows([{ netns: a, links }], [a, { name: 'b', id: '4:2' }], (_netns, link) =>
+    const rows = interfaceRows([{ netns: a, links }], [a, netns('b', '4:2')], (_of, link) =>
       link.name === 'lo' ? null : 'not selected',
     );
     expect(
-      rows.map(({ netns, interface: name, up, captured, reason }) => [netns, name, up, captured, reason]),
+      rows.map(({ netns: of, interface: name, up, captured, reason }) => [of, name, up, captured, reason]),
     ).toEqual([
       ['a', 'lo', true, true, ''],
       ['a', 'v0', false, false, 'not selected'],
