@@ -1,52 +1,46 @@
+import { existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
-import { type Backend, type DaemonOptions, defaultOptions, type LogLevel } from '../daemon/config.ts';
+import { checkDaemon } from '../daemon/check.ts';
+import type { DaemonOptions } from '../daemon/config.ts';
 import { runDaemon } from '../daemon/main.ts';
+import { DEFAULT_CONFIG_FILE, readConfigFile } from '../daemon/options/file.ts';
+import { formatConfig } from '../daemon/options/print.ts';
+import { flagsOverFile, resolveOptions } from '../daemon/options/resolve.ts';
+import type { GivenOptions } from '../daemon/options/spec.ts';
 import { defaultControl } from './default-control.ts';
 import { defaultDb } from './default-db.ts';
-import { type MeteringFlags, meteringOptions } from './metering-options.ts';
+import { writeLines } from './output.ts';
 
 /** Flags of `nstap daemon` as they were given. */
-export interface DaemonCommandFlags extends MeteringFlags {
-  netns: string[];
-  interface: string[];
-  filter?: string;
-  db?: string;
-  backend: Backend;
-  user?: string;
-  ringMib?: number;
-  ringTotalMib?: number;
-  snaplen?: number;
-  auditRate?: number;
-  routeHistory: boolean;
-  logLevel: LogLevel;
-  control?: string;
+export interface DaemonCommandFlags extends GivenOptions {
+  config?: string;
+  check?: boolean;
 }
 
-/** The daemon's options: flags over defaults. @param memoryBytes of the host */
+/**
+ * The daemon's options: flags over the configuration file over defaults.
+ * @param memoryBytes of the host
+ * @throws ConfigError; Error when the file cannot be read
+ */
 export function daemonOptions(flags: DaemonCommandFlags, memoryBytes: number): DaemonOptions {
-  const defaults = defaultOptions(flags.db ?? defaultDb(), memoryBytes);
-  const ringMib = flags.ringMib ?? defaults.ringMib;
-  return {
-    netns: flags.netns.length > 0 ? flags.netns : defaults.netns,
-    interfaces: flags.interface.length > 0 ? flags.interface : defaults.interfaces,
-    // Blank means every packet, as in tcpdump.
-    filter: flags.filter === undefined || flags.filter.trim() === '' ? null : flags.filter,
-    exclude: defaults.exclude,
-    db: defaults.db,
-    backend: flags.backend,
-    user: flags.user ?? null,
-    ringMib,
-    ringTotalMib: flags.ringTotalMib ?? Math.max(ringMib, defaults.ringTotalMib),
-    snapLen: flags.snaplen ?? defaults.snapLen,
-    ...meteringOptions(flags),
-    auditRate: flags.auditRate ?? defaults.auditRate,
-    routeHistory: flags.routeHistory,
-    logLevel: flags.logLevel,
-    control: flags.control === 'none' ? null : (flags.control ?? defaultControl()),
-  };
+  const { config, check: _, ...given } = flags;
+  const path = config ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null);
+  const file = path === null ? {} : readConfigFile(path);
+  const asked = flagsOverFile(given, file);
+  const options = resolveOptions(asked, defaultDb(), memoryBytes);
+  return asked.control === undefined ? { ...options, control: defaultControl() } : options;
 }
 
-/** Runs the daemon until it is stopped. @returns exit status @throws Error when it cannot be started */
-export function daemonCommand(flags: DaemonCommandFlags): Promise<number> {
-  return runDaemon(daemonOptions(flags, totalmem()));
+/**
+ * Runs the daemon until it is stopped, or checks its configuration.
+ * @returns exit status
+ * @throws ConfigError, PcapError for a mistake in the configuration; Error when it cannot be started
+ */
+export async function daemonCommand(flags: DaemonCommandFlags): Promise<number> {
+  const read = (): DaemonOptions => daemonOptions(flags, totalmem());
+  const options = read();
+  if (flags.check !== true) return runDaemon(options, { reread: read });
+  const { user } = checkDaemon(options);
+  await writeLines([`# Checked: the engine runs as ${user.name}.\n`, formatConfig(options)]);
+  return 0;
 }

@@ -17,10 +17,10 @@ function isBrokenPipe(error: unknown): boolean {
   return (error as { code?: unknown })?.code === 'EPIPE';
 }
 
-/** In a filter or a selector. Told by its code, so that what throws it is loaded by those commands only that need it. */
+/** In a filter, a selector, or the configuration. Told by its code, so that what throws it is loaded by those commands only that need it. */
 function isMistake(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };
-  return code === 'PCAP_FILTER' || code === 'SELECTOR';
+  return code === 'PCAP_FILTER' || code === 'SELECTOR' || code === 'CONFIG';
 }
 
 async function main(): Promise<void> {

@@ -2,6 +2,8 @@ import { randomInt } from 'node:crypto';
 import { SingleBar } from 'cli-progress';
 import { CHECKPOINT_DEFAULT } from '../daemon/config.ts';
 import { compileFilter } from '../daemon/kernel/libpcap.ts';
+import { resolveMetering } from '../daemon/options/resolve.ts';
+import type { GivenMetering } from '../daemon/options/spec.ts';
 import { type ReplayProgress, type ReplayTotals, replay } from '../daemon/replay.ts';
 import { loadCompared, loadSnapshot } from '../daemon/routes/load-snapshot.ts';
 import type { RouteSnapshot } from '../daemon/routes/snapshot.ts';
@@ -11,12 +13,11 @@ import { ensureDefaultDb } from './default-db.ts';
 import { counted } from './format/count.ts';
 import { formatTime } from './format/time.ts';
 import { Interruption } from './interruption.ts';
-import { type MeteringFlags, meteringOptions } from './metering-options.ts';
 import { writeLines } from './output.ts';
 import { checkComparable, ReplayComparison, ScratchDatabase } from './replay-compare.ts';
 
 /** Flags of `nstap replay` as they were given. */
-export interface ReplayFlags extends MeteringFlags {
+export interface ReplayFlags extends GivenMetering {
   db?: string;
   routes?: string;
   rules?: string;
@@ -38,7 +39,7 @@ const SNAPLEN_MAX = 0x40000;
 export async function replayCommand(files: string[], flags: ReplayFlags): Promise<number> {
   const filter = flags.filter === undefined || flags.filter.trim() === '' ? null : flags.filter;
   // Nobody looks at a file's flows before its end; a pipe may never end.
-  const metering = meteringOptions(flags, files.includes('-') ? CHECKPOINT_DEFAULT : 0);
+  const metering = resolveMetering(flags, files.includes('-') ? CHECKPOINT_DEFAULT : 0);
   // A wrong expression, or no libpcap, is told before anything is read.
   if (filter !== null) compileFilter(filter, LINKTYPE_ETHERNET, SNAPLEN_MAX);
   const snapshot = loadSnapshot(flags);

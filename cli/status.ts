@@ -10,6 +10,8 @@ import { currentRun, type RunState, runState } from './run-state.ts';
 
 /** What a capture point counted since it began; `bytes` are frame octets on the wire. */
 export interface CaptureCounts {
+  /** As the kernel counts them; of a savefile `packets`. Less `packets`, `kernel_drops` and `duplicates`: what is still in the ring. */
+  received: number;
   packets: number;
   bytes: number;
   decoded: number;
@@ -26,6 +28,11 @@ export interface CaptureCounts {
   shed_route_changes: number;
   evicted_flows: number;
   untracked_flows: number;
+  shed_hints: number;
+  /** Flows held now. */
+  alive_flows: number;
+  /** CPU that its packets took in the capture thread; 0 for savefiles. */
+  cpu_ns: number;
 }
 
 /** A capture point as `nstap status` shows it. */
@@ -83,6 +90,11 @@ export interface Status {
     records: number;
     /** Times that no 64 bits hold. */
     clamped_times: number;
+    /** Batches of records that wait for the database, and how many may; 0 of 0: it was not told. */
+    queue_waiting: number;
+    queue_size: number;
+    /** CPU of the capture thread, in nanoseconds; 0 of a replay. */
+    capture_cpu_ns: number;
   };
   captures: CaptureStatus[];
   namespaces: NamespaceStatus[];
@@ -134,6 +146,9 @@ function statusOf(db: FlowDatabase, path: string, run: RunRow): Status {
       flows: run.flows,
       records: run.records,
       clamped_times: run.clampedTimes,
+      queue_waiting: run.load.queued,
+      queue_size: run.load.queueSize,
+      capture_cpu_ns: run.load.cpuNs,
     },
     captures,
     namespaces,
@@ -169,6 +184,7 @@ function captureStatus(db: FlowDatabase, runId: number): CaptureStatus[] {
 function countsOf(c: CaptureCounters): CaptureCounts {
   const decoded = c.decodedIpv4 + c.decodedIpv6 + c.decodedArp + c.decodedOther;
   return {
+    received: c.received,
     packets: c.packets,
     bytes: c.bytes,
     decoded,
@@ -184,6 +200,9 @@ function countsOf(c: CaptureCounters): CaptureCounts {
     shed_route_changes: c.shedRouteChanges,
     evicted_flows: c.evictedFlows,
     untracked_flows: c.untrackedFlows,
+    shed_hints: c.shedHints,
+    alive_flows: c.aliveFlows,
+    cpu_ns: c.cpuNs,
   };
 }
 

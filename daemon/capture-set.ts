@@ -7,18 +7,19 @@ import type { CaptureReport, EngineCommand } from './engine-messages.ts';
 import { ENODEV, IFF_UP } from './kernel/constants.ts';
 import { SyscallError } from './kernel/errors.ts';
 import type { Interface } from './kernel/interfaces.ts';
-import { linkLayerOf } from './kernel/packet-socket.ts';
+import { type LinkLayer, linkLayerOf } from './kernel/packet-socket.ts';
 import type { Logger } from './logger.ts';
 import type { FoundNetns } from './netns/discovery.ts';
 import type { LinkWatcher } from './netns/link-watcher.ts';
 import { parseInterfaceSelectors, selectsInterface, type Selection as Selectors } from './netns/selector.ts';
+import { filterCommands } from './filter-commands.ts';
 import { CaptureOpener } from './open-capture.ts';
 
 /** Wait before a capture that failed is tried again: doubled each time, from the first to the second. */
 const RETRY_MS: readonly [number, number] = [250, 10_000];
 /** A capture that lived this long and then ended is opened again at once, should its interface be there. */
 const HEALTHY_MS = 1000;
-/** Captures that one engine can number; then it is replaced by a new one. See MAX_CAPTURES in flow/table.ts. */
+/** Captures that one engine can number; then it is replaced by a new one. See MAX_CAPTURES in flow/table-options.ts. */
 const CAPTURES_PER_ENGINE = 65_000;
 
 /** The engine, as far as captures are given to it. */
@@ -31,6 +32,7 @@ interface Capture {
   readonly info: CaptureInfo;
   readonly key: string;
   readonly ringMib: number;
+  readonly layer: LinkLayer;
   /** performance.now() */
   readonly sinceMs: number;
 }
@@ -43,11 +45,11 @@ interface Retry {
 
 /** The captures that one engine has: which are wanted, opened, failed, and when a failed one is tried again. */
 export class CaptureSet {
-  readonly #options: DaemonOptions;
+  #options: DaemonOptions;
   readonly #rules: CaptureRules;
   readonly #log: Logger;
-  readonly #opener: CaptureOpener;
-  readonly #interfaces: Selectors<RegExp>;
+  #opener: CaptureOpener;
+  #interfaces: Selectors<RegExp>;
   readonly #captures = new Map<number, Capture>();
   /** By namespace, then by ifindex: the same captures. */
   readonly #byNetns = new Map<string, Map<number, Capture>>();
@@ -64,6 +66,26 @@ export class CaptureSet {
     this.#log = log;
     this.#interfaces = parseInterfaceSelectors(options.interfaces);
     this.#opener = new CaptureOpener(options);
+  }
+
+  /**
+   * Takes other options for what is opened from now on; `reconcile` lets go what they do not select.
+   * @returns commands for the engine: the filters of captures that are open
+   * @throws PcapError when the filter is wrong for one of them, ConfigError when it is too long to be handed over,
+   *         SelectorError: nothing has changed then
+   */
+  reload(options: DaemonOptions): EngineCommand[] {
+    const interfaces = parseInterfaceSelectors(options.interfaces);
+    const { filter, snapLen } = this.#options;
+    let commands: EngineCommand[] = [];
+    if (options.filter !== filter || options.snapLen !== snapLen) {
+      const opener = new CaptureOpener(options);
+      commands = filterCommands(opener, [...this.#captures.values()]);
+      this.#opener = opener;
+    }
+    this.#interfaces = interfaces;
+    this.#options = options;
+    return commands;
   }
 
   /** Another engine is there, which has none of the captures. */
@@ -85,14 +107,11 @@ export class CaptureSet {
       const { id } = links.netns;
       for (const capture of [...(this.#byNetns.get(id)?.values() ?? [])]) {
         const link = links.links.get(capture.info.ifIndex!);
-        if (
-          link !== undefined &&
-          !this.#isSelected(links.netns, link) &&
-          link.name === capture.info.interface
-        )
-          this.#remove(capture, 'taken out by a control client', engine);
-        else if (link?.name === capture.info.interface) continue;
-        else if (link === undefined) this.#remove(capture, 'interface removed', engine);
+        if (link?.name === capture.info.interface) {
+          if (!this.#isSelected(links.netns, link)) this.#remove(capture, 'not selected any more', engine);
+          continue;
+        }
+        if (link === undefined) this.#remove(capture, 'interface removed', engine);
         else if (!this.#isWanted(links.netns, link) || !this.#isSameLayer(capture, link))
           this.#remove(capture, `interface renamed to ${link.name}`, engine);
         else if (this.#nextIndex >= CAPTURES_PER_ENGINE) return false;
@@ -186,8 +205,8 @@ export class CaptureSet {
   #open(links: LinkWatcher, link: Interface, key: string, engine: CaptureEngine): void {
     const usedMib = [...this.#captures.values()].reduce((sum, capture) => sum + capture.ringMib, 0);
     try {
-      const { info, command, fd, ringMib } = this.#opener.open(links, link, this.#nextIndex, usedMib);
-      this.#add({ info, key, ringMib, sinceMs: performance.now() });
+      const { info, command, fd, ringMib, layer } = this.#opener.open(links, link, this.#nextIndex, usedMib);
+      this.#add({ info, key, ringMib, layer, sinceMs: performance.now() });
       engine.send(command, [fd], info.netnsId);
     } catch (error) {
       const fields = { netns: links.netns.name, interface: link.name };

@@ -59,6 +59,8 @@ export interface DaemonOptions extends MeteringOptions {
   logLevel: LogLevel;
   /** Path of the control socket, or null: no clients are taken. */
   control: string | null;
+  /** Where counters are served for Prometheus, as parseListenAddress takes it; null: nowhere. */
+  metrics: string | null;
 }
 
 /** tcpdump's default: more than any packet. */
@@ -68,7 +70,12 @@ export const SNAPLEN_MIN = 96;
 /** 32 MiB hold half a second of 500,000 small packets a second, or 30 ms of 10 Gbit/s. */
 export const RING_MIB_DEFAULT = 32;
 export const RING_MIB_MAX = 1024;
+export const RING_TOTAL_MIB_MAX = 1 << 20;
 export const MAX_FLOWS_DEFAULT = 1_000_000;
+/** A flow's number has 24 bits in the table's index. */
+export const MAX_FLOWS_LIMIT = 0xfffffe;
+/** Seconds; the longest timeout that makes sense: a day. */
+export const TIMEOUT_MAX = 86_400;
 /** Seconds: how old the counters of a living flow are in the database, at most. */
 export const CHECKPOINT_DEFAULT = 10;
 /** Octets of payload that can be kept of a direction. */
@@ -117,6 +124,7 @@ export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
     routeHistory: true,
     logLevel: 'info',
     control: null,
+    metrics: null,
   };
 }
 

@@ -2,8 +2,10 @@ import { close as closeInBackground } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { CaptureOpen, CaptureReply, CaptureRequest } from './capture/capture-messages.ts';
-import { ControlServer } from './control/server.ts';
+import type { ControlServer } from './control/server.ts';
 import { EngineControl } from './engine-control.ts';
+import { serveControl } from './serve-control.ts';
+import { changeFilter } from './capture/change-filter.ts';
 import type { EngineCommand, EngineConfig, EngineReport } from './engine-messages.ts';
 import type { Pipeline, StartPipeline } from './engine-pipeline.ts';
 import { ENGINE_SCM_FD } from './engine-process.ts';
@@ -12,11 +14,9 @@ import { close } from './kernel/libc.ts';
 import { setCapabilities } from './kernel/privileges.ts';
 import { ScmSocket } from './kernel/scm.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { MetricsStore } from './metrics/store.ts';
 import type { MirrorReply, MirrorRequest, MirrorThreadData } from './mirror/messages.ts';
 import { sibling } from './sibling.ts';
-
-/** That clients are turned away is told this often, at most. */
-const REFUSED_TELL_MS = 60_000;
 
 type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
 
@@ -34,13 +34,14 @@ class Engine {
   readonly #waiting = new Map<string, AddRequest[]>();
   readonly #captureWake = openEvent();
   readonly #mirrorWake = openEvent();
-  #log: Logger = createLogger('engine', 'info');
+  readonly #log: Logger = createLogger('engine', 'info');
   #pipeline: Pipeline | null = null;
   #mirror: Worker | null = null;
   /** For control clients; null: the pipeline cannot be watched, or there are none to be taken. */
   #control: EngineControl | null = null;
   #server: ControlServer | null = null;
-  #refusedToldMs = -REFUSED_TELL_MS;
+  /** null: nobody asked for metrics. */
+  #metrics: MetricsStore | null = null;
   #stopping = false;
 
   constructor(startPipeline: StartPipeline, mirrorThread: URL) {
@@ -83,15 +84,20 @@ class Engine {
   }
 
   #start(config: EngineConfig): void {
-    this.#log = createLogger('engine', config.logLevel);
+    this.#log.level = config.logLevel;
+    this.#metrics = config.metrics === null ? null : new MetricsStore();
     const routes = new MessageChannel();
     this.#pipeline = this.#startPipeline({
       config,
+      log: this.#log,
       wakeFd: this.#captureWake,
       requests: routes.port1,
       // With libpcap the capture thread has inherited two capabilities by now; nobody else needs them.
       captureStarted: () => setCapabilities([]),
     });
+    this.#pipeline.onTrouble = (isInTrouble) => {
+      if (this.#metrics !== null) this.#metrics.isInTrouble = isInTrouble;
+    };
     const { capture } = this.#pipeline;
     capture.on('message', (reply: CaptureReply) => this.#captureReply(reply));
     const { addInlet, live } = this.#pipeline;
@@ -112,6 +118,7 @@ class Engine {
       routesWakeFd: this.#captureWake,
       storage: storage?.port2 ?? null,
       history: config.routeHistory,
+      isWatched: config.metrics !== null,
     };
     this.#mirror = new Worker(this.#mirrorThread, {
       workerData: mirrorData,
@@ -128,7 +135,11 @@ class Engine {
       (error: Error) => this.fail(error),
     );
     this.#pipeline.ready.then(
-      () => this.#report({ type: 'ready' }),
+      () => {
+        this.#report({ type: 'ready' });
+        if (this.#metrics !== null && config.metrics !== null)
+          serve(this.#metrics, config.metrics, this.#log);
+      },
       (error: Error) => this.fail(error),
     );
   }
@@ -174,36 +185,27 @@ class Engine {
       case 'control':
         if (fd === undefined) throw new Error('command control without its descriptor');
         this.#control?.began(command.uptimeMs, command.restarts);
-        this.#listen(fd);
+        if (this.#control === null) close(fd);
+        else this.#server = serveControl(fd, this.#control, this.#log);
         break;
       case 'interfaces':
       case 'answer':
         this.#control?.supervisorSaid(command);
         break;
+      case 'configure': {
+        const { auditRate, logLevel, timeouts } = command.settings;
+        this.#log.level = logLevel;
+        this.#toCapture({ type: 'configure', auditRate, timeouts });
+        break;
+      }
+      case 'filter': {
+        const { captureIndex, filter, program } = command;
+        this.#setFilter(captureIndex, filter, program === null ? null : Buffer.from(program, 'base64'));
+        break;
+      }
       case 'shutdown':
         this.stop('asked to');
     }
-  }
-
-  /** Takes control clients. @param fd the listening socket */
-  #listen(fd: number): void {
-    if (this.#control === null) {
-      close(fd);
-      return;
-    }
-    this.#server = new ControlServer(fd, this.#control, {
-      opened: (clients) => this.#log.debug({ event: 'control-opened', clients }, 'a control client'),
-      closed: (client, reason) =>
-        this.#log.debug({ event: 'control-closed', client, reason }, `a control client is gone: ${reason}`),
-      refused: () => {
-        // A client that tries again in a loop must not fill the log.
-        if (performance.now() - this.#refusedToldMs < REFUSED_TELL_MS) return;
-        this.#refusedToldMs = performance.now();
-        this.#log.warn({ event: 'control-busy' }, 'too many control clients; more are turned away');
-      },
-      failed: (error) => this.#log.error({ event: 'control-failed', err: error }, error.message),
-    });
-    this.#log.info({ event: 'control-listening' }, 'taking control clients');
   }
 
   #capture(capture: AddRequest['capture'], open: CaptureOpen): void {
@@ -216,7 +218,28 @@ class Engine {
 
   #add(request: AddRequest): void {
     this.#captures.set(request.capture.index, request.capture.netnsId ?? '');
+    this.#metrics?.addCapture(request.capture);
     this.#toCapture(request);
+  }
+
+  #setFilter(captureIndex: number, filter: string | null, program: Uint8Array | null): void {
+    if (this.#captures.has(captureIndex)) {
+      this.#toCapture({ type: 'filter', captureIndex, filter, program });
+      return;
+    }
+    const later = [...this.#waiting.values()].flat().find(({ capture }) => capture.index === captureIndex);
+    try {
+      if (later !== undefined) changeFilter(later, filter, program);
+    } catch (error) {
+      this.#filterFailed(captureIndex, (error as Error).message);
+    }
+  }
+
+  #filterFailed(captureIndex: number, reason: string): void {
+    this.#log.error(
+      { event: 'filter-failed', captureIndex, reason },
+      `the filter stays as it was: ${reason}`,
+    );
   }
 
   #removeCapture(captureIndex: number, reason: string): void {
@@ -240,6 +263,7 @@ class Engine {
       // When the capture has ended by itself meanwhile, the thread says that of the new number.
       this.#captures.delete(captureIndex);
       this.#captures.set(capture.index, netnsId);
+      this.#metrics?.addCapture(capture);
       this.#toCapture({ type: 'rename', captureIndex, capture });
     }
   }
@@ -263,6 +287,7 @@ class Engine {
       case 'ended':
         this.#captures.delete(reply.captureIndex);
         this.#control?.endCapture(reply.captureIndex);
+        this.#metrics?.endCapture(reply.captureIndex, reply.type === 'ended' ? reply.counters : undefined);
         this.#report({
           type: reply.type,
           captureIndex: reply.captureIndex,
@@ -278,17 +303,33 @@ class Engine {
       case 'counted':
         this.#control?.captureSaid(reply);
         break;
+      case 'renamed':
+        this.#metrics?.endCapture(reply.captureIndex, reply.counters);
+        break;
+      case 'filter-failed':
+        this.#filterFailed(reply.captureIndex, reply.reason);
+        break;
+      case 'counters':
+        for (const { captureIndex, counters } of reply.counters)
+          this.#metrics?.setCounters(captureIndex, counters);
+        if (this.#metrics !== null) this.#metrics.load = reply.load;
+        break;
       case 'stopped':
         this.#log.debug({ event: 'capture-stopped' }, 'capture thread is drained');
     }
   }
 
   #mirrorReply(reply: MirrorReply): void {
-    if (reply.type === 'listed') {
-      this.#control?.mirrorSaid(reply);
+    if (reply.type === 'listed') return this.#control?.mirrorSaid(reply);
+    const { netnsId } = reply;
+    if (reply.type === 'counts') {
+      this.#metrics?.setRoutes(reply.counts);
       return;
     }
-    const { netnsId } = reply;
+    if (reply.type === 'removed') {
+      this.#metrics?.endRoutes(netnsId);
+      return;
+    }
     if (reply.type === 'disagreed') {
       const { netns, disagreement } = reply;
       const text = `route audit: the kernel decides otherwise in ${netns}: ${disagreement.command}`;
@@ -322,6 +363,14 @@ class Engine {
   #report(report: EngineReport): void {
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
+}
+
+/** Loaded only when it is asked for. */
+function serve(store: MetricsStore, address: string, log: Logger): void {
+  import('./metrics/server.ts').then(
+    ({ serveMetrics }) => serveMetrics(store, address, log),
+    (error: Error) => log.error({ event: 'metrics-failed', err: error }, error.message),
+  );
 }
 
 /**

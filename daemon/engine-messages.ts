@@ -3,7 +3,7 @@ import type { ControlCode } from './control/errors.ts';
 import type { LiveInterface, Selection } from './control/messages.ts';
 import { isSelector } from './control/selectors.ts';
 import type { RingGeometry } from './kernel/packet-socket.ts';
-import type { Backend, LogLevel, MeteringOptions } from './config.ts';
+import type { Backend, DaemonOptions, LogLevel, MeteringOptions } from './config.ts';
 
 /** What the engine needs of the daemon's options. */
 export interface EngineConfig extends MeteringOptions {
@@ -12,7 +12,12 @@ export interface EngineConfig extends MeteringOptions {
   auditRate: number;
   routeHistory: boolean;
   logLevel: LogLevel;
+  /** See DaemonOptions. */
+  metrics: string | null;
 }
+
+/** What can change while the engine runs; filters come by themselves. */
+export type EngineSettings = Pick<DaemonOptions, 'auditRate' | 'logLevel' | 'timeouts'>;
 
 /**
  * From the supervisor to the engine, over the SOCK_SEQPACKET pair; the comment says which descriptors come with it.
@@ -44,6 +49,10 @@ export type EngineCommand =
       error: { code: ControlCode; message: string } | null;
       captured: number;
     }
+  /** No descriptor: from now on this holds. */
+  | { type: 'configure'; settings: EngineSettings }
+  /** No descriptor: another filter for the socket of a capture. `program`: struct sock_filter[] in base64, or null for none. */
+  | { type: 'filter'; captureIndex: number; filter: string | null; program: string | null }
   /** Drain and exit. */
   | { type: 'shutdown' };
 

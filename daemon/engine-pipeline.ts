@@ -1,10 +1,12 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
 import type { PacketTapShared } from './capture/packet-tap.ts';
 import type { EngineConfig } from './engine-messages.ts';
+import type { Logger } from './logger.ts';
 
 /** What the engine gives to the threads that packets go through. */
 export interface PipelineStart {
   config: EngineConfig;
+  log: Logger;
   /** eventfd that wakes the capture thread; it is signalled after each message to it. */
   wakeFd: number;
   /** Second port of requests for the capture thread (CaptureRequest): routes come here. To be transferred. */
@@ -26,6 +28,8 @@ export interface Pipeline {
   live: PipelineLive | null;
   /** Settles when packets can be stored: the database is open. Rejects with the reason when it cannot be. */
   ready: Promise<unknown>;
+  /** Called when trouble with the database begins (true) and when it has passed. For the engine to set. */
+  onTrouble?: (isInTrouble: boolean) => void;
   /** Settles with counts for the log when all is written after a `stop`; rejects when a thread failed. */
   closed: Promise<Record<string, number>>;
 }

@@ -7,6 +7,7 @@ import { type EngineCommand, type EngineReport, parseReport, REPORT_MAX } from '
 import type { EngineUser } from './engine-user.ts';
 import { close } from './kernel/libc.ts';
 import { openScmPair, ScmSocket } from './kernel/scm.ts';
+import { parseListenAddress } from './options/listen-address.ts';
 
 /** The child's descriptor of the SCM_RIGHTS socket. */
 export const ENGINE_SCM_FD = 3;
@@ -47,12 +48,12 @@ export class EngineProcess {
    * devices in the process that reads them, so there the engine starts as root, becomes `user` at once, and keeps
    * CAP_NET_RAW and CAP_SYS_ADMIN in its capture thread (see engine.ts).
    * @param entry   engine.ts
-   * @param options `backend`, and `db`: the folder that it may write to
+   * @param options `backend`; `db`: the folder that it may write to; `metrics`: the port that it may listen on
    */
   constructor(
     entry: URL,
     user: EngineUser,
-    { backend, db }: Pick<DaemonOptions, 'backend' | 'db'>,
+    { backend, db, metrics }: Pick<DaemonOptions, 'backend' | 'db' | 'metrics'>,
     hooks: EngineProcessHooks,
   ) {
     this.#hooks = hooks;
@@ -61,7 +62,9 @@ export class EngineProcess {
     const isRoot = process.getuid?.() === 0;
     const { uid, gid } = user;
     const become = isRoot && backend === 'libpcap' ? { uid, gid } : null;
-    const argument: EngineArgument = { backend, become, folder: dirname(db), bindPorts: [], isFenced: false };
+    const address = metrics === null ? null : parseListenAddress(metrics);
+    const bindPorts = address === null ? [] : [address.port];
+    const argument: EngineArgument = { backend, become, folder: dirname(db), bindPorts, isFenced: false };
     try {
       this.#child = spawn(process.execPath, [fileURLToPath(entry), JSON.stringify(argument)], {
         cwd: '/',

@@ -74,8 +74,31 @@ export function chooseEngineUser(asked: string | null, db: string, engine: URL):
   const passwd = readFileSync('/etc/passwd', 'utf8');
   if (process.getuid!() !== 0) return ownUser(asked, db, engine, passwd);
   const user = asked !== null ? findUser(asked, passwd) : defaultEngineUser(passwd);
+  if (dirname(db) === STATE_DIR) giveStateDir(db, user);
+  return userThatWorks(user, asked, db, engine, passwd);
+}
+
+/**
+ * The user that chooseEngineUser would choose, without a change to the file system: the default folder, which the daemon
+ * makes and gives to that user, is not looked at.
+ * @throws Error as chooseEngineUser
+ */
+export function checkEngineUser(asked: string | null, db: string, engine: URL): EngineUser {
+  const passwd = readFileSync('/etc/passwd', 'utf8');
+  if (process.getuid!() !== 0) return ownUser(asked, db, engine, passwd);
+  const user = asked !== null ? findUser(asked, passwd) : defaultEngineUser(passwd);
+  return dirname(db) === STATE_DIR ? user : userThatWorks(user, asked, db, engine, passwd);
+}
+
+/** That user, else the owner of the folder, as far as they can do the engine's work. */
+function userThatWorks(
+  user: EngineUser,
+  asked: string | null,
+  db: string,
+  engine: URL,
+  passwd: string,
+): EngineUser {
   const dir = dirname(db);
-  if (dir === STATE_DIR) giveStateDir(db, user);
   if (!existsSync(dir)) throw new Error(`there is no folder ${dir} for the database; create it first`);
 
   const reason = whyCannotWork(user, db, engine);

@@ -6,7 +6,6 @@ import type { LiveThreadData } from './capture/live-thread.ts';
 import { meteringOf } from './config.ts';
 import { extraBytes } from './extra-bytes.ts';
 import type { Pipeline, PipelineStart } from './engine-pipeline.ts';
-import { createLogger } from './logger.ts';
 import { sibling } from './sibling.ts';
 import { startStorage } from './storage-worker.ts';
 import { version } from './version.ts';
@@ -16,8 +15,7 @@ const BATCH_RECORDS = 2048;
 const BATCHES = 64;
 
 /** Starts the capture thread and the storage thread of a daemon's engine. */
-export function startPipeline({ config, wakeFd, requests, captureStarted }: PipelineStart): Pipeline {
-  const log = createLogger('engine', config.logLevel);
+export function startPipeline({ config, log, wakeFd, requests, captureStarted }: PipelineStart): Pipeline {
   const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(config));
   const tap = createPacketTap();
   const { port1, port2 } = new MessageChannel();
@@ -28,6 +26,7 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
     requests: [requests],
     wakeFd,
     tap,
+    isWatched: config.metrics !== null,
   };
   const capture = new Worker(sibling('./capture/live-thread', import.meta.url), {
     workerData,
@@ -43,6 +42,7 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
   let storageTrouble: string | null = null;
   const storage = startStorage(config.db, run, pool, port2, (trouble) => {
     storageTrouble = trouble.type === 'recovered' ? null : trouble.message;
+    pipeline.onTrouble?.(trouble.type === 'error');
     if (trouble.type === 'recovered')
       log.info({ event: 'storage-recovered' }, 'the database takes records again');
     else log.error({ event: 'storage-trouble', code: trouble.code }, trouble.message);
@@ -60,11 +60,12 @@ export function startPipeline({ config, wakeFd, requests, captureStarted }: Pipe
     await stopped;
     return { ...totals };
   };
-  return {
+  const pipeline: Pipeline = {
     capture,
     addInlet: storage.addInlet,
     live: { tap, watchFlows: storage.watch, storageTrouble: () => storageTrouble },
     ready: storage.ready,
     closed: Promise.race([written(), failed.promise]),
   };
+  return pipeline;
 }

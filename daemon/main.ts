@@ -9,22 +9,29 @@ import {
   effectiveCapabilities,
   setNoNewPrivs,
 } from './kernel/privileges.ts';
-import { createLogger } from './logger.ts';
+import { createLogger, type Logger } from './logger.ts';
 import { sibling } from './sibling.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** Files of the daemon are readable by their owner and group only: flows say who talked to whom. */
 const UMASK = 0o027;
 
+/** What a daemon needs beside its options. */
+export interface DaemonHooks {
+  /** Reads the configuration anew, at SIGHUP. @throws Error that says what is wrong; left out: there is none to be read */
+  reread?: () => DaemonOptions;
+  /** The engine's entry file; tests have their own. */
+  engineEntry?: URL;
+}
+
 /**
  * Runs the daemon in the foreground until SIGTERM or SIGINT: this process is the supervisor, the engine is its child.
- * @param engineEntry the engine's entry file; tests have their own
  * @returns exit status: 0 after a drained end
  * @throws Error in one sentence when it cannot be started: not privileged, wrong filter, no user for the engine
  */
 export async function runDaemon(
   options: DaemonOptions,
-  engineEntry: URL = sibling('./engine', import.meta.url),
+  { reread, engineEntry = sibling('./engine', import.meta.url) }: DaemonHooks = {},
 ): Promise<number> {
   const held = effectiveCapabilities();
   const needed = [CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN];
@@ -48,7 +55,11 @@ export async function runDaemon(
   const control = openControl(options.control, supervisor);
   if (control === null) log.info({ event: 'control-none' }, 'no control socket: no clients are taken');
   try {
-    return await supervise(supervisor, control);
+    const reload = (): void => {
+      const next = reread?.() ?? options;
+      supervisor.reload({ ...next, db: resolve(next.db) });
+    };
+    return await supervise(supervisor, control, reload, log);
   } finally {
     control?.close();
   }
@@ -64,14 +75,30 @@ function openControl(path: string | null, supervisor: Supervisor): ControlSocket
   }
 }
 
-async function supervise(supervisor: Supervisor, control: ControlSocket | null): Promise<number> {
+/** @param reload reads the configuration anew; throws why it stays as it was */
+async function supervise(
+  supervisor: Supervisor,
+  control: ControlSocket | null,
+  reload: () => void,
+  log: Logger,
+): Promise<number> {
   const stop = (signal: string): void => supervisor.stop(signal);
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  const hangup = (): void => {
+    try {
+      reload();
+    } catch (error) {
+      const { message } = error as Error;
+      log.error({ event: 'reload-failed', reason: message }, `all stays as it was: ${message}`);
+    }
+  };
+  process.on('SIGHUP', hangup);
   try {
-    return await supervisor.run(control);
+    return await supervisor.run(control, reload);
   } finally {
     process.off('SIGTERM', stop);
     process.off('SIGINT', stop);
+    process.off('SIGHUP', hangup);
   }
 }

@@ -25,6 +25,7 @@ export interface OpenedCapture {
   fd: number;
   /** Memory that the kernel holds for it. */
   ringMib: number;
+  layer: LinkLayer;
 }
 
 /** Opens captures in their namespaces, as the options say. */
@@ -73,6 +74,7 @@ export class CaptureOpener {
         command: { type: 'libpcap', capture: info, snapLen, bufferBytes },
         fd,
         ringMib: wantedMib,
+        layer,
       };
     }
     const options = {
@@ -89,7 +91,14 @@ export class CaptureOpener {
       command: { type: 'ring', capture: info, ring, cooked: layer.cooked, loopback },
       fd,
       ringMib: (ring.blockSize * ring.blockCount) / 2 ** 20,
+      layer,
     };
+  }
+
+  /** What a capture in that namespace is filtered by: the expression, and compiled; null for every packet. @throws PcapError */
+  filterOf(netnsId: string, layer: LinkLayer): { filter: string | null; program: Uint8Array | null } {
+    const filter = this.#filterIn(netnsId);
+    return { filter, program: this.#program(filter, layer) };
   }
 
   /** The user's filter, and in the host's namespace not the daemon's own traffic. */

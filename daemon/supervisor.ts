@@ -1,7 +1,6 @@
 import { CaptureRules } from './capture-rules.ts';
 import { CaptureSet } from './capture-set.ts';
 import { type DaemonOptions, meteringOf } from './config.ts';
-import { ControlError } from './control/errors.ts';
 import type { Selection } from './control/messages.ts';
 import { answerControl, interfaceRows } from './control-host.ts';
 import type { ControlSocket } from './control-socket.ts';
@@ -15,6 +14,7 @@ import { StaleNetnsError } from './kernel/netns.ts';
 import { LinkWatcher, NetnsReplacedError } from './netns/link-watcher.ts';
 import { parseNetnsSelectors } from './netns/selector.ts';
 import { NetnsWatcher } from './netns/watcher.ts';
+import { logReload, planReload } from './options/reload.ts';
 import { openMirrorFds } from './mirror/fds.ts';
 
 /** Looks anyway this often for what has to be opened: retries, and notifications that were lost. */
@@ -35,7 +35,7 @@ const ANSWERS_QUEUED_MAX = 1024;
  * input from outside that it reads are the kernel's lists and the engine's validated reports.
  */
 export class Supervisor {
-  readonly #options: DaemonOptions;
+  #options: DaemonOptions;
   readonly #user: EngineUser;
   readonly #engineEntry: URL;
   readonly #log: Logger;
@@ -46,6 +46,7 @@ export class Supervisor {
   readonly #rules = new CaptureRules();
   readonly #captures: CaptureSet;
   #control: ControlSocket | null = null;
+  #rereads: () => void = () => {};
   readonly #beganMs = performance.now();
   #engines = 0;
   readonly #timer: NodeJS.Timeout;
@@ -85,10 +86,12 @@ export class Supervisor {
   /**
    * Captures until it is stopped.
    * @param control stays the caller's; null: no clients are taken
+   * @param reload  what a control client asks for: reads the configuration anew, or throws why not
    * @returns exit status
    */
-  run(control: ControlSocket | null): Promise<number> {
+  run(control: ControlSocket | null, reload: () => void): Promise<number> {
     this.#control = control;
+    this.#rereads = reload;
     this.#netns.scan();
     const { missing, unreadable } = this.#netns.discovery;
     for (const selector of missing)
@@ -125,6 +128,24 @@ export class Supervisor {
     }, DRAIN_MS);
   }
 
+  /**
+   * Puts another configuration in force, as far as that needs no restart: what is captured goes on without a gap.
+   * @throws PcapError, SelectorError, ConfigError: all stays as it was then
+   */
+  reload(next: DaemonOptions): void {
+    if (this.#stopping) return;
+    const plan = planReload(this.#options, next);
+    parseNetnsSelectors(plan.options.netns);
+    const filters = this.#captures.reload(plan.options);
+    this.#options = plan.options;
+    const { auditRate, logLevel, timeouts, netns } = plan.options;
+    for (const command of filters) this.#engine?.send(command, [], null);
+    this.#engine?.send({ type: 'configure', settings: { auditRate, logLevel, timeouts } }, [], null);
+    logReload(this.#log, plan);
+    if (plan.changed.includes('capture.netns')) this.#netns.select(netns);
+    this.#reconcile();
+  }
+
   #finish(): void {
     this.#netns.close();
     clearInterval(this.#timer);
@@ -143,7 +164,7 @@ export class Supervisor {
     this.#engineReady = false;
     this.#renewing = false;
     this.#engineStartedMs = performance.now();
-    const { db, backend, auditRate, routeHistory, logLevel } = this.#options;
+    const { db, backend, auditRate, routeHistory, logLevel, metrics } = this.#options;
     const config = {
       ...meteringOf(this.#options),
       db,
@@ -151,6 +172,7 @@ export class Supervisor {
       auditRate,
       routeHistory,
       logLevel,
+      metrics,
     };
     this.#engine = new EngineProcess(this.#engineEntry, this.#user, this.#options, {
       report: (report) => this.#report(report),
@@ -238,12 +260,7 @@ export class Supervisor {
           this.#captures.reasonNot(netns, link),
         ),
       change: (isAdd: boolean, selection: Selection) => this.#change(isAdd, selection),
-      reload: () => {
-        throw new ControlError(
-          'CONTROL_REFUSED',
-          'reload: this daemon has no configuration file to read again',
-        );
-      },
+      reload: () => this.#rereads(),
     };
     answerControl(report, host, (command) => engine.send(command, [], null));
   }

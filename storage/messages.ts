@@ -45,6 +45,11 @@ export interface CaptureCounters {
   /** Packets that carried another one in a tunnel, and those of them whose inside could not be followed; 0 unless asked for. */
   tunnelled: number;
   tunnelUndecoded: number;
+  /**
+   * Packets that passed the filter, as the kernel (or libpcap) counts them, `kernelDrops` and `duplicates` included; of a
+   * savefile `packets`.
+   */
+  received: number;
   /** Lost before nstap saw them, as the kernel (or libpcap) reports it. */
   kernelDrops: number;
   /** Packets of `lo` seen a second time (OUTGOING) and left out on purpose; not part of `packets`. */
@@ -59,6 +64,19 @@ export interface CaptureCounters {
   untrackedFlows: number;
   /** Flows whose hints and payload were not kept because the store of those was at its bound. */
   shedHints: number;
+  /** Flows held now: goes up and down. */
+  aliveFlows: number;
+  /** Nanoseconds of CPU that its packets took in the capture thread; 0 for a savefile. */
+  cpuNs: number;
+}
+
+/** What a capture thread is doing. */
+export interface ThreadLoad {
+  /** Batches of records that wait for the database, of `queueSize`. */
+  queued: number;
+  queueSize: number;
+  /** Nanoseconds of CPU since it began. */
+  cpuNs: number;
 }
 
 /** A CaptureCounters of zeros. */
@@ -80,6 +98,7 @@ export function zeroCounters(): CaptureCounters {
     fragments: 0,
     tunnelled: 0,
     tunnelUndecoded: 0,
+    received: 0,
     kernelDrops: 0,
     duplicates: 0,
     shedRecords: 0,
@@ -87,6 +106,8 @@ export function zeroCounters(): CaptureCounters {
     evictedFlows: 0,
     untrackedFlows: 0,
     shedHints: 0,
+    aliveFlows: 0,
+    cpuNs: 0,
   };
 }
 
@@ -167,6 +188,9 @@ export type StorageRequest =
   /** Batch number `batch` of the writer's pool holds records and route changes; storage releases it in the pool when they are committed. */
   | { type: 'batch'; batch: number }
   | { type: 'counters'; captureIndex: number; counters: CaptureCounters; final: boolean }
+  /** Another filter of a capture from now on. */
+  | { type: 'filter'; captureIndex: number; filter: string | null }
+  | { type: 'load'; load: ThreadLoad }
   | RouteRequest
   /** Nothing more comes from this writer. */
   | { type: 'close' };

@@ -285,4 +285,13 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE flows ADD COLUMN ts_rtt_ns_fwd INTEGER;
   ALTER TABLE flows ADD COLUMN ts_rtt_ns_rev INTEGER;
   `,
+  // What a capture costs, and how far storage is behind: of a run that has ended, as it was at the end.
+  `
+  ALTER TABLE captures ADD COLUMN received INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE captures ADD COLUMN alive_flows INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE captures ADD COLUMN cpu_ns INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN queued INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN queue_size INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN capture_cpu_ns INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

@@ -1,6 +1,6 @@
 import type { FlowDatabase } from './database.ts';
 import { toStorageError } from './errors.ts';
-import type { HostInfo, RunInfo } from './messages.ts';
+import type { HostInfo, RunInfo, ThreadLoad } from './messages.ts';
 
 /** A daemon's life or one replay, as it is stored. Times are nanoseconds since the epoch. */
 export interface RunRow extends RunInfo {
@@ -16,6 +16,8 @@ export interface RunRow extends RunInfo {
   records: number;
   /** Times that were beyond what 64 bits hold, and were stored as the nearest that is not. */
   clampedTimes: number;
+  /** What its capture thread was last seen doing. */
+  load: ThreadLoad;
 }
 
 /** A run by its number; null when there is none. @throws StorageError */
@@ -44,6 +46,9 @@ interface StoredRun {
   flows: bigint;
   records: bigint;
   clampedTimes: bigint;
+  queued: bigint;
+  queueSize: bigint;
+  cpuNs: bigint;
   machineId: string;
   name: string;
 }
@@ -53,12 +58,13 @@ function readRuns(db: FlowDatabase, where: string, ...params: number[]): RunRow[
     return db
       .prepare<number[], StoredRun>(
         `SELECT run_id AS runId, kind, version, command_line AS commandLine, pid, started_ns AS startedNs,
-                ended_ns AS endedNs, flows, records, clamped_times AS clampedTimes, machine_id AS machineId, name
+                ended_ns AS endedNs, flows, records, clamped_times AS clampedTimes,
+                queued, queue_size AS queueSize, capture_cpu_ns AS cpuNs, machine_id AS machineId, name
          FROM runs JOIN hosts USING (host_id) WHERE ${where} ORDER BY run_id DESC`,
       )
       .safeIntegers()
       .all(...params)
-      .map(({ machineId, name, ...run }) => ({
+      .map(({ machineId, name, queued, queueSize, cpuNs, ...run }) => ({
         ...run,
         host: { machineId, name },
         runId: Number(run.runId),
@@ -66,6 +72,7 @@ function readRuns(db: FlowDatabase, where: string, ...params: number[]): RunRow[
         flows: Number(run.flows),
         records: Number(run.records),
         clampedTimes: Number(run.clampedTimes),
+        load: { queued: Number(queued), queueSize: Number(queueSize), cpuNs: Number(cpuNs) },
       }));
   } catch (error) {
     throw toStorageError('query', db.name, error);

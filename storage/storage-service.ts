@@ -212,6 +212,7 @@ function resolved(inlet: OpenInlet, request: Pending['request']): WriteRequest {
 function isSuperseded(earlier: Pending['request'], later: Pending['request']): boolean {
   if (later.type === 'counters')
     return earlier.type === later.type && earlier.captureIndex === later.captureIndex;
+  if (later.type === 'load') return earlier.type === later.type;
   if (later.type === 'routeAudit' || later.type === 'routeMirror')
     return earlier.type === later.type && earlier.netnsId === later.netnsId;
   return false;

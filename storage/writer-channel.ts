@@ -61,6 +61,7 @@ export function prepareStatements(db: FlowDatabase) {
       `UPDATE captures SET ended = ?, ${COUNTER_COLUMNS.map(([, column]) => `${column} = ?`).join(', ')}
        WHERE capture_id = ?`,
     ),
+    updateFilter: db.prepare<[string | null, number]>('UPDATE captures SET filter = ? WHERE capture_id = ?'),
     findDecision: db
       .prepare<[Buffer], number>('SELECT decision_id FROM route_decisions WHERE digest = ?')
       .pluck(),
@@ -150,6 +151,11 @@ export class WriterChannel {
   /** A decision that was written, as one line. Needs no transaction. @throws SqliteError */
   decisionText(index: number): string | null {
     return this.#owner.statements.decisionText.get(known(this.#decisions, index, 'decision')) ?? null;
+  }
+
+  /** Writes the filter of a capture point over the earlier one. */
+  setFilter(captureIndex: number, filter: string | null): void {
+    this.#owner.statements.updateFilter.run(filter, known(this.#captures, captureIndex, 'capture'));
   }
 
   /**

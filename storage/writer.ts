@@ -2,7 +2,7 @@ import { type FlowDatabase, openForWriting } from './database.ts';
 import { toStorageError } from './errors.ts';
 import type { FlowBatch } from './flow-batch.ts';
 import { localHost } from './host.ts';
-import type { RunInfo, StorageRequest } from './messages.ts';
+import type { RunInfo, StorageRequest, ThreadLoad } from './messages.ts';
 import type { RouteGap } from './route-backlog.ts';
 import { RouteWriter } from './route-writer.ts';
 import { SeriesWriter } from './series.ts';
@@ -137,6 +137,12 @@ export class FlowWriter implements ChannelOwner {
       case 'counters':
         channel.setCounters(request.captureIndex, request.counters, request.final);
         break;
+      case 'filter':
+        channel.setFilter(request.captureIndex, request.filter);
+        break;
+      case 'load':
+        this.#setLoad(request.load);
+        break;
       case 'batch':
         totals.flows += channel.writeBatch(request.batch);
         totals.records += request.batch.count;
@@ -144,6 +150,13 @@ export class FlowWriter implements ChannelOwner {
       default:
         this.#routes.write(request);
     }
+  }
+
+  /** Of the one capture thread that a run has. */
+  #setLoad({ queued, queueSize, cpuNs }: ThreadLoad): void {
+    this.#db
+      .prepare('UPDATE runs SET queued = ?, queue_size = ?, capture_cpu_ns = ? WHERE run_id = ?')
+      .run(queued, queueSize, cpuNs, this.runId);
   }
 
   #updateRun(totals: WriterTotals, endedNs: bigint | null): void {

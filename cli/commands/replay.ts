@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { addMeteringOptions } from '../metering-options.ts';
+import { METERING_OPTIONS } from '../../daemon/options/metering-options.ts';
+import { addOptions } from '../option-flags.ts';
 import type { ReplayFlags } from '../replay-command.ts';
 import { addrsOption } from '../route-options.ts';
 
@@ -29,7 +30,7 @@ export function registerReplay(program: Command): void {
     )
     .option('--netns <name>', 'namespace name to store with the flows')
     .option('--filter <expr>', 'only packets that this tcpdump expression matches');
-  addMeteringOptions(command, '0; 10 where a file is -');
+  addOptions(command, METERING_OPTIONS, { '--checkpoint': '0; 10 where a file is -' });
   command
     .option('--json', 'print the totals as one JSON object')
     .addHelpText(

@@ -13,16 +13,17 @@ export function registerStatus(program: Command): void {
       'after',
       `
 Read from the database, where counters of a running daemon are about a second old; a daemon that runs is asked as well, and its
-database is the default then. What is lost is red on a terminal, and listed in the last lines with what helps. Exit status 1 when
-there is no database, or nothing in it, or the daemon that --control names does not answer.
+database is the default then. What is lost is red on a terminal, and listed in the last lines with what helps. RECEIVED is what
+the kernel counted after the filter, its drops included; FLOWS are those in the flow table now, CPU/PKT is of the capture
+thread. Exit status 1 when there is no database, or nothing in it, or the daemon that --control names does not answer.
 
 Keys of --json, all always there:
   database
   run         run_id kind version pid host command_line started ended state (running, ended, gone, unknown)
-              flows records clamped_times
-  captures[]  netns netns_id interface source file filter ended packets bytes decoded undecoded unaccounted truncated
-              fragments tunnelled tunnel_undecoded kernel_drops duplicates shed_records shed_route_changes evicted_flows
-              untracked_flows
+              flows records clamped_times queue_waiting queue_size (batches for the database) capture_cpu_ns
+  captures[]  netns netns_id interface source file filter ended received packets bytes decoded undecoded unaccounted
+              truncated fragments tunnelled tunnel_undecoded kernel_drops duplicates shed_records shed_route_changes
+              evicted_flows untracked_flows shed_hints alive_flows cpu_ns
   namespaces[] netns netns_id
               mirror {resyncs reloads applied interrupted shed_updates}  audit {asked agreed disagreed unasked}, or null
   totals      the counts of captures, mirrors and audits added up

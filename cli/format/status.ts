@@ -22,6 +22,7 @@ const LOSSES = {
   shed_records: 'flow records lost because the database was too slow',
   shed_route_changes: 'changes of route decisions lost because the database was too slow',
   resyncs: 'times that changes of routes were missed, and the tables read anew',
+  shed_hints: 'flows whose names and payload were not kept because there was no room for more',
   shed_updates: 'updates of tables missing in the route history because the database was too slow',
   disagreed: 'decisions on which the kernel disagreed; please report them with the log of the daemon',
 } as const satisfies Partial<Record<keyof Status['totals'], string>>;
@@ -55,6 +56,7 @@ function numbers<T>(
 const CAPTURE_COLUMNS: readonly Column<CaptureLine>[] = [
   { title: 'NETNS/IF', align: 'left', dropOrder: 0, text: (row) => row.place },
   { title: 'STATE', align: 'left', dropOrder: 5, text: (row) => row.state },
+  numbers('RECEIVED', 9, (row) => row.received),
   numbers('PACKETS', 0, (row) => row.packets),
   numbers('BYTES', 7, (row) => row.bytes),
   numbers('DECODED', 4, (row) => row.decoded),
@@ -65,6 +67,14 @@ const CAPTURE_COLUMNS: readonly Column<CaptureLine>[] = [
   numbers('SHED-CHANGES', 6, (row) => row.shed_route_changes, true),
   numbers('EVICTED', 3, (row) => row.evicted_flows, true),
   numbers('UNTRACKED', 6, (row) => row.untracked_flows, true),
+  numbers('FLOWS', 5, (row) => row.alive_flows),
+  {
+    title: 'CPU/PKT',
+    align: 'right',
+    dropOrder: 6,
+    text: (row) =>
+      row.packets === 0 || row.cpu_ns === 0 ? '-' : `${Math.round(row.cpu_ns / row.packets)}ns`,
+  },
 ];
 
 const NAMESPACE_COLUMNS: readonly Column<NamespaceLine>[] = [
@@ -101,6 +111,7 @@ export function formatStatus(status: Status, width: number | null, { bold, red }
       formatColumns(NAMESPACE_COLUMNS, [...namespaces, all], width, bold, undefined, red).trimEnd(),
     );
   }
+  if (run.queue_size > 0) lines.push('', loadLine(status));
   lines.push('', lawLine(status, red), ...lossLines(totals, red));
   return `${lines.join('\n')}\n`;
 }
@@ -145,6 +156,13 @@ function captureLines({ captures, totals, run }: Status): CaptureLine[] {
 function placeOf({ netns, interface: name, file }: CaptureStatus): string {
   const place = `${netns ?? '-'}/${name ?? '-'}`;
   return file === null ? place : `${place} (${file})`;
+}
+
+/** What the capture thread does. */
+function loadLine({ run, totals }: Status): string {
+  const { queue_waiting: waiting, queue_size: size, capture_cpu_ns: cpuNs } = run;
+  const seconds = (cpuNs / 1e9).toFixed(1);
+  return `load      ${counted(totals.alive_flows, 'flow')} in the table, ${waiting} of ${size} batches wait for the database, ${seconds} s of CPU in the capture thread`;
 }
 
 /** The law that nothing is lost silently. */

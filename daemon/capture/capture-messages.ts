@@ -1,5 +1,6 @@
-import type { CaptureCounters, CaptureInfo } from '../../storage/messages.ts';
+import type { CaptureCounters, CaptureInfo, ThreadLoad } from '../../storage/messages.ts';
 import type { RingGeometry } from '../kernel/packet-socket.ts';
+import type { FlowTimeouts } from '../flow/timeouts.ts';
 import type { RoutesMessage } from '../mirror/messages.ts';
 
 /**
@@ -34,6 +35,10 @@ export type CaptureRequest =
   | { type: 'tap'; isOn: boolean }
   /** The thread answers `counted` with the same number. */
   | { type: 'count'; request: number }
+  /** Another filter in force, with its text for people; the ring stays. `program`: struct sock_filter[], or null for none. */
+  | { type: 'filter'; captureIndex: number; filter: string | null; program: Uint8Array | null }
+  /** From now on this holds. */
+  | { type: 'configure'; auditRate: number; timeouts: FlowTimeouts }
   | RoutesMessage
   /** Drain, write every flow with end_reason shutdown, and end. */
   | { type: 'stop' };
@@ -43,11 +48,17 @@ export type CaptureReply =
   | { type: 'opened'; captureIndex: number; linkType: number }
   /** Could not be opened. */
   | { type: 'failed'; captureIndex: number; reason: string }
-  /** Was open, and is closed now. */
-  | { type: 'ended'; captureIndex: number; reason: string }
   /** A packet socket that nobody reads any more, to be closed where it may take its time: see RingSource. */
   | { type: 'close'; fd: number }
   | ({ type: 'counted'; request: number } & ThreadCounts)
+  /** Was open, and is closed now; with its last counters, when they are asked for. */
+  | { type: 'ended'; captureIndex: number; reason: string; counters?: CaptureCounters }
+  /** A capture goes on as another; its own last counters, when they are asked for. */
+  | { type: 'renamed'; captureIndex: number; counters: CaptureCounters }
+  /** The kernel did not take the filter; the one before is in force. */
+  | { type: 'filter-failed'; captureIndex: number; reason: string }
+  /** Once a second, when asked for: what every capture counted since it began. */
+  | { type: 'counters'; counters: { captureIndex: number; counters: CaptureCounters }[]; load: ThreadLoad }
   /** Everything is drained and handed to the storage thread. */
   | { type: 'stopped' };
 

@@ -2,6 +2,7 @@ import { POLLIN } from '../kernel/constants.ts';
 import { takeEvent } from '../kernel/eventfd.ts';
 import { RING_RETIRE_MS } from '../kernel/packet-socket.ts';
 import { PollSet } from '../kernel/poll.ts';
+import { threadCpuNs } from '../kernel/thread-clock.ts';
 import type { LiveSource, PacketSink } from './packet-source.ts';
 
 /** Longest time between two ticks, and so between two looks at an interface that may be gone. */
@@ -30,13 +31,16 @@ export interface LiveLoopHooks {
   /**
    * A source is at its end, drained for the last time, and is closed when this returns: read its last `stats` here.
    * @param reason why: the source's own `ended`, or what `remove` was told
+   * @param cpuNs  see LiveLoop.cpuNs
    */
-  ended(captureIndex: number, source: LiveSource, reason: string): void;
+  ended(captureIndex: number, source: LiveSource, reason: string, cpuNs: number): void;
 }
 
 interface Entry {
   captureIndex: number;
   readonly source: LiveSource;
+  /** Of the thread, while it drained the source. */
+  cpuNs: number;
   pollIndex: number;
   /** When to close it, in performance.now() time; Infinity while it is wanted. */
   closeAtMs: number;
@@ -79,12 +83,21 @@ export class LiveLoop {
     return this.#entries.get(captureIndex)?.source;
   }
 
+  /**
+   * Nanoseconds of CPU that draining the open source of a capture took so far, its flows included. Looks that found nothing
+   * ready are not in it.
+   */
+  cpuNs(captureIndex: number): number {
+    return this.#entries.get(captureIndex)?.cpuNs ?? 0;
+  }
+
   /** Adds a source, which the loop owns from now on. @throws RangeError when the index is taken */
   add(captureIndex: number, source: LiveSource): void {
     if (this.#entries.has(captureIndex)) throw new RangeError(`capture ${captureIndex} is already open`);
     this.#entries.set(captureIndex, {
       captureIndex,
       source,
+      cpuNs: 0,
       pollIndex: -1,
       closeAtMs: Infinity,
       lastCloseAtMs: Infinity,
@@ -105,6 +118,7 @@ export class LiveLoop {
       throw new RangeError(`capture ${captureIndex} cannot go on as ${newIndex}`);
     entry.source.handOver(newIndex);
     entry.captureIndex = newIndex;
+    entry.cpuNs = 0;
     this.#entries.delete(captureIndex);
     this.#entries.set(newIndex, entry);
   }
@@ -138,12 +152,20 @@ export class LiveLoop {
       const nowMs = performance.now();
       const tick = nowMs - lastTickMs >= TICK_MIN_MS;
       more = false;
+      // CPU when the source before was drained; -1: not known. A look at one that is not ready is not worth the clock.
+      let cpuNs = -1;
       for (const entry of this.#entries.values()) {
         // pollIndex -1: added by the wake hook just now. On a tick all are looked at, as some ends make no event.
         const ready = entry.pollIndex >= 0 && this.#poll.revents(entry.pollIndex) !== 0;
         const closing = nowMs >= entry.closeAtMs;
         if (!ready && !tick && !closing) continue;
+        if (ready && cpuNs < 0) cpuNs = threadCpuNs();
         if (entry.source.drain(this.sink) > 0) more = true;
+        if (ready) {
+          const beforeNs = cpuNs;
+          cpuNs = threadCpuNs();
+          entry.cpuNs += cpuNs - beforeNs;
+        } else cpuNs = -1;
         if (closing && nowMs < entry.lastCloseAtMs && entry.source.pending() > 0)
           entry.closeAtMs = nowMs + RING_RETIRE_MS;
         else if (closing) this.#close(entry, entry.reason);
@@ -160,11 +182,13 @@ export class LiveLoop {
 
   #close(entry: Entry, reason: string): void {
     // One drain is bounded; nothing that is ready now may be lost to that.
+    const beforeNs = threadCpuNs();
     for (let turns = 0; turns < 1000 && entry.source.drain(this.sink) > 0; turns++);
+    entry.cpuNs += threadCpuNs() - beforeNs;
     this.#entries.delete(entry.captureIndex);
     this.#changed = true;
     try {
-      this.#hooks.ended(entry.captureIndex, entry.source, reason);
+      this.#hooks.ended(entry.captureIndex, entry.source, reason, entry.cpuNs);
     } finally {
       entry.source.close();
     }

@@ -2,12 +2,14 @@ import type { MessagePort } from 'node:worker_threads';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
 import type { CaptureInfo } from '../../storage/messages.ts';
+import { threadCpuNs } from '../kernel/thread-clock.ts';
 import type { CaptureReply, CaptureRequest, ThreadCounts } from './capture-messages.ts';
+import { changeFilter } from './change-filter.ts';
 import { LiveLoop } from './live-loop.ts';
 import { openSource } from './open-source.ts';
 import type { LiveSource } from './packet-source.ts';
 import { PacketTap, type PacketTapShared } from './packet-tap.ts';
-import { CaptureSession, type MeterOptions, type SourceLosses } from './session.ts';
+import { CaptureSession, type MeterOptions, type SourceCounts } from './session.ts';
 
 /** Capture counters are sent to storage this often, and written records at the latest after FLUSH_MS. */
 const COUNTERS_MS = 1000;
@@ -16,6 +18,7 @@ const FLUSH_MS = 200;
 const DRAIN_MS = 5000;
 
 type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
+type FilterRequest = Extract<CaptureRequest, { type: 'filter' }>;
 
 /** workerData of the live capture thread. */
 export interface LiveThreadData {
@@ -29,6 +32,8 @@ export interface LiveThreadData {
   wakeFd: number;
   /** Where packets go that are watched live. */
   tap: PacketTapShared;
+  /** The parent is told what every capture has counted, too. Left out: it is not. */
+  isWatched?: boolean;
 }
 
 /**
@@ -58,10 +63,7 @@ function main(data: LiveThreadData): void {
       }
       if (now >= nextCountersMs) {
         nextCountersMs = now + COUNTERS_MS;
-        for (const { index } of session.captures()) {
-          const source = loop.source(index);
-          if (source) session.queue.counters(index, session.counters(index, losses(source)), false);
-        }
+        tellCounters();
       }
     },
     work() {
@@ -72,12 +74,30 @@ function main(data: LiveThreadData): void {
     wake() {
       for (const port of [...data.requests, parentPort!]) read(port);
     },
-    ended(captureIndex, source, reason) {
-      session.endCapture(captureIndex, losses(source));
+    ended(captureIndex, source, reason, cpuNs) {
+      const counters = session.endCapture(captureIndex, countsOf(source, cpuNs));
       removeRoutes();
-      reply({ type: 'ended', captureIndex, reason });
+      reply({ type: 'ended', captureIndex, reason, ...(data.isWatched ? { counters } : {}) });
     },
   });
+
+  function countsOf(source: LiveSource, cpuNs: number): SourceCounts {
+    const { received, drops } = source.stats();
+    return { received, kernelDrops: drops, duplicates: source.duplicates, cpuNs };
+  }
+
+  function tellCounters(): void {
+    const counters = [];
+    for (const { index } of session.captures()) {
+      const source = loop.source(index);
+      if (source === undefined) continue;
+      const of = session.counters(index, countsOf(source, loop.cpuNs(index)));
+      session.queue.counters(index, of, false);
+      counters.push({ captureIndex: index, counters: of });
+    }
+    const load = session.queue.load(threadCpuNs());
+    if (data.isWatched) reply({ type: 'counters', counters, load });
+  }
 
   function read(port: MessagePort): void {
     for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port))
@@ -108,6 +128,12 @@ function main(data: LiveThreadData): void {
       case 'count':
         reply({ type: 'counted', request: request.request, ...counts() });
         break;
+      case 'filter':
+        setFilter(request);
+        break;
+      case 'configure':
+        session.configure(request.auditRate, request.timeouts);
+        break;
       case 'remove-routes':
         leaving.add(request.netnsId);
         break;
@@ -122,7 +148,7 @@ function main(data: LiveThreadData): void {
     for (const { index } of session.captures()) {
       const source = loop.source(index);
       if (source === undefined) continue;
-      const counters = session.counters(index, losses(source));
+      const counters = session.counters(index, countsOf(source, loop.cpuNs(index)));
       captures.push({ index, received: source.stats().received, counters });
     }
     const { live: flows, created: createdFlows } = session.table;
@@ -171,11 +197,30 @@ function main(data: LiveThreadData): void {
       if (source === undefined || former === undefined) throw new Error('it has ended by itself');
       const { linkType } = former;
       session.addCapture({ ...capture, linkType });
-      session.endCapture(captureIndex, losses(source));
+      const counters = session.endCapture(captureIndex, countsOf(source, loop.cpuNs(captureIndex)));
+      if (data.isWatched) reply({ type: 'renamed', captureIndex, counters });
       loop.rename(captureIndex, capture.index);
       reply({ type: 'opened', captureIndex: capture.index, linkType });
     } catch (error) {
       reply({ type: 'failed', captureIndex: capture.index, reason: (error as Error).message });
+    }
+  }
+
+  function setFilter({ captureIndex, filter, program }: FilterRequest): void {
+    try {
+      const later = waiting.find(({ capture }) => capture.index === captureIndex);
+      if (later !== undefined) {
+        changeFilter(later, filter, program);
+        return;
+      }
+      // Unknown: it has ended by itself meanwhile.
+      const source = loop.source(captureIndex);
+      if (source === undefined) return;
+      if (source.setFilter === undefined) throw new Error('its filter cannot change while it is open');
+      source.setFilter(program);
+      session.setFilter(captureIndex, filter);
+    } catch (error) {
+      reply({ type: 'filter-failed', captureIndex, reason: (error as Error).message });
     }
   }
 
@@ -202,10 +247,6 @@ function main(data: LiveThreadData): void {
   session.queue.close();
   reply({ type: 'stopped' });
   parentPort!.close();
-}
-
-function losses(source: LiveSource): SourceLosses {
-  return { kernelDrops: source.stats().drops, duplicates: source.duplicates };
 }
 
 main(workerData as LiveThreadData);

@@ -59,6 +59,13 @@ export interface LiveSource {
    */
   pending(): number;
 
+  /**
+   * Puts another kernel filter in force; nothing is lost. Left out: the source cannot. After `stop` it does nothing.
+   * @param program struct sock_filter[], or null: every packet
+   * @throws SyscallError; the old filter is in force then
+   */
+  setFilter?(program: Uint8Array | null): void;
+
   /** null while alive, else why it ended ("interface removed", …). An ended source can still be drained and read. */
   readonly ended: string | null;
 

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { BatchPool } from '../../storage/batch-pool.ts';
 import type { FlowBatch } from '../../storage/flow-batch.ts';
-import type { CaptureCounters, CaptureInfo, StorageRequest } from '../../storage/messages.ts';
+import type { CaptureCounters, CaptureInfo, StorageRequest, ThreadLoad } from '../../storage/messages.ts';
 import type { RecordSink } from '../flow/table-options.ts';
 import type { RouteTagger } from './route-tag.ts';
 
@@ -127,6 +127,18 @@ export class RecordQueue implements RecordSink {
   /** @param final true when the capture point is at its end */
   counters(captureIndex: number, counters: CaptureCounters, final: boolean): void {
     this.#post({ type: 'counters', captureIndex, counters, final });
+  }
+
+  /** Notes another filter of a capture point. */
+  filter(captureIndex: number, filter: string | null): void {
+    this.#post({ type: 'filter', captureIndex, filter });
+  }
+
+  /** Tells storage what the thread is doing. @param cpuNs see ThreadLoad @returns what was told */
+  load(cpuNs: number): ThreadLoad {
+    const load = { queued: this.waiting, queueSize: this.#pool.size, cpuNs };
+    this.#post({ type: 'load', load });
+    return load;
   }
 
   /** Flushes, and tells storage that nothing more comes from here. */

@@ -2,7 +2,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { SavefileError } from '../../decoders/savefile-error.ts';
 import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
 import { type CaptureCounters, zeroCounters } from '../../storage/messages.ts';
-import { MAX_CAPTURES } from '../flow/table.ts';
+import { MAX_CAPTURES } from '../flow/table-options.ts';
 import type { RouteSnapshot } from '../routes/snapshot.ts';
 import { FileSource } from './file-source.ts';
 import { CaptureSession, type MeterOptions } from './session.ts';

@@ -4,6 +4,7 @@ import {
   attachFilter,
   isInterfaceGone,
   RING_RETIRE_MS,
+  replaceFilter,
   type RingGeometry,
   snapLenFilter,
   takePacketStatistics,
@@ -49,6 +50,7 @@ export class RingSource implements LiveSource {
   #goneAtMs = -1;
   #ended: string | null = null;
   #open = true;
+  #stopped = false;
 
   /**
    * Maps the ring; needs no capability.
@@ -124,7 +126,12 @@ export class RingSource implements LiveSource {
    * last drain `received` is what was delivered, left out as duplicate, and dropped.
    */
   stop(): void {
+    this.#stopped = true;
     if (this.#open) attachFilter(this.fd, snapLenFilter(0), this.#object);
+  }
+
+  setFilter(program: Uint8Array | null): void {
+    if (this.#open && !this.#stopped) replaceFilter(this.fd, program, this.#object);
   }
 
   close(): void {

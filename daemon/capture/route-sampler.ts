@@ -11,26 +11,26 @@ const BEHIND_SEC = 2;
  * namespace. The kernel is asked as `ip route get` asks it, so the same question is put to our tables in that form.
  */
 export class RouteSampler {
-  readonly #rate: number;
+  /** Samples a second and namespace; 0: none. */
+  rate: number;
   readonly #query = new RouteQuery();
   readonly #budgets = new Map<string, { sec: number; left: number }>();
   #samples: RouteSample[] = [];
 
-  /** @param rate samples a second and namespace; 0: none */
   constructor(rate: number) {
-    this.#rate = rate;
+    this.rate = rate;
   }
 
   /** Takes a sample, when one is due. @param q the packet's question, as it was just answered */
   offer(netnsId: string, engine: RouteEngine, q: RouteQuery, nowSec: number): void {
-    if (this.#rate === 0) return;
+    if (this.rate === 0) return;
     let budget = this.#budgets.get(netnsId);
     if (budget === undefined) {
-      budget = { sec: nowSec, left: this.#rate };
+      budget = { sec: nowSec, left: this.rate };
       this.#budgets.set(netnsId, budget);
     } else if (nowSec > budget.sec || nowSec < budget.sec - BEHIND_SEC) {
       budget.sec = nowSec;
-      budget.left = this.#rate;
+      budget.left = this.rate;
     }
     if (budget.left === 0) return;
     budget.left--;

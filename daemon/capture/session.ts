@@ -5,7 +5,9 @@ import type { PacketFields } from '../../decoders/packet-fields.ts';
 import type { CaptureCounters, CaptureInfo } from '../../storage/messages.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { MeteringOptions } from '../config.ts';
-import { FlowTable, MAX_CAPTURES } from '../flow/table.ts';
+import { FlowTable } from '../flow/table.ts';
+import { MAX_CAPTURES } from '../flow/table-options.ts';
+import type { FlowTimeouts } from '../flow/timeouts.ts';
 import { RouteEngine } from '../routes/engine.ts';
 import type { RouteSample } from '../mirror/messages.ts';
 import type { RouteSnapshot } from '../routes/snapshot.ts';
@@ -24,13 +26,17 @@ export interface MeterOptions extends MeteringOptions {
   seed?: number;
 }
 
-/** What a live source knows of losses; a file has none. */
-export interface SourceLosses {
+/** What is known of a live source beside its packets; nothing is of a file. */
+export interface SourceCounts {
+  /** null: what was read is what was received. */
+  received: number | null;
   kernelDrops: number;
   duplicates: number;
+  /** See CaptureCounters. */
+  cpuNs: number;
 }
 
-const NO_LOSSES: SourceLosses = { kernelDrops: 0, duplicates: 0 };
+const NO_COUNTS: SourceCounts = { received: null, kernelDrops: 0, duplicates: 0, cpuNs: 0 };
 
 /**
  * What every capture thread has, live or replay: the meter with its flow table, the route tagger, and the queue to
@@ -43,6 +49,8 @@ export class CaptureSession {
   readonly #tagger: RouteTagger;
   readonly #feed: RouteFeed;
   readonly #captures = new Map<number, CaptureInfo>();
+  /** The table looks into it whenever a flow may be over. */
+  readonly #timeouts: FlowTimeouts;
 
   /** @param wait see RecordQueue */
   constructor(options: MeterOptions, pool: BatchPool, port: MessagePort, wait: boolean) {
@@ -50,7 +58,12 @@ export class CaptureSession {
     this.#feed = new RouteFeed(this.#tagger);
     this.queue = new RecordQueue(pool, port, this.#tagger, wait);
     const { tunnels, seed = randomInt(2 ** 31) } = options;
-    this.table = new FlowTable({ ...options, seed, tunnels: tunnels !== 'outer' }, this.queue, this.#tagger);
+    this.#timeouts = { ...options.timeouts };
+    this.table = new FlowTable(
+      { ...options, timeouts: this.#timeouts, seed, tunnels: tunnels !== 'outer' },
+      this.queue,
+      this.#tagger,
+    );
     this.meter = tunnels === 'outer' ? new Meter(this.table) : new TunnelMeter(this.table, tunnels);
   }
 
@@ -62,6 +75,17 @@ export class CaptureSession {
     this.meter.counters.reserve(info.index);
     this.#tagger.setCapture(info.index, info.netnsId ?? '', info.ifIndex ?? 0);
     this.queue.capture(info);
+  }
+
+  /** What `configure` says holds from now on; a flow notices at its next checkpoint, or when it would have ended. */
+  configure(auditRate: number, timeouts: FlowTimeouts): void {
+    this.#tagger.sampler.rate = auditRate;
+    Object.assign(this.#timeouts, timeouts);
+  }
+
+  /** Notes the filter that a capture point has from now on. */
+  setFilter(captureIndex: number, filter: string | null): void {
+    this.queue.filter(captureIndex, filter);
   }
 
   /** Puts a namespace's routes in force. @param netnsId as in CaptureInfo; "" for files without a namespace */
@@ -110,24 +134,26 @@ export class CaptureSession {
   }
 
   /** All counters of a capture point. */
-  counters(captureIndex: number, losses: SourceLosses): CaptureCounters {
+  counters(captureIndex: number, source: SourceCounts): CaptureCounters {
+    const packets = this.meter.counters.read(captureIndex);
     return {
-      ...this.meter.counters.read(captureIndex),
-      kernelDrops: losses.kernelDrops,
-      duplicates: losses.duplicates,
+      ...packets,
+      ...source,
+      received: source.received ?? packets.packets,
       shedRecords: this.table.shed[captureIndex]!,
       shedRouteChanges: this.table.shedRouteChanges[captureIndex]!,
       evictedFlows: this.table.evicted[captureIndex]!,
       untrackedFlows: this.table.trouble.untracked[captureIndex]!,
       shedHints: this.table.extras?.shed[captureIndex] ?? 0,
+      aliveFlows: this.table.alive[captureIndex]!,
     };
   }
 
   /** Ends a capture point: its flows are written, its last counters sent. @returns those counters */
-  endCapture(captureIndex: number, losses: SourceLosses = NO_LOSSES): CaptureCounters {
+  endCapture(captureIndex: number, source: SourceCounts = NO_COUNTS): CaptureCounters {
     this.table.endCapture(captureIndex);
     this.queue.flush();
-    const counters = this.counters(captureIndex, losses);
+    const counters = this.counters(captureIndex, source);
     this.queue.counters(captureIndex, counters, true);
     this.#captures.delete(captureIndex);
     return counters;

@@ -2,6 +2,9 @@ import type { PacketFields } from '../../decoders/packet-fields.ts';
 import type { FlowBatch } from '../../storage/flow-batch.ts';
 import type { FlowTimeouts } from './timeouts.ts';
 
+/** Capture points a table can tell apart: the index has 16 bits in the key. */
+export const MAX_CAPTURES = 65536;
+
 /** Where finished and checkpointed records go, and the changes of route decisions between them. */
 export interface RecordSink {
   /**

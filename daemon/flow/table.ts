@@ -21,7 +21,7 @@ import { isTcpOver } from './tcp-state.ts';
 import { noteBadChecksum, trackTcp } from './tcp-track.ts';
 import { TimestampProbes } from './tcp-timestamps.ts';
 import { TroubleTable } from './trouble.ts';
-import type { FlowTableOptions, PacketTagger, RecordSink } from './table-options.ts';
+import { type FlowTableOptions, MAX_CAPTURES, type PacketTagger, type RecordSink } from './table-options.ts';
 import { idleTimeout } from './timeouts.ts';
 import { laneOf, VictimHand } from './victim.ts';
 import { Lane, TimerWheel } from './wheel.ts';
@@ -30,9 +30,6 @@ import { Lane, TimerWheel } from './wheel.ts';
 const { Ok } = Status;
 const { TCP, UDP } = IpProto;
 const { BIT, D, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
-
-/** Capture points a table can tell apart: the index has 16 bits in the key. */
-export const MAX_CAPTURES = 65536;
 
 /**
  * The flow table: bidirectional flows in one slab of typed arrays, keyed by capture point, VLAN ids, protocol and both
@@ -48,7 +45,8 @@ export class FlowTable implements Slab {
   readonly extras: FlowExtras | null;
   readonly trouble: TroubleTable;
   readonly probes: TimestampProbes;
-  /** By capture index: flows ended early because the table was full. */
+  /** By capture index: flows held now, and flows ended early because the table was full. */
+  readonly alive = new Int32Array(MAX_CAPTURES);
   readonly evicted = new Float64Array(MAX_CAPTURES);
   /** By capture index: last records of a flow that were lost because the queue to storage was full. */
   readonly shed = new Float64Array(MAX_CAPTURES);
@@ -214,6 +212,7 @@ export class FlowTable implements Slab {
     words[base + W.checkpointDelta] = this.#options.checkpointSec;
     this.created++;
     this.live++;
+    this.alive[f.captureIndex]!++;
     this.#index.insert(hash, slot);
     this.extras?.begin(slot);
     if (linked) words[base + W.next] = next;
@@ -371,8 +370,9 @@ export class FlowTable implements Slab {
   /** Writes the last record of a flow and takes it out of the index. Its slot stays in the wheel, which frees it. */
   #end(slot: number, reason: number): void {
     const base = slot * SLOT_WORDS;
-    if (!this.#write(slot, reason, reason === EndReasonCode.evicted))
-      this.shed[this.words[base + W.key]! & 0xffff]!++;
+    const captureIndex = this.words[base + W.key]! & 0xffff;
+    this.alive[captureIndex]!--;
+    if (!this.#write(slot, reason, reason === EndReasonCode.evicted)) this.shed[captureIndex]!++;
     this.#index.remove(this.#hashSlot(slot), slot, this.#hashOf);
     this.extras?.end(slot);
     this.trouble.release(this.words, slot);

@@ -12,6 +12,7 @@ import {
   ARPHRD_RAWIP,
   ARPHRD_SIT,
   ARPHRD_TUNNEL,
+  ENOENT,
   ENOMEM,
   ETH_P_ALL,
   LINKTYPE_ETHERNET,
@@ -22,6 +23,7 @@ import {
   LINKTYPE_RAW,
   SLL_HDR_LEN,
   SO_ATTACH_FILTER,
+  SO_DETACH_FILTER,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_RAW,
@@ -199,6 +201,26 @@ export function attachFilter(fd: number, filter: Uint8Array, object: string): vo
     new BigUint64Array(fprog, 8, 1)[0] = program.address;
     setSocketOption(fd, SOL_SOCKET, SO_ATTACH_FILTER, new Uint8Array(fprog), `${object} (filter)`);
   });
+}
+
+/**
+ * Puts another filter on a socket that captures. The kernel swaps the programs at once (rcu_assign_pointer in
+ * net/core/filter.c sk_attach_prog), so that each packet is seen by the old or by the new one and none is missed; needs no
+ * capability. What is in the ring by then stays.
+ * @param filter struct sock_filter[], or null: every packet
+ * @throws SyscallError; the old filter is in force then
+ */
+export function replaceFilter(fd: number, filter: Uint8Array | null, object: string): void {
+  if (filter !== null) {
+    attachFilter(fd, filter, object);
+    return;
+  }
+  try {
+    setSocketOptionInt(fd, SOL_SOCKET, SO_DETACH_FILTER, 0, `${object} (no filter)`);
+  } catch (error) {
+    // There was none.
+    if (!(error instanceof SyscallError) || error.errno !== ENOENT) throw error;
+  }
 }
 
 /** One instruction, `ret #snapLen`: every packet, cut at `snapLen` octets; none with 0. */

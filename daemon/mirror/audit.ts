@@ -2,6 +2,7 @@ import { formatAddress } from '../../decoders/address.ts';
 import type { RouteAuditCounts } from '../../storage/messages.ts';
 import { SyscallError } from '../kernel/errors.ts';
 import { HOST_NETNS } from '../kernel/netns.ts';
+import { LogLimit } from '../log-limit.ts';
 import { NetlinkError, NetlinkFormatError } from '../netlink/errors.ts';
 import type { RouteMirror } from '../routes/mirror.ts';
 import type { RouteSample } from './messages.ts';
@@ -27,23 +28,17 @@ export interface Disagreement {
   untold: number;
 }
 
-/** What was told of a namespace in the minute that began at `sinceMs`, and what was not since the last time. */
-interface Told {
-  sinceMs: number;
-  count: number;
-  untold: number;
-}
-
 /** Puts a sample of our decisions to the kernel, and counts. */
 export class RouteAudit {
   readonly #counts = new Map<string, Counts>();
   readonly #changedAtMs = new Map<string, number>();
-  readonly #told = new Map<string, Told>();
+  readonly #told: LogLimit;
   readonly #nowMs: () => number;
 
   /** @param nowMs a clock that only goes forward, in milliseconds */
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
+    this.#told = new LogLimit(TOLD_MAX, TOLD_MS, nowMs);
   }
 
   /** The tables of a namespace are others now. */
@@ -60,7 +55,7 @@ export class RouteAudit {
   remove(netnsId: string): void {
     this.#counts.delete(netnsId);
     this.#changedAtMs.delete(netnsId);
-    this.#told.delete(netnsId);
+    this.#told.forget(netnsId);
   }
 
   /**
@@ -90,32 +85,10 @@ export class RouteAudit {
       return null;
     }
     counts.disagreed++;
-    const untold = this.#mayTell(sample.netnsId);
+    const untold = this.#told.admit(sample.netnsId);
     return untold === null
       ? null
       : { ...describe(sample, mirror), decision: sample.decision, kernel, untold };
-  }
-
-  /** @returns how many were not told before this one; null when this one is not to be told either */
-  #mayTell(netnsId: string): number | null {
-    const nowMs = this.#nowMs();
-    let told = this.#told.get(netnsId);
-    if (told === undefined) {
-      told = { sinceMs: nowMs, count: 0, untold: 0 };
-      this.#told.set(netnsId, told);
-    }
-    if (nowMs - told.sinceMs >= TOLD_MS) {
-      told.sinceMs = nowMs;
-      told.count = 0;
-    }
-    if (told.count === TOLD_MAX) {
-      told.untold++;
-      return null;
-    }
-    told.count++;
-    const { untold } = told;
-    told.untold = 0;
-    return untold;
   }
 }
 

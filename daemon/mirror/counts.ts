@@ -1,20 +1,20 @@
-import type { MessagePort } from 'node:worker_threads';
-import type { RouteRequest } from '../../storage/messages.ts';
 import type { RouteAudit } from './audit.ts';
+import type { RouteCountsRequest } from './messages.ts';
 import type { Mirrored } from './mirrored.ts';
 
 /** Counts that changed are written this often. */
 const WRITE_MS = 1000;
 
-/** Sends to storage what was counted of each namespace's mirror and audit. */
+/** Tells what was counted of each namespace's mirror and audit. */
 export class RouteCounts {
-  readonly #port: MessagePort;
+  readonly #tell: (request: RouteCountsRequest) => void;
   /** By netnsId: what was sent last, as text. */
   readonly #sent = new Map<string, string>();
   #nextMs = 0;
 
-  constructor(port: MessagePort) {
-    this.#port = port;
+  /** @param tell takes counts that are others than before */
+  constructor(tell: (request: RouteCountsRequest) => void) {
+    this.#tell = tell;
   }
 
   /** Writes what is due. @param nowMs performance.now() */
@@ -33,13 +33,13 @@ export class RouteCounts {
   /** Writes the counts of a namespace now, if they are other than before. */
   write({ netns, netnsId, mirror }: Mirrored, audit: RouteAudit): void {
     const { resyncs, reloads, applied, interrupted } = mirror;
-    const requests: RouteRequest[] = [
+    const requests: RouteCountsRequest[] = [
       { type: 'routeMirror', netns, netnsId, resyncs, reloads, applied, interrupted },
       { type: 'routeAudit', netns, netnsId, ...audit.counts(netnsId) },
     ];
     const text = JSON.stringify(requests);
     if (this.#sent.get(netnsId) === text) return;
     this.#sent.set(netnsId, text);
-    for (const request of requests) this.#port.postMessage(request);
+    for (const request of requests) this.#tell(request);
   }
 }

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { RouteRequest } from '../../storage/messages.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { Disagreement } from './audit.ts';
 import type { RouteUpdate } from '../routes/update.ts';
@@ -16,7 +17,12 @@ export interface MirrorThreadData {
   storage: MessagePort | null;
   /** False: the tables are not stored over time. */
   history: boolean;
+  /** The parent gets the counts as well. Left out: it does not. */
+  isWatched?: boolean;
 }
+
+/** Counts of a namespace, as storage takes them. */
+export type RouteCountsRequest = Extract<RouteRequest, { type: 'routeAudit' | 'routeMirror' }>;
 
 /** To the mirror thread. */
 export type MirrorRequest =
@@ -36,7 +42,11 @@ export type MirrorReply =
   /** A snapshot file in pieces, or why there is none. */
   | { type: 'listed'; netnsId: string; request: number; pieces: string[]; reason: string | null }
   /** The kernel answers otherwise than we decided: everything that it takes to ask again. Not each one, see RouteAudit. */
-  | { type: 'disagreed'; netns: string; netnsId: string; disagreement: Disagreement };
+  | { type: 'disagreed'; netns: string; netnsId: string; disagreement: Disagreement }
+  /** When asked for: what was counted of a namespace since the start. */
+  | { type: 'counts'; netnsId: string; counts: RouteCountsRequest }
+  /** No more of a namespace will come. */
+  | { type: 'removed'; netnsId: string };
 
 /** To the capture thread. */
 export type RoutesMessage =

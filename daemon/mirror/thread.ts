@@ -7,7 +7,14 @@ import { NetlinkSocket } from '../kernel/netlink-socket.ts';
 import { PollSet } from '../kernel/poll.ts';
 import { RouteAudit } from './audit.ts';
 import { RouteMirror } from '../routes/mirror.ts';
-import type { MirrorReply, MirrorRequest, MirrorThreadData, RouteSample, RoutesMessage } from './messages.ts';
+import type {
+  MirrorReply,
+  MirrorRequest,
+  MirrorThreadData,
+  RouteCountsRequest,
+  RouteSample,
+  RoutesMessage,
+} from './messages.ts';
 import { Mirrored } from './mirrored.ts';
 import { RouteCounts } from './counts.ts';
 import { RouteJournal } from './journal.ts';
@@ -24,11 +31,16 @@ const LISTED_MAX = 50_000;
 function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void {
   const mirrored = new Map<string, Mirrored>();
   const journal = data.storage !== null && data.history ? new RouteJournal(data.storage) : null;
-  const counts = data.storage === null ? null : new RouteCounts(data.storage);
+  const counts = data.storage === null ? null : new RouteCounts(tellCounts);
   const audit = new RouteAudit();
   let changed = true;
   let stopped = false;
   const reply = (message: MirrorReply): void => parent.postMessage(message);
+
+  function tellCounts(request: RouteCountsRequest): void {
+    data.storage?.postMessage(request);
+    if (data.isWatched) reply({ type: 'counts', netnsId: request.netnsId, counts: request });
+  }
 
   function toCapture(message: RoutesMessage, transfer: ArrayBuffer[]): void {
     data.routes.postMessage(message, transfer);
@@ -66,6 +78,7 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
     mirrored.delete(netnsId);
     journal?.remove(netnsId);
     audit.remove(netnsId);
+    if (data.isWatched) reply({ type: 'removed', netnsId });
     changed = true;
   }
 

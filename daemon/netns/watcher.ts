@@ -25,7 +25,7 @@ export interface NetnsWatcherHooks {
 
 /** Follows which of the selected namespaces exist. It holds none of them open. */
 export class NetnsWatcher {
-  readonly discovery: NetnsDiscovery;
+  discovery: NetnsDiscovery;
   /** Of namespaces that are wanted beside those. */
   #extra: NetnsDiscovery | null = null;
   /** Ids of what `discovery` found at the last look. */
@@ -59,6 +59,16 @@ export class NetnsWatcher {
   /** Whether the selectors of the constructor chose a namespace at the last look, not only those of `add`. */
   isChosen(netnsId: string): boolean {
     return this.#chosen.has(netnsId);
+  }
+
+  /**
+   * Follows these from now on; looks now and reports the difference. For "newly" what is there now is not new.
+   * @param selectors see NetnsDiscovery
+   * @throws SelectorError
+   */
+  select(selectors: readonly string[]): void {
+    this.discovery = new NetnsDiscovery(selectors);
+    this.scan();
   }
 
   /** Looks now and reports the difference. */

@@ -22,6 +22,9 @@ const OPTIONS: MeterOptions = {
 };
 const FLOW: FrameSpec = { proto: 'udp', src: '10.0.0.9', sport: 5000, dst: '10.9.0.1', dport: 53 };
 
+/** What is known of a source beside its packets. */
+const NOTHING = { received: null, kernelDrops: 0, duplicates: 0, cpuNs: 0 };
+
 /** A capture session whose storage is written by hand. */
 function setUp(batches: number) {
   const shared = createBatchPool(CAPACITY, batches);
@@ -106,7 +109,7 @@ describe('route decisions over time', () => {
     all(1000);
     via('10.0.0.2');
     all(1001); // storage takes nothing meanwhile
-    const { shedRouteChanges } = session.counters(0, { kernelDrops: 0, duplicates: 0 });
+    const { shedRouteChanges } = session.counters(0, NOTHING);
     store();
     via('10.0.0.3');
     for (let i = 0; i < flows; i++) {
@@ -126,4 +129,25 @@ describe('route decisions over time', () => {
     expect(changes.filter((n) => n === 3)).toHaveLength(rows.length - shedRouteChanges);
     expect(shedRouteChanges).toBe(flows - (4 / 2 + 1) * CAPACITY);
   });
+});
+
+test('timeouts that change while it runs hold for the flows that are there, and audits for what comes', () => {
+  const { session, path, store, feed, via } = setUp(4);
+  via('10.0.0.1');
+  const other = { ...FLOW, sport: 5001 };
+  feed(FLOW, 1000);
+  expect(session.counters(0, NOTHING)).toMatchObject({ aliveFlows: 1, packets: 1, received: 1 });
+  expect(session.takeRouteSamples()).toHaveLength(0);
+  session.configure(1, { ...DEFAULT_TIMEOUTS, udpNew: 7 });
+  feed(other, 1001);
+  expect(session.takeRouteSamples()).toHaveLength(1);
+  // The next checkpoint of a flow is after 5 s: it is then that the time is looked at.
+  session.table.tick(1005);
+  expect(session.counters(0, NOTHING).aliveFlows).toBe(2);
+  session.table.tick(1009);
+  expect(session.counters(0, NOTHING).aliveFlows).toBe(0);
+  expect(session.endCapture(0)).toMatchObject({ aliveFlows: 0, cpuNs: 0 });
+  session.queue.close();
+  store();
+  expect(readFlows(path).map(({ endReason }) => endReason)).toEqual(['idle', 'idle']);
 });

@@ -64,7 +64,7 @@ describe('the manual page', () => {
   test('has every command with each of its options', () => {
     for (const command of createProgram().commands) {
       expect(page).toContain(`\n.SS nstap ${command.name().replaceAll('-', '\\-')} `);
-      for (const { flags } of command.options)
+      for (const { flags } of command.options.filter(({ hidden }) => !hidden))
         expect(page).toContain(`\n.B ${flags.replaceAll('-', '\\-')}\n`);
     }
     expect(page).toMatch(/^\.TH NSTAP 8 "" "nstap 1\.2\.3"/);

@@ -31,7 +31,7 @@ const PACKETS: FileRecord[] = [
       record({ ...CLIENT, proto: 'udp', payload: 10 }, t, 500_000),
       ...(t % 3 === 0 ? [record({ ...SERVER, proto: 'udp', payload: 100 }, t, 600_000)] : []),
     ]),
-  ...Array.from({ length: 25 }, (_, t) => record({ ...SERVER, flags: 'A', payload: t }, t, 700_000)),
+  ...Array.from({ length: 25 }, (_, t) => record({ ...SERVER, flags: 'A', ack: 2, payload: t }, t, 700_000)),
   record({ ...CLIENT, flags: 'S', seq: 1 }, 25),
   record({ ...CLIENT, flags: 'A', seq: 2 }, 41),
 ].sort((a, b) => a.sec - b.sec || a.fraction - b.fraction);

@@ -29,8 +29,20 @@ function write(path: string, second: Partial<CaptureCounters>, run: object = DAE
   const requests: WriteRequest[] = [
     { type: 'capture', info: captureInfo(0) },
     { type: 'capture', info: captureInfo(1, { interface: 'lo' }) },
-    counters(0, { packets: 10, bytes: 1000, decodedIpv4: 4, decodedIpv6: 3, decodedArp: 2, decodedOther: 1 }),
+    counters(0, {
+      received: 12,
+      aliveFlows: 3,
+      cpuNs: 5000,
+      packets: 10,
+      bytes: 1000,
+      decodedIpv4: 4,
+      decodedIpv6: 3,
+      decodedArp: 2,
+      decodedOther: 1,
+    }),
     counters(1, second, false),
+    { type: 'filter', captureIndex: 1, filter: 'udp' },
+    { type: 'load', load: { queued: 3, queueSize: 64, cpuNs: 1_500_000_000 } },
     {
       type: 'routeMirror',
       netns: 'blue',
@@ -79,7 +91,17 @@ describe('status', () => {
     const status = json(path);
     expect(status).toMatchObject({
       database: path,
-      run: { run_id: 1, kind: 'daemon', version: '0.0.0', pid: process.pid, state: 'ended', flows: 0 },
+      run: {
+        run_id: 1,
+        kind: 'daemon',
+        version: '0.0.0',
+        pid: process.pid,
+        state: 'ended',
+        flows: 0,
+        queue_waiting: 3,
+        queue_size: 64,
+        capture_cpu_ns: 1_500_000_000,
+      },
       balanced: true,
     });
     expect(status.run.started).toMatch(/^\d{4}-\d\d-\d\dT.*\.\d{9}Z$/);
@@ -89,13 +111,13 @@ describe('status', () => {
       netns_id: '4:4026532000',
       source: 'ring',
       file: null,
-      filter: null,
       unaccounted: 0,
       truncated: 0,
       fragments: 0,
       tunnelled: 0,
       tunnel_undecoded: 0,
       shed_route_changes: 0,
+      shed_hints: 0,
     };
     const clean = { kernel_drops: 0, duplicates: 0, shed_records: 0, evicted_flows: 0, untracked_flows: 0 };
     const lossy = {
@@ -110,7 +132,11 @@ describe('status', () => {
         ...counts,
         ...clean,
         interface: 'veth0',
+        filter: null,
         ended: true,
+        received: 12,
+        alive_flows: 3,
+        cpu_ns: 5000,
         packets: 10,
         bytes: 1000,
         decoded: 10,
@@ -120,7 +146,11 @@ describe('status', () => {
         ...counts,
         ...lossy,
         interface: 'lo',
+        filter: 'udp',
         ended: false,
+        received: 0,
+        alive_flows: 0,
+        cpu_ns: 0,
         packets: 6,
         bytes: 500,
         decoded: 5,
@@ -166,13 +196,16 @@ describe('status', () => {
     write(path, CLEAN).close();
     const { status, stdout, stderr } = nstap(['status', '--db', path]);
     expect(stdout).toMatch(/^daemon \(run 1, nstap 0\.0\.0, pid \d+, host .*\): ran from 20\S+Z to 20\S+Z\n/);
-    expect(stdout).toMatch(/^blue\/veth0 +ended +10 +1\.0k +10 +0 +0 +0 +0 +0 +0 +0$/m);
-    expect(stdout).toMatch(/^blue\/lo +cut off +5 +500 +5 +0 +0 +5 +0 +0 +0 +0$/m);
-    expect(stdout).toMatch(/^total +15 +1\.5k +15 /m);
+    expect(stdout).toMatch(/^blue\/veth0 +ended +12 +10 +1\.0k +10 +0 +0 +0 +0 +0 +0 +0 +3 +500ns$/m);
+    expect(stdout).toMatch(/^blue\/lo +cut off +0 +5 +500 +5 +0 +0 +5 +0 +0 +0 +0 +0 +-$/m);
+    expect(stdout).toMatch(/^total +12 +15 +1\.5k +15 /m);
     expect(stdout).toMatch(/^azure +- +- +- +- +- +1 +1 +0 +0$/m);
     expect(stdout).toMatch(/^blue +12 +3 +0 +1 +0 +9 +9 +0 +2$/m);
     expect(stdout).toContain(
       '\nlaw       15 packets = 15 decoded + 0 undecoded: holds for every capture\nlosses    none\n',
+    );
+    expect(stdout).toContain(
+      '\nload      3 flows in the table, 3 of 64 batches wait for the database, 1.5 s of CPU in the capture thread\n',
     );
     expect(stdout).not.toContain('\u001b');
     expect([status, stderr]).toEqual([0, '']);

@@ -126,7 +126,7 @@ describe.skipIf(missing !== null)(`the control socket of a daemon${missing ? ` (
       { interface: 'v0', up: true, captured: true, reason: '' },
     ]);
     await expect(client.interfaces('none-such')).rejects.toMatchObject({ code: 'CONTROL_NOT_FOUND' });
-    await expect(client.reload()).rejects.toMatchObject({ code: 'CONTROL_REFUSED' });
+    await client.reload();
 
     // What `nstap status` shows of it.
     const status = await nstap(['status', '--control', control, '--json']);

@@ -5,9 +5,10 @@ import { defaultOptions } from '../../daemon/config.ts';
 import { runDaemon } from '../../daemon/main.ts';
 
 const options = JSON.parse(process.argv[2]!);
-const engine = process.argv[3] === 'counting' ? [new URL('./test-engine.ts', import.meta.url)] : [];
+const hooks =
+  process.argv[3] === 'counting' ? { engineEntry: new URL('./test-engine.ts', import.meta.url) } : {};
 try {
-  process.exitCode = await runDaemon({ ...defaultOptions(options.db, totalmem()), ...options }, ...engine);
+  process.exitCode = await runDaemon({ ...defaultOptions(options.db, totalmem()), ...options }, hooks);
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`);
   process.exitCode = 1;

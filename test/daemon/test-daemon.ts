@@ -3,21 +3,29 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { DaemonOptions } from '../../daemon/config.ts';
 import { until } from '../kernel/lab.ts';
+import { MAIN } from '../support/nstap.ts';
 import type { Counted } from './counting-thread.ts';
 
-/** A daemon in a process of its own, with its log; `counting` has the engine that counts packets. */
+/** A daemon in a process of its own, with its log: by its options, or by the words of `nstap daemon`. */
 export class TestDaemon {
   readonly child: ChildProcess;
   readonly #db: string;
   log = '';
   code: number | null | undefined;
 
-  constructor(db: string, options: Partial<DaemonOptions>, engine: 'counting' | 'real') {
+  /** @param engine `counting`: the one that counts packets, instead of the daemon's own */
+  constructor(
+    db: string,
+    options: Partial<DaemonOptions> | readonly string[],
+    engine: 'counting' | 'real' = 'real',
+  ) {
     this.#db = db;
     const script = fileURLToPath(new URL('./run-test-daemon.ts', import.meta.url));
-    this.child = spawn(process.execPath, [script, JSON.stringify({ db, ringMib: 2, ...options }), engine], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const words =
+      'length' in options
+        ? [MAIN, 'daemon', '--db', db, ...options]
+        : [script, JSON.stringify({ db, ringMib: 2, ...options }), engine];
+    this.child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.child.stderr!.on('data', (chunk) => {
       this.log += chunk;
     });

@@ -1,12 +1,16 @@
 import { Command, CommanderError } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { addMeteringOptions, type MeteringFlags, meteringOptions } from '../../cli/metering-options.ts';
+import { addOptions } from '../../cli/option-flags.ts';
+import type { MeteringOptions } from '../../daemon/config.ts';
 import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
+import { METERING_OPTIONS } from '../../daemon/options/metering-options.ts';
+import { resolveMetering } from '../../daemon/options/resolve.ts';
+import type { GivenMetering } from '../../daemon/options/spec.ts';
 
-function parse(...args: string[]): ReturnType<typeof meteringOptions> {
+function parse(...args: string[]): MeteringOptions {
   const command = new Command().exitOverride().configureOutput({ writeErr: () => {} });
-  addMeteringOptions(command, '10');
-  return meteringOptions(command.parse(args, { from: 'user' }).opts<MeteringFlags>());
+  addOptions(command, METERING_OPTIONS);
+  return resolveMetering(command.parse(args, { from: 'user' }).opts<GivenMetering>());
 }
 
 describe('flags of metering', () => {

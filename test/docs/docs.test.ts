@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { Ajv } from 'ajv';
+import { expect, test } from 'vitest';
+import { LOG_EVENTS } from '../../daemon/log-events.ts';
+import { parseToml } from '../../daemon/options/toml.ts';
+import { pathOf, SCHEMA_FILE, schemaText, TABLES, withTable } from './tables.ts';
+
+test.each(TABLES)('$page has the $name of the sources; `npm run docs` writes them', (each) => {
+  expect(readFileSync(pathOf(each.page), 'utf8')).toBe(withTable(each));
+});
+
+test('the schema for editors is that of the sources, and takes the example of the page', () => {
+  const schema = JSON.parse(readFileSync(pathOf(SCHEMA_FILE), 'utf8'));
+  expect(schema).toEqual(JSON.parse(schemaText()));
+  const [, example = ''] =
+    /```toml\n(.*?)```/s.exec(readFileSync(pathOf('docs/configuration.md'), 'utf8')) ?? [];
+  const validate = new Ajv().compile(schema);
+  validate(parseToml(example, 'example').value);
+  expect(validate.errors).toBeNull();
+});
+
+test('every event of the log is in the list, and the reverse', () => {
+  const folder = pathOf('daemon');
+  const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && name !== 'log-events.ts')
+    .map((name) => readFileSync(`${folder}/${name}`, 'utf8'))
+    .join('\n');
+  const used = [...sources.matchAll(/\bevent: '([a-z-]+)'/g)].map(([, event]) => event!);
+  expect(used.length).toBeGreaterThan(30);
+  expect(used.filter((event) => !Object.hasOwn(LOG_EVENTS, event))).toEqual([]);
+  expect(Object.keys(LOG_EVENTS).filter((event) => !sources.includes(`'${event}'`))).toEqual([]);
+});

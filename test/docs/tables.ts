@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { TIMEOUT_NAMES } from '../../daemon/config.ts';
+import { LOG_EVENTS } from '../../daemon/log-events.ts';
+import {
+  CAPTURE_FAMILIES,
+  type CaptureFamily,
+  ENGINE_FAMILIES,
+  ROUTE_FAMILIES,
+} from '../../daemon/metrics/families.ts';
+import { DAEMON_OPTIONS } from '../../daemon/options/daemon-options.ts';
+import { fileSchema } from '../../daemon/options/schema.ts';
+import { allowedBy, type OptionSpec } from '../../daemon/options/spec.ts';
+
+/** A part of a page that is made from the sources: what stands between its two comments. */
+export interface DocTable {
+  page: string;
+  name: string;
+  text: string;
+}
+
+/** Every such part. */
+export const TABLES: readonly DocTable[] = [
+  {
+    page: 'docs/configuration.md',
+    name: 'options',
+    text: table(
+      ['key', 'flag', 'must be', 'default', 'SIGHUP', 'what it does'],
+      DAEMON_OPTIONS.map(optionRow),
+    ),
+  },
+  {
+    page: 'docs/metrics.md',
+    name: 'metrics',
+    text: table(['metric', 'type', 'labels', 'what it says'], metricRows()),
+  },
+  {
+    page: 'docs/logs.md',
+    name: 'events',
+    text: table(
+      ['event', 'from', 'what it says'],
+      Object.entries(LOG_EVENTS).map(([event, { role, meaning }]) => [`\`${event}\``, role, meaning]),
+    ),
+  },
+];
+
+/** The schema of the configuration file, as it is in docs/. */
+export const SCHEMA_FILE = 'docs/nstap.schema.json';
+export const schemaText = (): string => `${JSON.stringify(fileSchema(DAEMON_OPTIONS), null, 2)}\n`;
+
+/** Path of a file of the repository. */
+export function pathOf(file: string): string {
+  return fileURLToPath(new URL(`../../${file}`, import.meta.url));
+}
+
+/** The page with the table in its place. @throws Error when the page has no such place */
+export function withTable({ page, name, text }: DocTable): string {
+  const now = readFileSync(pathOf(page), 'utf8');
+  const place = new RegExp(`(<!-- begin ${name}:[^\\n]*-->\\n).*?(\\n<!-- end ${name} -->)`, 's');
+  if (!place.test(now)) throw new Error(`${page} has no place for ${name}`);
+  return now.replace(place, (_, begin: string, end: string) => begin + text + end);
+}
+
+function optionRow({ key, flag, value, byDefault, isLive, help }: OptionSpec): string[] {
+  const isOn = value.kind === 'switch' && byDefault === 'yes';
+  const flags =
+    value.kind === 'switch' ? `\`${isOn ? `--no-${flag.slice(2)}` : flag}\`` : `\`${flag} <${value.word}>\``;
+  const allowed =
+    value.kind === 'timeouts'
+      ? `a table of ${Object.keys(TIMEOUT_NAMES).join(', ')} and seconds`
+      : allowedBy(value);
+  return [
+    key === null ? '' : `\`${key}\``,
+    flags,
+    allowed,
+    byDefault,
+    key === null ? '' : isLive ? 'at once' : 'restart',
+    help,
+  ];
+}
+
+function metricRows(): string[][] {
+  const typeOf = (name: string, isGauge = !name.endsWith('_total')): string =>
+    isGauge ? 'gauge' : 'counter';
+  const capture = CAPTURE_FAMILIES.map(({ name, help, label, parts }: CaptureFamily) => [
+    `\`${name}\``,
+    typeOf(name),
+    [
+      'netns',
+      'interface',
+      ...(label === undefined ? [] : [`${label} (${Object.keys(parts).join(', ')})`]),
+    ].join(', '),
+    help,
+  ]);
+  const route = ROUTE_FAMILIES.map(({ name, help }) => [`\`${name}\``, typeOf(name), 'netns', help]);
+  const engine = Object.values(ENGINE_FAMILIES).map(({ name, help }) => [
+    `\`${name}\``,
+    typeOf(name),
+    name === ENGINE_FAMILIES.info.name ? 'version' : '',
+    help,
+  ]);
+  return [...capture, ...route, ...engine];
+}
+
+function table(titles: string[], rows: string[][]): string {
+  const line = (cells: string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(titles), line(titles.map(() => '---')), ...rows.map(line)].join('\n');
+}
