@@ -67,10 +67,11 @@ export class EngineControl implements ControlBackend {
 
   // -- what the engine hears --
 
-  /** The supervisor says how long the daemon has run, and how often its engine ended. */
-  began(uptimeMs: number, restarts: number): void {
+  /** The supervisor says how long the daemon has run, and how often its engine ended. @returns this */
+  began({ uptimeMs, restarts }: { uptimeMs: number; restarts: number }): this {
     this.#uptimeMs = uptimeMs;
     this.#restarts = restarts;
+    return this;
   }
 
   /** A capture is being opened. */

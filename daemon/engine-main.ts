@@ -37,7 +37,7 @@ class Engine {
   readonly #log: Logger = createLogger('engine', 'info');
   #pipeline: Pipeline | null = null;
   #mirror: Worker | null = null;
-  /** For control clients; null: the pipeline cannot be watched, or there are none to be taken. */
+  /** null: the pipeline cannot be watched. */
   #control: EngineControl | null = null;
   #server: ControlServer | null = null;
   /** null: nobody asked for metrics. */
@@ -184,9 +184,8 @@ class Engine {
         break;
       case 'control':
         if (fd === undefined) throw new Error('command control without its descriptor');
-        this.#control?.began(command.uptimeMs, command.restarts);
         if (this.#control === null) close(fd);
-        else this.#server = serveControl(fd, this.#control, this.#log);
+        else this.#server = serveControl(fd, this.#control.began(command), this.#log);
         break;
       case 'interfaces':
       case 'answer':
@@ -320,7 +319,10 @@ class Engine {
   }
 
   #mirrorReply(reply: MirrorReply): void {
-    if (reply.type === 'listed') return this.#control?.mirrorSaid(reply);
+    if (reply.type === 'listed') {
+      this.#control?.mirrorSaid(reply);
+      return;
+    }
     const { netnsId } = reply;
     if (reply.type === 'counts') {
       this.#metrics?.setRoutes(reply.counts);
