@@ -2,7 +2,17 @@
  * `npm run bench [-- PART…]`: runs the parts named, or all. Installs nothing; says which peers it found. Figures are
  * medians of paired runs on this machine; what counts are the ratios within one run.
  */
-const PARTS = ['decode', 'hints', 'tunnels', 'write', 'stream', 'routes', 'replay', 'live'] as const;
+const PARTS = [
+  'decode',
+  'hints',
+  'tunnels',
+  'write',
+  'stream',
+  'routes',
+  'replay',
+  'live',
+  'retention',
+] as const;
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((part) => !(PARTS as readonly string[]).includes(part));

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { TIMEOUT_MAX, TIMEOUT_NAMES } from '../daemon/config.ts';
-import type { GivenMetering, OptionSpec } from '../daemon/options/spec.ts';
+import { allowedBy, type GivenMetering, type OptionSpec } from '../daemon/options/spec.ts';
 import { collectSelectors, wholeNumber } from './option-values.ts';
 
 type Timeouts = NonNullable<GivenMetering['timeout']>;
@@ -33,8 +33,16 @@ function optionsOf(spec: OptionSpec, help: string): Option[] {
       ];
     case 'choice':
       return [new Option(`${flag} <${value.word}>`, help).choices(value.choices)];
-    case 'text':
-      return [new Option(`${flag} <${value.word}>`, help)];
+    case 'text': {
+      const option = new Option(`${flag} <${value.word}>`, help);
+      const { isValid } = value;
+      if (isValid !== undefined)
+        option.argParser((text) => {
+          if (isValid(text)) return text;
+          throw new InvalidArgumentError(`Expected ${allowedBy(value)}.`);
+        });
+      return [option];
+    }
     case 'list':
       return [new Option(`${flag} <${value.word}>`, help).argParser(collectSelectors(value.parse))];
     case 'switch': {

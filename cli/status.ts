@@ -2,6 +2,7 @@ import { readCaptures } from '../storage/captures.ts';
 import { type FlowDatabase, openForReading } from '../storage/database.ts';
 import { StorageError } from '../storage/errors.ts';
 import { type CaptureCounters, zeroCounters } from '../storage/messages.ts';
+import { readRetained } from '../storage/retained.ts';
 import { routeAudits, routeMirrors } from '../storage/route-counts.ts';
 import type { RunRow } from '../storage/runs.ts';
 import type { DaemonStatus } from './daemon-status.ts';
@@ -72,6 +73,18 @@ export interface NamespaceStatus {
   audit: AuditCounts | null;
 }
 
+/** What the database keeps, and what retention has dropped since it was made. */
+export interface RetentionStatus {
+  partitions: number;
+  /** Of all files of the database. */
+  octets: number;
+  /** RFC 3339: of the flows that are kept the earliest end; null: there are none. */
+  from: string | null;
+  dropped_partitions: number;
+  dropped_flows: number;
+  dropped_octets: number;
+}
+
 /** What `nstap status --json` prints. Every key is always there. */
 export interface Status {
   database: string;
@@ -96,6 +109,7 @@ export interface Status {
     /** CPU of the capture thread, in nanoseconds; 0 of a replay. */
     capture_cpu_ns: number;
   };
+  retention: RetentionStatus;
   captures: CaptureStatus[];
   namespaces: NamespaceStatus[];
   /** Sums over all captures and namespaces. */
@@ -150,6 +164,7 @@ function statusOf(db: FlowDatabase, path: string, run: RunRow): Status {
       queue_size: run.load.queueSize,
       capture_cpu_ns: run.load.cpuNs,
     },
+    retention: retentionStatus(db),
     captures,
     namespaces,
     totals: {
@@ -165,6 +180,18 @@ function statusOf(db: FlowDatabase, path: string, run: RunRow): Status {
     },
     balanced: captures.every(({ unaccounted }) => unaccounted === 0),
     daemon: null,
+  };
+}
+
+function retentionStatus(db: FlowDatabase): RetentionStatus {
+  const kept = readRetained(db);
+  return {
+    partitions: kept.partitions,
+    octets: kept.octets,
+    from: kept.fromNs === null ? null : formatTime(kept.fromNs),
+    dropped_partitions: kept.droppedPartitions,
+    dropped_flows: kept.droppedFlows,
+    dropped_octets: kept.droppedOctets,
   };
 }
 

@@ -1,5 +1,5 @@
 import { UsageError } from './errors.ts';
-import { parseDuration } from './units.ts';
+import { parseDuration } from '../daemon/options/units.ts';
 
 const NS_PER_MS = 1_000_000n;
 const NS_PER_MIN = 60_000_000_000n;

@@ -1,3 +1,4 @@
+import { RETENTION_DEFAULT, type RetentionOptions } from '../storage/retention-options.ts';
 import { DEFAULT_TIMEOUTS, type FlowTimeouts } from './flow/timeouts.ts';
 
 /** Where packets come from: the kernel's ring, or libpcap. */
@@ -56,6 +57,8 @@ export interface DaemonOptions extends MeteringOptions {
   auditRate: number;
   /** Keep how the tables were over time, for `nstap routes --at`. */
   routeHistory: boolean;
+  /** How much of the past is kept. */
+  retention: RetentionOptions;
   logLevel: LogLevel;
   /** Path of the control socket, or null: no clients are taken. */
   control: string | null;
@@ -122,6 +125,7 @@ export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
     ...defaultMetering(),
     auditRate: AUDIT_RATE_DEFAULT,
     routeHistory: true,
+    retention: RETENTION_DEFAULT,
     logLevel: 'info',
     control: null,
     metrics: null,

@@ -1,4 +1,5 @@
 import type { CaptureInfo } from '../storage/messages.ts';
+import type { RetentionOptions } from '../storage/retention-options.ts';
 import type { ControlCode } from './control/errors.ts';
 import type { LiveInterface, Selection } from './control/messages.ts';
 import { isSelector } from './control/selectors.ts';
@@ -11,6 +12,7 @@ export interface EngineConfig extends MeteringOptions {
   backend: Backend;
   auditRate: number;
   routeHistory: boolean;
+  retention: RetentionOptions;
   logLevel: LogLevel;
   /** See DaemonOptions. */
   metrics: string | null;

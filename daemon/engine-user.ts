@@ -11,8 +11,9 @@ import {
   readFileSync,
   statSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { databaseFiles } from '../storage/partition-files.ts';
 
 /** The folder that the daemon makes by itself, for the default database. */
 export const STATE_DIR = '/var/lib/nstap';
@@ -138,7 +139,7 @@ function ownUser(asked: string | null, db: string, engine: URL, passwd: string):
 /** Makes /var/lib/nstap, or takes it over, for the engine's user. */
 function giveStateDir(db: string, user: EngineUser): void {
   mkdirSync(STATE_DIR, { recursive: true, mode: STATE_DIR_MODE });
-  for (const file of [db, `${db}-wal`, `${db}-shm`]) {
+  for (const file of databaseFiles(db)) {
     let fd: number;
     try {
       // The folder may have been the engine's before: never follow a link that it put there, nor a second name.
@@ -161,11 +162,13 @@ function giveStateDir(db: string, user: EngineUser): void {
 const PROBE = `
 const fs = require('node:fs');
 const { R_OK, W_OK, X_OK } = fs.constants;
-const [engine, dir, ...files] = process.argv.slice(1);
+const [engine, dir, base] = process.argv.slice(1);
 try {
   fs.accessSync(engine, R_OK);
   fs.accessSync(dir, R_OK | W_OK | X_OK);
-  for (const file of files) if (fs.existsSync(file)) fs.accessSync(file, R_OK | W_OK);
+  for (const name of fs.readdirSync(dir))
+    if (name.startsWith(base) && /^(-\\d{4,})?(-wal|-shm)?$/.test(name.slice(base.length)))
+      fs.accessSync(dir + '/' + name, R_OK | W_OK);
 } catch (error) {
   process.stdout.write('cannot use ' + error.path + ' (' + error.code + ')');
 }`;
@@ -174,7 +177,7 @@ try {
 export function whyCannotWork(user: EngineUser, db: string, engine: URL): string | null {
   const probe = spawnSync(
     process.execPath,
-    ['-e', PROBE, '--', fileURLToPath(engine), dirname(db), db, `${db}-wal`, `${db}-shm`],
+    ['-e', PROBE, '--', fileURLToPath(engine), dirname(db), basename(db)],
     {
       encoding: 'utf8',
       cwd: '/',

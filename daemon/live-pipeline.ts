@@ -6,8 +6,9 @@ import type { LiveThreadData } from './capture/live-thread.ts';
 import { meteringOf } from './config.ts';
 import { extraBytes } from './extra-bytes.ts';
 import type { Pipeline, PipelineStart } from './engine-pipeline.ts';
+import type { Logger } from './logger.ts';
 import { sibling } from './sibling.ts';
-import { startStorage } from './storage-worker.ts';
+import { startStorage, type StorageNotice } from './storage-worker.ts';
 import { version } from './version.ts';
 
 /** Records a batch, and batches that may wait for the disk: 131,072 records, some 35 MiB, touched only when it is slow. */
@@ -40,13 +41,20 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
     timeseries: config.timeseries,
   };
   let storageTrouble: string | null = null;
-  const storage = startStorage(config.db, run, pool, port2, (trouble) => {
-    storageTrouble = trouble.type === 'recovered' ? null : trouble.message;
-    pipeline.onTrouble?.(trouble.type === 'error');
-    if (trouble.type === 'recovered')
-      log.info({ event: 'storage-recovered' }, 'the database takes records again');
-    else log.error({ event: 'storage-trouble', code: trouble.code }, trouble.message);
-  });
+  const storage = startStorage(
+    config.db,
+    run,
+    pool,
+    port2,
+    (notice) => {
+      if (notice.type === 'error' || notice.type === 'recovered') {
+        storageTrouble = notice.type === 'error' ? notice.message : null;
+        pipeline.onTrouble?.(notice.type === 'error');
+      }
+      logStorage(log, notice);
+    },
+    config.retention,
+  );
 
   const failed = Promise.withResolvers<never>();
   capture.on('error', failed.reject);
@@ -68,4 +76,32 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
     closed: Promise.race([written(), failed.promise]),
   };
   return pipeline;
+}
+
+function logStorage(log: Logger, notice: StorageNotice): void {
+  switch (notice.type) {
+    case 'recovered':
+      log.info({ event: 'storage-recovered' }, 'the database takes records again');
+      break;
+    case 'error':
+      log.error({ event: 'storage-trouble', code: notice.code }, notice.message);
+      break;
+    case 'retentionTrouble':
+      log.error({ event: 'retention-trouble', code: notice.code }, notice.message);
+      break;
+    case 'dropped': {
+      const { partition, flows, octets, fromNs, untilNs, reason } = notice;
+      const [from, until] = [isoTime(fromNs), isoTime(untilNs)];
+      const what = partition === 0 ? 'outside of partitions' : `of partition ${partition}`;
+      log.info(
+        { event: 'retention-dropped', partition, flows, octets, from, until, reason },
+        `dropped ${flows} flows ${what}: ${reason}`,
+      );
+    }
+  }
+}
+
+/** RFC 3339 to the millisecond. @param ns since the epoch, or null */
+function isoTime(ns: bigint | null): string | null {
+  return ns === null ? null : new Date(Number(ns / 1_000_000n)).toISOString();
 }

@@ -105,6 +105,15 @@ export const LOG_EVENTS: Readonly<Record<string, LogEvent>> = {
     role: 'engine',
     meaning: 'The database takes nothing (`code`); records wait in memory, then are shed and counted.',
   },
+  'retention-dropped': {
+    role: 'engine',
+    meaning:
+      'Flows were dropped: `partition` (0: rows of the database itself), `flows`, `octets`, `from`, `until`, and the bound as `reason`.',
+  },
+  'retention-trouble': {
+    role: 'engine',
+    meaning: 'What is too much cannot be dropped (`code`); told once, tried again every 2 s.',
+  },
   'storage-recovered': { role: 'engine', meaning: 'It takes records again.' },
   'routes-failed': {
     role: 'both',

@@ -1,11 +1,12 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import type { BatchPoolShared } from '../storage/batch-pool.ts';
 import type { RunInfo, StorageReply } from '../storage/messages.ts';
+import type { RetentionOptions } from '../storage/retention-options.ts';
 import type { StorageThreadData, StorageThreadRequest } from '../storage/storage-thread.ts';
 import { sibling } from './sibling.ts';
 
-/** Trouble with the database that may pass (disk full, locked), and its end. */
-export type StorageTrouble = Extract<StorageReply, { type: 'error' | 'recovered' }>;
+/** What storage tells while it goes on: trouble that may pass (disk full, locked), its end, and what retention does. */
+export type StorageNotice = Exclude<StorageReply, { type: 'ready' | 'closed' }>;
 
 /** The storage thread, running. */
 export interface StorageWorker {
@@ -25,17 +26,24 @@ export interface StorageWorker {
 
 /**
  * Starts the storage thread for one capture thread.
- * @param port    storage's end of the channel; transferred
- * @param trouble called for each non-fatal StorageReply
+ * @param port      storage's end of the channel; transferred
+ * @param notify    called for each StorageNotice that is not fatal
+ * @param retention write flows into partitions, and keep the database within these bounds; left out: neither
  */
 export function startStorage(
   dbPath: string,
   run: RunInfo,
   pool: BatchPoolShared,
   port: MessagePort,
-  trouble: (trouble: StorageTrouble) => void,
+  notify: (notice: StorageNotice) => void,
+  retention?: RetentionOptions,
 ): StorageWorker {
-  const workerData: StorageThreadData = { dbPath, run, inlets: [{ port, pool }] };
+  const workerData: StorageThreadData = {
+    dbPath,
+    run,
+    inlets: [{ port, pool }],
+    ...(retention && { retention }),
+  };
   const worker = new Worker(sibling('../storage/storage-thread', import.meta.url), {
     workerData,
     transferList: [port],
@@ -55,7 +63,7 @@ export function startStorage(
           reply.lostRecords > 0 ? `${reply.message}; ${reply.lostRecords} records are lost` : reply.message,
         ),
       );
-    } else trouble(reply);
+    } else notify(reply);
   });
   worker.on('error', fail);
   worker.on('exit', (code) => fail(new Error(`the storage thread ended with ${code}`)));

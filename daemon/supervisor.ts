@@ -164,13 +164,14 @@ export class Supervisor {
     this.#engineReady = false;
     this.#renewing = false;
     this.#engineStartedMs = performance.now();
-    const { db, backend, auditRate, routeHistory, logLevel, metrics } = this.#options;
+    const { db, backend, auditRate, routeHistory, retention, logLevel, metrics } = this.#options;
     const config = {
       ...meteringOf(this.#options),
       db,
       backend,
       auditRate,
       routeHistory,
+      retention,
       logLevel,
       metrics,
     };

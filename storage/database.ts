@@ -2,6 +2,8 @@ import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { StorageError, toStorageError } from './errors.ts';
+import { partitionPath, partitionRows } from './partition-files.ts';
+import { attachForReading } from './partition-views.ts';
 import { migrate, SCHEMA_VERSION, schemaVersion } from './schema.ts';
 
 /** A connection; what it is good for says the function that opened it. */
@@ -28,7 +30,7 @@ const WAL_PAUSE_MS = 20;
 
 /**
  * Opens a database for writing, creates the file when there is none (mode 0640 less the umask; its -wal and -shm take the
- * same), and brings its schema up to date. WAL, so that readers and other writers go on; synchronous NORMAL, so that a
+ * same), and brings its schema up to date, that of its partitions first. WAL, so that readers and other writers go on; synchronous NORMAL, so that a
  * commit survives the death of the process, and a power cut costs at most the last commits but never the database
  * (https://sqlite.org/pragma.html#pragma_synchronous).
  * @throws StorageError; the folder must exist
@@ -40,20 +42,28 @@ export function openForWriting(path: string): FlowDatabase {
     closeSync(openSync(path, 'a', FILE_MODE));
     const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
     return initialised(db, () => {
-      schemaVersion(db); // refuses a foreign file before anything in it changes
+      const version = schemaVersion(db); // refuses a foreign file before anything in it changes
+      if (version === 0) db.pragma('auto_vacuum = INCREMENTAL'); // for retention; a file that has tables stays as it is
       useWal(db);
       db.pragma('synchronous = NORMAL');
       db.pragma(`cache_size = -${CACHE_KIB}`);
       db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
       db.pragma('temp_store = MEMORY');
       db.pragma('foreign_keys = OFF'); // the writer is the only one who makes ids
+      // Cut short, this leaves a main file that readers refuse until it is done.
+      if (version < SCHEMA_VERSION)
+        for (const { number } of partitionRows(db)) migratePartition(partitionPath(path, number));
       migrate(db);
     });
   });
 }
 
+function migratePartition(path: string): void {
+  if (existsSync(path)) openForWriting(path).close();
+}
+
 /**
- * Opens a database read-only, also while others write to it.
+ * Opens a database read-only, with all its partitions seen as one (see attachForReading), also while others write to it.
  * @throws StorageError: NSTAP_MISSING when there is no such file, NSTAP_OLDER when it has to be written to once first
  */
 export function openForReading(path: string): FlowDatabase {
@@ -78,8 +88,22 @@ export function openForReading(path: string): FlowDatabase {
             ? 'it is empty; run `nstap daemon` or `nstap replay FILE`, or name another with --db'
             : `schema version ${version} of an older nstap; a run of \`nstap daemon\` or \`nstap replay\` brings it up to date`,
         );
+      attachForReading(db, SCHEMA_VERSION);
     });
   });
+}
+
+/**
+ * Runs transactions of the main file that are on the disk when they are committed, which the others are after the next
+ * checkpoint: a power cut must not take what another file relies on. Not within a transaction.
+ */
+export function durably<T>(db: FlowDatabase, work: () => T): T {
+  db.pragma('main.synchronous = FULL');
+  try {
+    return work();
+  } finally {
+    db.pragma('main.synchronous = NORMAL');
+  }
 }
 
 function open(operation: string, path: string, work: () => FlowDatabase): FlowDatabase {

@@ -195,6 +195,21 @@ export type StorageRequest =
   /** Nothing more comes from this writer. */
   | { type: 'close' };
 
+/** Flows were dropped for retention. */
+export interface RetentionNotice {
+  type: 'dropped';
+  /** Number of the partition; 0: rows of the main file. */
+  partition: number;
+  flows: number;
+  /** Of the file; 0 for rows. */
+  octets: number;
+  /** Earliest start and latest end of its flows, nanoseconds since the epoch; null where that is not known. */
+  fromNs: bigint | null;
+  untilNs: bigint | null;
+  /** Which bound; `missing`: the file was gone already, by a crash in the middle of dropping it, or by somebody's hand. */
+  reason: 'age' | 'size' | 'free' | 'missing';
+}
+
 /**
  * From the storage thread to whoever started it. That a batch's records are committed is told by BatchPool.release, not by
  * a message: a capture thread reads none.
@@ -209,5 +224,8 @@ export type StorageReply =
    */
   | { type: 'error'; code: string; message: string; fatal: boolean; lostRecords: number }
   | { type: 'recovered' }
+  | RetentionNotice
+  /** Retention failed, and tries again; told once until it has worked. `code` and `message` as in StorageError. */
+  | { type: 'retentionTrouble'; code: string; message: string }
   /** Everything sent before `close` is committed and the database is closed. */
   | { type: 'closed'; flows: number; records: number };

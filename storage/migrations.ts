@@ -294,4 +294,15 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE runs ADD COLUMN queue_size INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE runs ADD COLUMN capture_cpu_ns INTEGER NOT NULL DEFAULT 0;
   `,
+  // Partitions: files beside this one that hold flows, flow_series and route_changes, see partitions.ts. `flows` is how many
+  // were inserted. What retention has dropped so far is in `meta`: dropped_partitions, dropped_flows, dropped_octets.
+  `
+  CREATE TABLE partitions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    created_ns INTEGER NOT NULL,
+    closed_ns INTEGER,
+    flows INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX captures_run ON captures (run_id);
+  `,
 ];

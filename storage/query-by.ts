@@ -3,6 +3,7 @@ import { toStorageError } from './errors.ts';
 import { QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
 import { CONN_STATES, END_REASONS, TUNNEL_TYPES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
+import { holdSnapshot } from './partition-views.ts';
 import { type FlowSelection, selectionToSql } from './query.ts';
 import { toNs } from './time.ts';
 
@@ -86,6 +87,7 @@ export interface GroupRow {
 export function* queryBy(db: FlowDatabase, query: GroupQuery): IterableIterator<GroupRow> {
   const { sql, params } = groupSql(db, query);
   const kinds = query.by.map((name) => GROUP_FIELDS[name]!.kind);
+  const release = holdSnapshot(db);
   try {
     for (const row of db
       .prepare<SqlValue[], (number | string | Buffer | null)[]>(sql)
@@ -110,10 +112,13 @@ export function* queryBy(db: FlowDatabase, query: GroupQuery): IterableIterator<
     }
   } catch (error) {
     throw toStorageError('query', db.name, error);
+  } finally {
+    release();
   }
 }
 
-function groupSql(db: FlowDatabase, query: GroupQuery): SqlCondition {
+/** The statement of a query, for queryBy and for whoever asks SQLite for its plan. */
+export function groupSql(db: FlowDatabase, query: GroupQuery): SqlCondition {
   const fields = query.by.map((name) => {
     const field = GROUP_FIELDS[name];
     if (field === undefined) throw new RangeError(`query: cannot group by ${name}`);

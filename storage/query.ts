@@ -6,6 +6,7 @@ import { CONN_STATES, END_REASONS, type EndReason, TUNNEL_TYPES } from './flow-b
 import type { SqlValue } from './flow-columns.ts';
 import { type RouteChange, routeChangeReader } from './route-changes.ts';
 import { lookup } from './lookup.ts';
+import { flowSchemas, holdSnapshot } from './partition-views.ts';
 import type { RouteDecision } from './route-decision.ts';
 import { clampNs, toNs } from './time.ts';
 
@@ -275,7 +276,12 @@ type Tail = [
  * @throws StorageError on the first step or a later one; RangeError for a sort that is not in FLOW_SORTS
  */
 export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterator<FlowRow> {
-  yield* readFlows(db, flowSql(db, query));
+  const release = holdSnapshot(db);
+  try {
+    yield* readFlows(db, flowSql(db, query));
+  } finally {
+    release();
+  }
 }
 
 /**
@@ -361,8 +367,9 @@ export function flowSql(db: FlowDatabase, query: FlowQuery): SqlCondition {
   const isFound = query.since !== null || (query.filter !== null && hasIndex(query.filter));
   const order = query.sort === 'start' && isFound ? `+${sort}` : sort;
   return {
-    sql: `SELECT ${COLUMNS} FROM flows f WHERE ${where.sql}
-          ORDER BY ${order} ${direction}, f.flow_id ${direction} LIMIT ? OFFSET ?`,
+    // As a column of its own, for partitions to be merged in that order instead of being sorted all together.
+    sql: `SELECT ${COLUMNS}, ${order} AS sort_key FROM flows f WHERE ${where.sql}
+          ORDER BY sort_key ${direction}, f.flow_id ${direction} LIMIT ? OFFSET ?`,
     params: [...where.params, query.limit ?? -1, query.offset],
   };
 }
@@ -381,9 +388,13 @@ export function selectionToSql(db: FlowDatabase, { filter, since, until }: FlowS
 
 /** True when less time lies behind `since` than before `until`. */
 function isNearEnd(db: FlowDatabase, since: bigint, until: bigint): boolean {
-  const bound = (sql: string): bigint | null =>
-    db.prepare<[], bigint | null>(sql).pluck().safeIntegers().get() ?? null;
-  const first = bound('SELECT min(start_ns) FROM flows');
-  const last = bound('SELECT max(end_ns) FROM flows');
+  // File by file: of all as one, SQLite would read every flow.
+  const bound = (what: 'min' | 'max', column: string): bigint | null => {
+    const each = flowSchemas(db).map((schema) => `SELECT ${what}(${column}) AS bound FROM ${schema}.flows`);
+    const sql = `SELECT ${what}(bound) FROM (${each.join(' UNION ALL ')})`;
+    return db.prepare<[], bigint | null>(sql).pluck().safeIntegers().get() ?? null;
+  };
+  const first = bound('min', 'start_ns');
+  const last = bound('max', 'end_ns');
   return first === null || last === null || last - since <= until - first;
 }

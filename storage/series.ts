@@ -27,20 +27,21 @@ export class SeriesWriter {
   readonly #add;
   readonly #turn;
 
-  constructor(db: FlowDatabase) {
+  /** @param schema of the file that has the flows, as SQL names it */
+  constructor(db: FlowDatabase, schema: string) {
     this.#previous = db
       .prepare<[number], [...Totals, src: Buffer, srcPort: number | null]>(
-        'SELECT packets_fwd, packets_rev, bytes_fwd, bytes_rev, src, src_port FROM flows WHERE flow_id = ?',
+        `SELECT packets_fwd, packets_rev, bytes_fwd, bytes_rev, src, src_port FROM ${schema}.flows WHERE flow_id = ?`,
       )
       .raw();
     this.#add = db.prepare<SqlValue[]>(
-      `INSERT INTO flow_series (flow_id, at_ns, packets_fwd, packets_rev, bytes_fwd, bytes_rev) VALUES (?, ?, ?, ?, ?, ?)
+      `INSERT INTO ${schema}.flow_series (flow_id, at_ns, packets_fwd, packets_rev, bytes_fwd, bytes_rev) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (flow_id, at_ns) DO UPDATE SET
          packets_fwd = packets_fwd + excluded.packets_fwd, packets_rev = packets_rev + excluded.packets_rev,
          bytes_fwd = bytes_fwd + excluded.bytes_fwd, bytes_rev = bytes_rev + excluded.bytes_rev`,
     );
     this.#turn = db.prepare<[number]>(
-      `UPDATE flow_series SET packets_fwd = packets_rev, packets_rev = packets_fwd,
+      `UPDATE ${schema}.flow_series SET packets_fwd = packets_rev, packets_rev = packets_fwd,
          bytes_fwd = bytes_rev, bytes_rev = bytes_fwd WHERE flow_id = ?`,
     );
   }

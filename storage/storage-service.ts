@@ -3,6 +3,8 @@ import { BatchPool, type BatchPoolShared } from './batch-pool.ts';
 import { StorageError, toStorageError } from './errors.ts';
 import { FlowTap } from './flow-tap.ts';
 import type { RunInfo, StorageReply, StorageRequest } from './messages.ts';
+import { Retention } from './retention.ts';
+import type { RetentionOptions } from './retention-options.ts';
 import { RouteBacklog, type RouteGap } from './route-backlog.ts';
 import { FlowWriter, type WriteRequest } from './writer.ts';
 import type { WriterChannel } from './writer-channel.ts';
@@ -19,6 +21,9 @@ export interface StorageInlet {
 const RETRY_MS = 500;
 /** And after every inlet has closed, at most so long. */
 const CLOSE_PATIENCE_MS = 10_000;
+/** What is to be dropped is looked for this often; and this soon again while there is more to do. */
+const RETENTION_MS = 2000;
+const RETENTION_AGAIN_MS = 100;
 /** Octets of route updates that wait meanwhile, at most. */
 const ROUTE_BACKLOG_BYTES = 64 * 1024 * 1024;
 
@@ -52,13 +57,28 @@ export class StorageService {
   #flushTimer: NodeJS.Immediate | NodeJS.Timeout | null = null;
   #isInTrouble = false;
   #closeDeadlineMs = Number.POSITIVE_INFINITY;
+  readonly #retention: Retention | null;
+  #retentionTimer: NodeJS.Timeout | null = null;
+  /** The check that goes on. */
+  #retaining: Promise<void> | null = null;
+  #isRetentionInTrouble = false;
   #isOver = false;
 
-  /** @throws StorageError when the database cannot be opened */
-  constructor(path: string, run: RunInfo, reply: (message: StorageReply) => void) {
+  /**
+   * @param retention write flows into partitions, and keep the database within these bounds; null: neither
+   * @throws StorageError when the database cannot be opened
+   */
+  constructor(
+    path: string,
+    run: RunInfo,
+    reply: (message: StorageReply) => void,
+    retention: RetentionOptions | null = null,
+  ) {
     this.#reply = reply;
-    this.#writer = new FlowWriter(path, run);
+    this.#writer = new FlowWriter(path, run, retention !== null);
+    this.#retention = retention === null ? null : new Retention(this.#writer, retention, reply);
     reply({ type: 'ready', runId: this.#writer.runId });
+    this.#retainIn(0);
   }
 
   /** Takes requests from one more thread, until its `close` or the end of the thread. */
@@ -131,10 +151,36 @@ export class StorageService {
       this.#closeDeadlineMs = Math.min(this.#closeDeadlineMs, performance.now() + CLOSE_PATIENCE_MS);
     try {
       if (this.#pending.length > 0) this.#commit();
-      if (isLast) this.#finish();
+      // A file that is being removed is first removed, and counted.
+      if (isLast && this.#retaining === null) this.#finish();
     } catch (error) {
       this.#failed(error);
     }
+  }
+
+  #retainIn(delayMs: number): void {
+    if (this.#retention === null) return;
+    this.#retentionTimer = setTimeout(() => {
+      this.#retaining = this.#retain(this.#retention!).finally(() => {
+        this.#retaining = null;
+        this.#flushSoon();
+      });
+    }, delayMs);
+  }
+
+  async #retain(retention: Retention): Promise<void> {
+    let delayMs = RETENTION_MS;
+    try {
+      if (await retention.check()) delayMs = RETENTION_AGAIN_MS;
+      this.#isRetentionInTrouble = false;
+    } catch (error) {
+      if (this.#isOver) return; // the database was closed for an error that is told already
+      if (!(error instanceof StorageError)) throw error;
+      const { code, message } = error;
+      if (!this.#isRetentionInTrouble) this.#reply({ type: 'retentionTrouble', code, message });
+      this.#isRetentionInTrouble = true;
+    }
+    if (!this.#isOver) this.#retainIn(delayMs);
   }
 
   #commit(): void {
@@ -166,6 +212,8 @@ export class StorageService {
   #finish(): void {
     this.#isOver = true;
     this.#tap?.close();
+    if (this.#retentionTimer !== null) clearTimeout(this.#retentionTimer);
+    this.#retention?.tell();
     const { flows, records } = this.#writer.totals;
     this.#writer.close();
     this.#reply({ type: 'closed', flows, records });
@@ -181,6 +229,7 @@ export class StorageService {
       return;
     }
     this.#isOver = true;
+    if (this.#retentionTimer !== null) clearTimeout(this.#retentionTimer);
     this.#reply({ type: 'error', code, message, fatal: true, lostRecords: this.#waitingRecords() });
     for (const inlet of this.#inlets) inlet.port.close();
     this.#tap?.close();

@@ -1,6 +1,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { StorageError } from './errors.ts';
 import type { RunInfo, StorageReply } from './messages.ts';
+import type { RetentionOptions } from './retention-options.ts';
 import { type StorageInlet, StorageService } from './storage-service.ts';
 
 /** workerData of the storage thread; transfer the inlets' ports. Replies are StorageReply. */
@@ -9,6 +10,8 @@ export interface StorageThreadData {
   run: RunInfo;
   /** The threads known from the start; empty: the first comes by `inlet`. */
   inlets: StorageInlet[];
+  /** Write flows into partitions, and keep the database within these bounds. Left out: neither. */
+  retention?: RetentionOptions;
 }
 
 /** From whoever started the storage thread. */
@@ -28,7 +31,7 @@ function main(data: StorageThreadData): void {
   };
   let service: StorageService;
   try {
-    service = new StorageService(data.dbPath, data.run, reply);
+    service = new StorageService(data.dbPath, data.run, reply, data.retention ?? null);
   } catch (error) {
     if (!(error instanceof StorageError)) throw error;
     process.exitCode = 1;

@@ -3,10 +3,10 @@ import { COUNTER_COLUMNS } from './counter-columns.ts';
 import type { FlowDatabase } from './database.ts';
 import type { FlowBatch } from './flow-batch.ts';
 import { ExtraKind, hintsJson } from './flow-extras.ts';
+import type { FlowHome } from './flow-home.ts';
 import { ENDPOINT_COLUMNS, FlowRecord, ID_COLUMNS, type SqlValue, VALUE_COLUMNS } from './flow-columns.ts';
 import type { CaptureCounters, CaptureInfo } from './messages.ts';
 import { DECISION_KEYS, type RouteDecision } from './route-decision.ts';
-import type { SeriesWriter } from './series.ts';
 import { clampNs, toNs } from './time.ts';
 
 /**
@@ -18,36 +18,13 @@ export const ID_BLOCK = 1024;
 /** Columns of `route_decisions` after its digest, in the order of the decision object. */
 const DECISION_COLUMNS = DECISION_KEYS.map((key) => (key === 'table' ? 'table_name' : key));
 
-/** The statements that all channels of a connection share. */
+/** The statements of the main file, which all channels of a connection share. */
 export type WriterStatements = ReturnType<typeof prepareStatements>;
 
-/** Prepares every statement the hot part of a writer needs. */
+/** Prepares every statement of the main file that the hot part of a writer needs. */
 export function prepareStatements(db: FlowDatabase) {
-  const all = [...ID_COLUMNS, ...ENDPOINT_COLUMNS, ...VALUE_COLUMNS].map(([name]) => name);
-  const changing = [...ENDPOINT_COLUMNS, ...VALUE_COLUMNS].map(([name]) => name);
-  const insert = `INSERT INTO flows (${all.join(', ')}) VALUES (${all.map(() => '?').join(', ')})`;
   const decisionColumns = ['digest', ...DECISION_COLUMNS];
   return {
-    insertFlow: db.prepare<SqlValue[]>(insert),
-    // SQLite rewrites the entry of every index that has a column in SET, changed or not: so the endpoints are compared
-    // here instead of set, and only a flow that was turned around pays for all indexes.
-    updateFlow: db.prepare<SqlValue[]>(
-      `UPDATE flows SET ${VALUE_COLUMNS.map(([name]) => `${name} = ?`).join(', ')}
-       WHERE flow_id = ? AND ${ENDPOINT_COLUMNS.map(([name]) => `${name} IS ?`).join(' AND ')}`,
-    ),
-    upsertFlow: db.prepare<SqlValue[]>(
-      `${insert} ON CONFLICT (flow_id) DO UPDATE SET ${changing.map((name) => `${name} = excluded.${name}`).join(', ')}`,
-    ),
-    setHints: db.prepare<[string, number]>('UPDATE flows SET hints = ? WHERE flow_id = ?'),
-    setPayloadFwd: db.prepare<[Buffer, number]>('UPDATE flows SET payload_fwd = ? WHERE flow_id = ?'),
-    setPayloadRev: db.prepare<[Buffer, number]>('UPDATE flows SET payload_rev = ? WHERE flow_id = ?'),
-    insertChange: db.prepare<SqlValue[]>(
-      'INSERT INTO route_changes (flow_id, side, seq, since_ns, decision_id) VALUES (?, ?, ?, ?, ?)',
-    ),
-    appendChange: db.prepare<SqlValue[]>(
-      `INSERT INTO route_changes (flow_id, side, seq, since_ns, decision_id)
-       SELECT ?, ?, coalesce(max(seq), 0) + 1, ?, ? FROM route_changes WHERE flow_id = ? AND side = ?`,
-    ),
     reserveIds: db
       .prepare<[number], number>(
         `UPDATE meta SET value = value + ? WHERE name = 'next_flow_id' RETURNING value`,
@@ -80,8 +57,8 @@ export interface ChannelOwner {
   readonly statements: WriterStatements;
   readonly runId: number;
   readonly hostId: number;
-  /** null: flows over time are not asked for. */
-  readonly series: SeriesWriter | null;
+  /** Where new flows go. */
+  readonly home: FlowHome;
   /** Called when the open transaction is rolled back, latest first: what the channel remembered is to be forgotten. */
   onRollback(undo: () => void): void;
 }
@@ -96,11 +73,31 @@ export class WriterChannel {
   readonly #captures: number[] = [];
   readonly #decisions: number[] = [];
   readonly #blocks: number[] = [];
+  /** Where the flows from a sequence number on are, the latest first: a flow stays in the file that it began in. */
+  readonly #homes: { fromSeq: number; home: FlowHome }[];
+  /** One past the highest sequence number seen. */
+  #nextSeq = 0;
   #record: FlowRecord | null = null;
   readonly #values: SqlValue[] = [];
 
   constructor(owner: ChannelOwner) {
     this.#owner = owner;
+    this.#homes = [{ fromSeq: 0, home: owner.home }];
+  }
+
+  /** From now on new flows go to another file. Outside of a transaction. */
+  moveTo(home: FlowHome): void {
+    if (this.#homes[0]!.fromSeq === this.#nextSeq) this.#homes.shift();
+    this.#homes.unshift({ fromSeq: this.#nextSeq, home });
+  }
+
+  /** The flows of a file are dropped: what still comes of them goes to `refuge`. Outside of a transaction. */
+  leave(gone: FlowHome, refuge: FlowHome): void {
+    for (const entry of this.#homes) if (entry.home === gone) entry.home = refuge;
+    // Neighbours of one home are one entry: the list is as long as there are files, however long the run.
+    for (let i = this.#homes.length - 1; i > 0; i--)
+      if (this.#homes[i]!.home === this.#homes[i - 1]!.home)
+        this.#homes[i - 1]!.fromSeq = this.#homes.splice(i, 1)[0]!.fromSeq;
   }
 
   /** Times that were clamped to 64 bits so far. */
@@ -173,19 +170,21 @@ export class WriterChannel {
     this.#owner.onRollback(() => {
       record.clampedTimes = clampedTimes;
     });
-    const { insertFlow, updateFlow, upsertFlow } = this.#owner.statements;
     const { flowSeq, captureIndex, routeFwd, routeRev, isNew, tunnelType, outerSeq } = batch.columns;
     let inserted = 0;
     for (let i = 0; i < batch.count; i++) {
       record.setRecord(i);
+      const home = this.#home(flowSeq[i]!);
       record.flowId = this.#flowId(flowSeq[i]!);
       const isInside = tunnelType[i] !== 0 && outerSeq[i]! >= 0;
       record.outerFlowId = isInside ? this.#flowId(outerSeq[i]!) : null;
       record.captureId = known(this.#captures, captureIndex[i]!, 'capture');
       record.routeFwd = this.#decision(routeFwd[i]!);
       record.routeRev = this.#decision(routeRev[i]!);
-      this.#owner.series?.add(record);
+      home.series?.add(record);
+      const { insertFlow, updateFlow, upsertFlow } = home.statements;
       if (isNew[i] === 1) {
+        home.added++;
         insertFlow.run(...this.#fill(ID_COLUMNS, ENDPOINT_COLUMNS, VALUE_COLUMNS));
         inserted++;
       } else if (updateFlow.run(...this.#fill(VALUE_COLUMNS, FLOW_ID, ENDPOINT_COLUMNS)).changes === 0) {
@@ -199,8 +198,8 @@ export class WriterChannel {
 
   /** Each stands behind the record of its flow. */
   #writeExtras(batch: FlowBatch): void {
-    const { setHints, setPayloadFwd, setPayloadRev } = this.#owner.statements;
     for (const { flowSeq, kind, octets } of batch.extras.entries(batch.extraLength)) {
+      const { setHints, setPayloadFwd, setPayloadRev } = this.#home(flowSeq).statements;
       const flowId = this.#flowId(flowSeq);
       if (kind === ExtraKind.hint) setHints.run(hintsJson(octets), flowId);
       else (kind === ExtraKind.payloadFwd ? setPayloadFwd : setPayloadRev).run(octets, flowId);
@@ -209,9 +208,9 @@ export class WriterChannel {
 
   /** A change may come before the first record of its flow, whose id is known all the same. */
   #writeChanges(batch: FlowBatch): void {
-    const { insertChange, appendChange } = this.#owner.statements;
     const c = batch.changes;
     for (let i = 0; i < batch.changeCount; i++) {
+      const { insertChange, appendChange } = this.#home(c.flowSeq[i]!).statements;
       const flowId = this.#flowId(c.flowSeq[i]!);
       const side = c.side[i]!;
       const since = clampNs(toNs(c.sec[i]!, c.nsec[i]!));
@@ -229,6 +228,13 @@ export class WriterChannel {
     for (const group of groups) for (const [, value] of group) this.#values[n++] = value(this.#record!);
     this.#values.length = n;
     return this.#values;
+  }
+
+  #home(flowSeq: number): FlowHome {
+    if (flowSeq >= this.#nextSeq) this.#nextSeq = flowSeq + 1;
+    let i = 0;
+    while (flowSeq < this.#homes[i]!.fromSeq) i++;
+    return this.#homes[i]!.home;
   }
 
   #flowId(flowSeq: number): number {

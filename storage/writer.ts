@@ -1,11 +1,12 @@
-import { type FlowDatabase, openForWriting } from './database.ts';
+import { durably, type FlowDatabase, openForWriting } from './database.ts';
 import { toStorageError } from './errors.ts';
 import type { FlowBatch } from './flow-batch.ts';
+import { type FlowHome, flowHome } from './flow-home.ts';
 import { localHost } from './host.ts';
 import type { RunInfo, StorageRequest, ThreadLoad } from './messages.ts';
+import { Partitions } from './partitions.ts';
 import type { RouteGap } from './route-backlog.ts';
 import { RouteWriter } from './route-writer.ts';
-import { SeriesWriter } from './series.ts';
 import { nowNs } from './time.ts';
 import {
   type ChannelOwner,
@@ -13,6 +14,9 @@ import {
   WriterChannel,
   type WriterStatements,
 } from './writer-channel.ts';
+
+/** How long the logs of each file wait for readers at the end of a run. */
+const CHECKPOINT_PATIENCE_MS = 100;
 
 /** What a writer has committed. */
 export interface WriterTotals {
@@ -28,36 +32,71 @@ export type WriteRequest =
   | { type: 'batch'; batch: FlowBatch }
   | RouteGap;
 
+/** A request and the channel that it came by. */
+type Addressed = readonly [WriterChannel, WriteRequest];
+
 /**
  * Writes one run (a daemon's life, or one replay) into a database that other processes may write and read meanwhile. It
  * opens the database, writes the run's row, and owns the connection until `close`.
+ *
+ * Flows go to the main file, or to partitions (see Partitions). SQLite commits several files one after the other, the main one
+ * first, and a disk that is full in the middle leaves the first committed. So there everything but batches is committed before
+ * them, and only once; what captures and decisions a flow points at is on the disk before the flow is.
  */
 export class FlowWriter implements ChannelOwner {
   readonly path: string;
   readonly runId: number;
   readonly hostId: number;
   readonly statements: WriterStatements;
-  readonly series: SeriesWriter | null;
-  readonly #db: FlowDatabase;
+  /** null: flows go to the main file. */
+  readonly partitions: Partitions | null;
+  /** The connection, for retention; it is the writer's to close. */
+  readonly db: FlowDatabase;
+  readonly #main: FlowHome;
   readonly #routes: RouteWriter;
+  readonly #addFlows;
   readonly #channels: WriterChannel[] = [];
   readonly #undo: (() => void)[] = [];
+  /** Requests without flows that are committed although the batches beside them are not. */
+  readonly #announced = new WeakSet<WriteRequest>();
   #totals: WriterTotals = { flows: 0, records: 0 };
   #isClosed = false;
 
-  /** @throws StorageError when the database cannot be opened or written */
-  constructor(path: string, run: RunInfo) {
+  /**
+   * @param partitioned write flows into partitions
+   * @throws StorageError when the database cannot be opened or written
+   */
+  constructor(path: string, run: RunInfo, partitioned = false) {
     this.path = path;
-    this.#db = openForWriting(path);
+    this.db = openForWriting(path);
     try {
-      this.statements = prepareStatements(this.#db);
-      this.series = run.timeseries ? new SeriesWriter(this.#db) : null;
-      [this.hostId, this.runId] = this.#db.transaction(() => startRun(this.#db, run)).immediate();
-      this.#routes = new RouteWriter(this.#db, this.runId);
+      const timeseries = run.timeseries ?? false;
+      this.statements = prepareStatements(this.db);
+      this.#main = flowHome(this.db, 0, timeseries);
+      this.partitions = partitioned
+        ? new Partitions(this.db, path, timeseries, {
+            begun: (home) => {
+              for (const channel of this.#channels) channel.moveTo(home);
+            },
+            gone: (home) => {
+              for (const channel of this.#channels) channel.leave(home, this.#main);
+            },
+          })
+        : null;
+      const highest = Partitions.highestFlowId(this.db, path);
+      [this.hostId, this.runId] = this.db.transaction(() => startRun(this.db, run, highest)).immediate();
+      this.#routes = new RouteWriter(this.db, this.runId);
+      this.#addFlows = this.db.prepare<[number, number]>(
+        'UPDATE main.partitions SET flows = flows + ? WHERE number = ?',
+      );
     } catch (error) {
-      this.#db.close();
+      this.db.close();
       throw toStorageError('begin a run in', path, error);
     }
+  }
+
+  get home(): FlowHome {
+    return this.partitions?.newest ?? this.#main;
   }
 
   /** What is committed so far. */
@@ -67,7 +106,7 @@ export class FlowWriter implements ChannelOwner {
 
   /** How long a commit waits for another process's transaction, in milliseconds, before it fails with SQLITE_BUSY. */
   setBusyTimeout(timeoutMs: number): void {
-    this.#db.pragma(`busy_timeout = ${timeoutMs}`);
+    this.db.pragma(`busy_timeout = ${timeoutMs}`);
   }
 
   /** A numbering of captures, decisions and flows of its own: one for each capture thread. */
@@ -82,26 +121,24 @@ export class FlowWriter implements ChannelOwner {
   }
 
   /**
-   * Writes requests in one transaction, in order: all of them, or none.
-   * @throws StorageError; nothing of `requests` is in the database then, and the same call may be tried again
+   * Writes requests, in order: all of them, or none; see the class for partitions.
+   * @throws StorageError; the same call may be tried again then
    */
-  write(requests: Iterable<readonly [WriterChannel, WriteRequest]>): void {
-    const totals = { ...this.#totals };
-    try {
-      // IMMEDIATE: a transaction that read first and wrote then could not be retried when another process wrote in between.
-      this.#db
-        .transaction(() => {
-          for (const [channel, request] of requests) this.#apply(channel, request, totals);
-          this.#updateRun(totals, null);
-        })
-        .immediate();
-    } catch (error) {
-      for (const undo of this.#undo.toReversed()) undo();
-      throw toStorageError('commit', this.path, error);
-    } finally {
-      this.#undo.length = 0;
+  write(requests: Iterable<Addressed>): void {
+    if (this.partitions === null) {
+      this.#commit(requests);
+      return;
     }
-    this.#totals = totals;
+    const all = [...requests];
+    const others = all.filter(([, request]) => request.type !== 'batch' && !this.#announced.has(request));
+    if (others.length > 0) {
+      const isPointedAt = others.some(([, { type }]) => type === 'capture' || type === 'decisions');
+      if (isPointedAt) durably(this.db, () => this.#commit(others));
+      else this.#commit(others);
+      for (const [, request] of others) this.#announced.add(request);
+    }
+    const batches = all.filter(([, request]) => request.type === 'batch');
+    if (batches.length > 0) this.#commit(batches);
   }
 
   /**
@@ -113,17 +150,41 @@ export class FlowWriter implements ChannelOwner {
     this.#isClosed = true;
     try {
       this.#updateRun(this.#totals, nowNs());
-      // A reader in the middle of a query keeps the log from being cut: the next one to close will do it.
-      this.#db.pragma('wal_checkpoint(TRUNCATE)');
+      // A reader in the middle of a query keeps a log from being cut: the next one to close will do it, for ten files that
+      // wait for it one after the other would take longer than whoever ended the run has patience.
+      this.setBusyTimeout(CHECKPOINT_PATIENCE_MS);
+      this.db.pragma('wal_checkpoint(TRUNCATE)');
     } catch (error) {
       throw toStorageError('close', this.path, error);
     } finally {
-      this.#db.close();
+      this.db.close();
     }
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #commit(requests: Iterable<Addressed>): void {
+    const totals = { ...this.#totals };
+    const homes = this.partitions?.homes ?? [];
+    for (const home of homes) home.added = 0;
+    try {
+      // IMMEDIATE: a transaction that read first and wrote then could not be retried when another process wrote in between.
+      this.db
+        .transaction(() => {
+          for (const [channel, request] of requests) this.#apply(channel, request, totals);
+          for (const { number, added } of homes) if (added > 0) this.#addFlows.run(added, number);
+          this.#updateRun(totals, null);
+        })
+        .immediate();
+    } catch (error) {
+      for (const undo of this.#undo.toReversed()) undo();
+      throw toStorageError('commit', this.path, error);
+    } finally {
+      this.#undo.length = 0;
+    }
+    this.#totals = totals;
   }
 
   #apply(channel: WriterChannel, request: WriteRequest, totals: WriterTotals): void {
@@ -154,21 +215,28 @@ export class FlowWriter implements ChannelOwner {
 
   /** Of the one capture thread that a run has. */
   #setLoad({ queued, queueSize, cpuNs }: ThreadLoad): void {
-    this.#db
+    this.db
       .prepare('UPDATE runs SET queued = ?, queue_size = ?, capture_cpu_ns = ? WHERE run_id = ?')
       .run(queued, queueSize, cpuNs, this.runId);
   }
 
   #updateRun(totals: WriterTotals, endedNs: bigint | null): void {
     const clamped = this.#channels.reduce((n, channel) => n + channel.clampedTimes, 0);
-    this.#db
+    this.db
       .prepare('UPDATE runs SET flows = ?, records = ?, clamped_times = ?, ended_ns = ? WHERE run_id = ?')
       .run(totals.flows, totals.records, clamped, endedNs, this.runId);
   }
 }
 
-/** @returns host id and run id */
-function startRun(db: FlowDatabase, run: RunInfo): [number, number] {
+/**
+ * @param highest id of a flow in partitions: after a power cut, they may have more of the last second than the main file
+ * @returns host id and run id
+ */
+function startRun(db: FlowDatabase, run: RunInfo, highest: number): [number, number] {
+  db.prepare("UPDATE meta SET value = ? WHERE name = 'next_flow_id' AND value <= ?").run(
+    highest + 1,
+    highest,
+  );
   const { machineId, name } = run.host ?? localHost();
   db.prepare('INSERT OR IGNORE INTO hosts (machine_id, name) VALUES (?, ?)').run(machineId, name);
   const hostId = db

@@ -24,6 +24,7 @@ Example:
   $ sudo nstap daemon --netns 'lab-*' --interface 'veth*' --filter 'not port 22' --db /var/lib/nstap/flows.db
   $ sudo nstap daemon --timeout tcp-established=3600,udp=30 --checkpoint 5 --hints --timeseries   # see docs/timeouts.md
   $ sudo nstap daemon --config nstap.toml --check
+  $ sudo nstap daemon --retain-age 30d --retain-size 50G   # see docs/retention.md
   $ sudo nstap daemon --netns all --netns '!host' --interface '!veth*'   # containers and named namespaces, see below
 
 Namespaces: "any" is the host and every name of \`ip netns\`; "processes" every namespace that a process is in, but the host's:

@@ -21,6 +21,7 @@ Keys of --json, all always there:
   database
   run         run_id kind version pid host command_line started ended state (running, ended, gone, unknown)
               flows records clamped_times queue_waiting queue_size (batches for the database) capture_cpu_ns
+  retention   partitions octets from dropped_partitions dropped_flows dropped_octets
   captures[]  netns netns_id interface source file filter ended received packets bytes decoded undecoded unaccounted
               truncated fragments tunnelled tunnel_undecoded kernel_drops duplicates shed_records shed_route_changes
               evicted_flows untracked_flows shed_hints alive_flows cpu_ns

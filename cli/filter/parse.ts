@@ -1,6 +1,6 @@
 import type { Comparator, FilterNode, FlowQuantity, RouteTextField, Side } from '../../storage/filter-ast.ts';
 import type { UsageError } from '../errors.ts';
-import { parseCount, parseDuration } from '../units.ts';
+import { parseCount, parseDuration } from '../../daemon/options/units.ts';
 import { mistakeAt, type Token, tokenize } from './tokens.ts';
 import {
   ADDRESS,

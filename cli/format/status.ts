@@ -97,6 +97,7 @@ export function formatStatus(status: Status, width: number | null, { bold, red }
   const lines = [
     `${run.kind} (run ${run.run_id}, nstap ${run.version}, pid ${run.pid}, host ${run.host}): ${isGone ? red(runSentence(run)) : runSentence(run)}`,
     `database  ${database}: ${counted(run.flows, 'flow')} of this run`,
+    `kept      ${keptSentence(status.retention)}`,
     ...(daemon === null ? [] : daemonLines(daemon, red)),
     '',
   ];
@@ -141,6 +142,14 @@ function daemonLines(daemon: DaemonStatus, red: Colors['red']): string[] {
     `          ${flows}, ${queue}`,
     ...(trouble === null ? [] : [`          ${red(printable(`database: ${trouble}`))}`]),
   ];
+}
+
+function keptSentence(kept: Status['retention']): string {
+  const size = `${counted(kept.partitions, 'partition')}, ${formatCount(kept.octets)} octets`;
+  const since = kept.from === null ? 'no flows' : `flows since ${kept.from}`;
+  const { dropped_partitions, dropped_flows } = kept;
+  if (dropped_partitions === 0 && dropped_flows === 0) return `${since}; ${size}; nothing was dropped so far`;
+  return `${since}; ${size}; dropped so far: ${counted(dropped_flows, 'flow')}, ${counted(dropped_partitions, 'partition')}`;
 }
 
 function captureLines({ captures, totals, run }: Status): CaptureLine[] {

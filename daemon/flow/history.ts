@@ -33,20 +33,29 @@ const LENGTH_MASK = (1 << LENGTH_BITS) - 1;
 const BITS = 5;
 const PER_WORD = 6;
 const FLIP = NAMES.length * 2;
+const CARET = 0x5e;
+const CAPITAL_R = 0x52;
+const CAPITAL_S = 0x53;
 /** ASCII by packed letter. */
 const ASCII = Uint8Array.from({ length: FLIP + 1 }, (_, packed) => {
-  if (packed === FLIP) return 0x5e;
+  if (packed === FLIP) return CARET;
   const lower = NAMES.charCodeAt(packed >> 1);
   return (packed & 1) === 1 ? lower - 0x20 : lower;
 });
 
+/** Whether that role has a letter, also when there was no room left for it. */
+export function isNoted(words: Int32Array, slot: number, letter: Letter, fromOrig: boolean): boolean {
+  return (words[slot * SLOT_WORDS + W.historyMeta]! & onceBit(letter, fromOrig)) !== 0;
+}
+
+function onceBit(letter: Letter, fromOrig: boolean): number {
+  return 1 << (LENGTH_BITS + (letter === Letter.s ? 0 : letter - 1) + (fromOrig ? 0 : ONCE_BITS));
+}
+
 /** Notes a letter unless that role has it. @returns true when it was new */
 export function noteOnce(words: Int32Array, slot: number, letter: Letter, fromOrig: boolean): boolean {
-  const at = slot * SLOT_WORDS + W.historyMeta;
-  const meta = words[at]!;
-  const once = 1 << (LENGTH_BITS + (letter === Letter.s ? 0 : letter - 1) + (fromOrig ? 0 : ONCE_BITS));
-  if ((meta & once) !== 0) return false;
-  words[at] = meta | once;
+  if (isNoted(words, slot, letter, fromOrig)) return false;
+  words[slot * SLOT_WORDS + W.historyMeta]! |= onceBit(letter, fromOrig);
   putLetter(words, slot, letter, fromOrig);
   return true;
 }
@@ -91,13 +100,35 @@ export function noteDatagram(words: Int32Array, slot: number, fromOrig: boolean)
 
 /** Writes the history of a flow as ASCII to `to` from `off`. @returns its length, at most HISTORY_MAX */
 export function readHistory(words: Int32Array, slot: number, to: Uint8Array, off: number): number {
-  const base = slot * SLOT_WORDS;
-  const length = words[base + W.historyMeta]! & LENGTH_MASK;
-  for (let i = 0; i < length; i++) {
-    const word = words[base + W.history + ((i / PER_WORD) | 0)]!;
-    to[off + i] = ASCII[(word >>> ((i % PER_WORD) * BITS)) & LENGTH_MASK]!;
-  }
+  const length = words[slot * SLOT_WORDS + W.historyMeta]! & LENGTH_MASK;
+  for (let i = 0; i < length; i++) to[off + i] = letterAt(words, slot, i);
   return length;
+}
+
+/** Letters of the originator that an attempt that it gave up by itself has not in front of its `R`. */
+const ANSWERING = new Set<number>([...'HAFGIQ'].map((letter) => letter.charCodeAt(0)));
+
+/**
+ * Whether the originator began with a SYN and then reset, with nothing that tells of an answer between the two. Zeek's
+ * conn_state() looks for `\^?S[^HAFGIQ]*R.*` in the history.
+ */
+export function isAbortedAttempt(words: Int32Array, slot: number): boolean {
+  const length = words[slot * SLOT_WORDS + W.historyMeta]! & LENGTH_MASK;
+  let i = 0;
+  if (i < length && letterAt(words, slot, i) === CARET) i++;
+  if (i >= length || letterAt(words, slot, i) !== CAPITAL_S) return false;
+  for (i++; i < length; i++) {
+    const letter = letterAt(words, slot, i);
+    if (letter === CAPITAL_R) return true;
+    if (ANSWERING.has(letter)) return false;
+  }
+  return false;
+}
+
+/** The ASCII of a letter. */
+function letterAt(words: Int32Array, slot: number, i: number): number {
+  const word = words[slot * SLOT_WORDS + W.history + ((i / PER_WORD) | 0)]!;
+  return ASCII[(word >>> ((i % PER_WORD) * BITS)) & LENGTH_MASK]!;
 }
 
 function putLetter(words: Int32Array, slot: number, letter: Letter, fromOrig: boolean): void {

@@ -1,7 +1,7 @@
 import { IpProto } from '../../decoders/packet-fields.ts';
 import { EndReasonCode, type FlowBatch, HISTORY_MAX, NONE_U8 } from '../../storage/flow-batch.ts';
 import { bytesOf, flowSeqOf, ipBytesOf, packetsOf, payloadOf } from './counters.ts';
-import { readHistory } from './history.ts';
+import { isAbortedAttempt, isNoted, Letter, readHistory } from './history.ts';
 import type { InnerFlows } from './inner-flows.ts';
 import { routeOrigSide } from './route-change.ts';
 import {
@@ -141,10 +141,7 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
   c.ttlMaxFwd[i] = sentFwd ? ttl >>> (16 * orig + 8) : NONE_U8;
   c.ttlMinRev[i] = sentRev ? ttl >>> (16 * resp) : NONE_U8;
   c.ttlMaxRev[i] = sentRev ? ttl >>> (16 * resp + 8) : NONE_U8;
-  c.connState[i] =
-    proto === IpProto.TCP
-      ? tcpConnState(endpointState(bits, orig), endpointState(bits, resp), payloadFwd + payloadRev)
-      : datagramConnState(sentFwd, sentRev);
+  c.connState[i] = connState(words, slot, proto, sentFwd, sentRev, payloadFwd + payloadRev);
   c.endReason[i] = endReasonCode(reason, proto, bits);
 
   const hasMac = (bits & BIT.hasMac) !== 0;
@@ -163,6 +160,32 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
   }
   c.historyLen[i] = readHistory(words, slot, c.history, i * HISTORY_MAX);
   batch.count = i + 1;
+}
+
+/** Code of the conn_state. @param payloadBytes of both sides */
+function connState(
+  words: Int32Array,
+  slot: number,
+  proto: number,
+  sentFwd: boolean,
+  sentRev: boolean,
+  payloadBytes: number,
+): number {
+  const bits = words[slot * SLOT_WORDS + W.bits]!;
+  const orig = (bits & BIT.origIsHi) !== 0 ? 1 : 0;
+  switch (proto) {
+    case IpProto.TCP:
+      return tcpConnState(
+        endpointState(bits, orig),
+        endpointState(bits, 1 - orig),
+        payloadBytes,
+        isAbortedAttempt(words, slot),
+      );
+    case IpProto.UDP:
+      return datagramConnState(isNoted(words, slot, Letter.d, true), isNoted(words, slot, Letter.d, false));
+    default:
+      return datagramConnState(sentFwd, sentRev);
+  }
 }
 
 function putWord(to: Uint8Array, at: number, word: number): void {

@@ -149,6 +149,8 @@ export const BIT = {
   untracked: 1 << 24,
   /** The last hole of side s is several, of which only the sum is known: bit 25 and 26. */
   holes0: 1 << 25,
+  /** Side s was established when it closed: bit 27 and 28. */
+  cleanClose0: 1 << 27,
 } as const;
 
 /** Endpoint states, 3 bits a side from bit 16 of `W.bits`. As Zeek's TCP_ENDPOINT_*. */

@@ -242,7 +242,7 @@ export class FlowTable implements Slab {
 
     noteRanges(words, base, side, isFirst, f);
 
-    if (f.isChecksumFinal && isChecksumBad(view, f)) noteBadChecksum(this, slot, side);
+    if (f.isChecksumFinal && f.l4Status === Ok && isChecksumBad(view, f)) noteBadChecksum(this, slot, side);
     else if (f.ipProto === UDP)
       noteDatagram(words, slot, side === ((words[base + W.bits]! & BIT.origIsHi) !== 0 ? 1 : 0));
     else if (f.ipProto === TCP && f.hasPorts) {

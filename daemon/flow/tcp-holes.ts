@@ -2,10 +2,11 @@ import { Letter, noteScaled } from './history.ts';
 import { payloadOf } from './counters.ts';
 import type { Slab } from './record.ts';
 import * as layout from './slot.ts';
+import { endpointState } from './tcp-state.ts';
 import * as table from './trouble.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { BIT, SLOT_WORDS, TCP_MARK_SHIFT, W } = layout;
+const { BIT, Endpoint, SLOT_WORDS, TCP_MARK_SHIFT, W } = layout;
 const { HOLES_MAX, T } = table;
 
 /** Hole i of an entry: the first octet that is missing, and how many are (0: no hole). In order of the sequence space. */
@@ -14,13 +15,41 @@ const MISSING = T.holes + 1;
 const MISSING_MAX = 0x7fffffff;
 
 /**
+ * A segment of `side` began `octets` behind where the one before ended. What the peer acknowledged of them before was noted as
+ * a gap then, and will not come any more; the others are a hole.
+ * @param next where the sequence space had ended
+ * @param peerAck the peer's acknowledgment number; 0: none
+ * @param wasProbe see noteHole
+ * @returns `bits` with the hole
+ */
+export function noteJump(
+  slab: Slab,
+  slot: number,
+  side: number,
+  bits: number,
+  next: number,
+  octets: number,
+  peerAck: number,
+  wasProbe: boolean,
+): number {
+  const passed = peerAck === 0 ? 0 : Math.max(0, Math.min((peerAck - next) | 0, octets));
+  if (passed > 0) {
+    const at = slab.trouble.of(slab.words, slot, side);
+    if (at < 0) return bits | BIT.untracked;
+    slab.trouble.add(at, T.missed, passed);
+    if (passed === octets) return bits;
+  }
+  return noteHole(slab, slot, side, bits, (next + passed) | 0, octets - passed, wasProbe && passed === 0);
+}
+
+/**
  * A segment of `side` began `octets` behind where the one before ended: they are missing for now. HOLES_MAX holes a side are
  * kept exactly. The last one takes in what is more, and only the sum of it is known then (BIT.holes0).
  * @param next where the sequence space had ended
  * @param wasProbe the segment before was a zero window probe, whose octet the peer took after all
  * @returns `bits` with the hole
  */
-export function noteHole(
+function noteHole(
   slab: Slab,
   slot: number,
   side: number,
@@ -132,7 +161,9 @@ export function passHole(
   const { words, trouble } = slab;
   const base = slot * SLOT_WORDS;
   const next = words[base + W.seqNext0 + side]!;
-  let isGap = ((ack - next) | 0) > 0 && (lastAck === 0 || ((ack - lastAck) | 0) > 0);
+  // Behind its FIN a side has nothing that could be missing.
+  const hasMore = endpointState(words[base + W.bits]!, side) !== Endpoint.Closed;
+  let isGap = hasMore && ((ack - next) | 0) > 0 && (lastAck === 0 || ((ack - lastAck) | 0) > 0);
   // The octet of a zero window probe was taken.
   const probed = ((words[base + W.tcp]! >>> (TCP_MARK_SHIFT + 2 * side)) & 3) === 2;
   if (isGap && probed && ((ack - next) | 0) === 1) {

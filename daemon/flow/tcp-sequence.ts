@@ -2,15 +2,15 @@ import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { Letter, noteScaled } from './history.ts';
 import type { Slab } from './record.ts';
 import * as layout from './slot.ts';
-import { isCleanly } from './tcp-state.ts';
+import { endpointState, isCleanly, nextStates } from './tcp-state.ts';
 import { followPlain, noteWindow, sampleAckTime, WINDOW_TICK_SHIFT } from './tcp-plain.ts';
 import { TICK_NS, tickOf, unpackRtt } from './ticks.ts';
-import { isInHole, noteHole, noteOverlap, passHole } from './tcp-holes.ts';
+import { isInHole, noteJump, noteOverlap, passHole } from './tcp-holes.ts';
 import { T } from './trouble.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { FIN, SYN, RST, ACK } = TcpFlag;
-const { BIT, SLOT_WORDS, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } = layout;
+const { BIT, Endpoint, SLOT_WORDS, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } = layout;
 
 const SYN_OR_FIN = SYN | FIN;
 const CONTROL = SYN_OR_FIN | RST;
@@ -49,7 +49,8 @@ export function followSequence(
   const flags = f.tcpFlags;
   const length = f.payloadLen;
   const seq = f.tcpSeq;
-  if (followPlain(words, base, side, bits, f)) return bits;
+  const own = endpointState(bits, side);
+  if (own !== Endpoint.Reset && followPlain(words, base, side, bits, f)) return bits;
   const isControl = (flags & CONTROL) !== 0;
   const takesMore = (flags & SYN_OR_FIN) !== 0 ? 1 : 0;
   const end = (seq + length + takesMore) | 0;
@@ -110,27 +111,31 @@ export function followSequence(
       else trouble.bumpFew(words, slot, side, T.retransmits);
     }
   }
-  // Zeek: whatever has payload and ends where something ended before (update_last_seq). A probe sent again does, too.
-  if (length > 0 && (mark === Mark.probe ? markBefore === Mark.probe : isKnown && ((end - next) | 0) <= 0))
+  // Zeek: whatever has payload and ends where something ended before (update_last_seq), but behind the own RST. A probe sent
+  // again does, too.
+  const isAgain = mark === Mark.probe ? markBefore === Mark.probe : isKnown && ((end - next) | 0) <= 0;
+  if (length > 0 && isAgain && own !== Endpoint.Reset)
     noteScaled(words, slot, Letter.t, fromOrig, trouble.bump(words, slot, side, T.historyT));
 
   if (!isKnown) {
     words[base + W.seqNext0 + side] = end;
-    words[base + W.nextTick0 + side] = now;
+    if (own !== Endpoint.Reset) words[base + W.nextTick0 + side] = now; // else it has the number of the RST
     bits = (bits | (BIT.seqKnown0 << side)) & ~((BIT.hole0 | BIT.holes0) << side);
   } else if (mark === Mark.probe) noteOverlap(slab, slot, side, bits, seq, 1);
   else if (((end - next) | 0) > 0) {
-    if (ahead > 0) bits = noteHole(slab, slot, side, bits, next, ahead, markBefore === Mark.probe);
+    if (ahead > 0) bits = noteJump(slab, slot, side, bits, next, ahead, peerAck, markBefore === Mark.probe);
     else if (ahead < 0) bits = noteOverlap(slab, slot, side, bits, seq, Math.min(length, -ahead));
     words[base + W.seqNext0 + side] = end;
-    words[base + W.nextTick0 + side] = now;
+    if (own !== Endpoint.Reset) words[base + W.nextTick0 + side] = now; // else it has the number of the RST
   } else if (length > 0) bits = noteOverlap(slab, slot, side, bits, seq, length);
 
   if ((flags & ACK) !== 0 && (bits & (BIT.seqKnown0 << peer)) !== 0) {
     const beyond = (f.tcpAck - words[base + W.seqNext0 + peer]!) | 0;
-    if (beyond > 0 || (bits & (BIT.hole0 << peer)) !== 0)
-      bits = passHole(slab, slot, peer, bits, f.tcpAck, lastAck, !fromOrig, isCleanly(bits));
-    else if (beyond === 0 && f.tcpAck !== lastAck) sampleAckTime(words, base, peer, bits, now);
+    if (beyond > 0 || (bits & (BIT.hole0 << peer)) !== 0) {
+      // Zeek asks when it has the state after this segment. The first one of a side may establish it.
+      const after = own === Endpoint.Inactive ? nextStates(bits, side, fromOrig, flags, length) : bits;
+      bits = passHole(slab, slot, peer, bits, f.tcpAck, lastAck, !fromOrig, isCleanly(after));
+    } else if (beyond === 0 && f.tcpAck !== lastAck) sampleAckTime(words, base, peer, bits, now);
   }
 
   // The window of a SYN is never scaled (RFC 7323 §2.2): it is no measure of the others.

@@ -41,15 +41,17 @@ export function isTcpHalfOpen(bits: number): boolean {
 }
 
 /**
- * True when both sides are established, or closed: then what one acknowledges and the other was not seen to send is missing
- * from the capture. Zeek: established_or_cleanly_closing.
+ * True when both sides are established, or closed after they were: then what one acknowledges and the other was not seen to
+ * send is missing from the capture. Zeek: established_or_cleanly_closing.
  */
 export function isCleanly(bits: number): boolean {
-  return isClean(endpointState(bits, 0)) && isClean(endpointState(bits, 1));
+  return isClean(bits, 0) && isClean(bits, 1);
 }
 
-function isClean(state: Endpoint): boolean {
-  return state === Endpoint.Established || state === Endpoint.Closed;
+function isClean(bits: number, side: number): boolean {
+  const state = endpointState(bits, side);
+  if (state === Endpoint.Closed) return (bits & (BIT.cleanClose0 << side)) !== 0;
+  return state === Endpoint.Established;
 }
 
 /**
@@ -99,6 +101,7 @@ export function nextStates(
       if (isRst) next = Endpoint.Reset;
       else if (isFin) {
         next = Endpoint.Closed;
+        if (own === Endpoint.Established) bits |= BIT.cleanClose0 << side;
         // The peer's FIN and then RST were a normal end after all.
         if ((bits & (BIT.resetAfterFin0 << (1 - side))) !== 0)
           bits = withState(bits, 1 - side, Endpoint.Closed);
@@ -110,7 +113,7 @@ export function nextStates(
       // A RST after both FINs changes nothing.
       if (isRst && peer !== Endpoint.Closed) {
         next = Endpoint.Reset;
-        bits |= BIT.resetAfterFin0 << side;
+        bits = (bits | (BIT.resetAfterFin0 << side)) & ~(BIT.cleanClose0 << side);
       }
       break;
   }
@@ -124,9 +127,15 @@ const STATE_CODE = Object.fromEntries(CONN_STATES.map((name, code) => [name, cod
 
 /**
  * Zeek's conn_state from the two endpoint states; its `conn_state()` of base/protocols/conn/main.zeek, line by line.
+ * @param isAborted see isAbortedAttempt
  * @returns index into CONN_STATES
  */
-export function tcpConnState(orig: Endpoint, resp: Endpoint, payloadBytes: number): number {
+export function tcpConnState(
+  orig: Endpoint,
+  resp: Endpoint,
+  payloadBytes: number,
+  isAborted: boolean,
+): number {
   const origInactive = orig === Endpoint.Inactive || orig === Endpoint.Partial;
   const respInactive = resp === Endpoint.Inactive || resp === Endpoint.Partial;
   let name: string;
@@ -138,7 +147,7 @@ export function tcpConnState(orig: Endpoint, resp: Endpoint, payloadBytes: numbe
     )
       name = 'REJ';
     else name = origInactive ? 'RSTRH' : 'RSTR';
-  } else if (orig === Endpoint.Reset) name = respInactive ? 'RSTOS0' : 'RSTO';
+  } else if (orig === Endpoint.Reset) name = respInactive ? (isAborted ? 'RSTOS0' : 'OTH') : 'RSTO';
   else if (resp === Endpoint.Closed && orig === Endpoint.Closed) name = 'SF';
   else if (orig === Endpoint.Closed) name = respInactive ? 'SH' : 'S2';
   else if (resp === Endpoint.Closed) name = origInactive ? 'SHR' : 'S3';
@@ -148,7 +157,11 @@ export function tcpConnState(orig: Endpoint, resp: Endpoint, payloadBytes: numbe
   return STATE_CODE[name]!;
 }
 
-/** SF when both sides sent, S0 originator only, SHR responder only: how Zeek sees UDP, and nstap all but TCP. */
+/**
+ * SF when both sides sent, S0 originator only, SHR responder only: how Zeek sees UDP, and nstap all but TCP. OTH when neither
+ * did: of UDP only packets with a good checksum count.
+ */
 export function datagramConnState(origSent: boolean, respSent: boolean): number {
-  return STATE_CODE[origSent ? (respSent ? 'SF' : 'S0') : 'SHR']!;
+  if (origSent) return STATE_CODE[respSent ? 'SF' : 'S0']!;
+  return STATE_CODE[respSent ? 'SHR' : 'OTH']!;
 }

@@ -51,8 +51,10 @@ export function trackTcp(slab: Slab, slot: number, side: number, view: DataView,
   if ((bits & (BIT.rttKnown | BIT.synTime)) === 0 && f.tcpHeaderLen > TCP_HEADER_MIN)
     slab.probes.segment(words, slot, side, view, f);
   // Most segments change no state and end no round trip. For them nothing else is done, see followPlain.
+  const own = endpointState(bits, side);
   if (
-    endpointState(bits, side) !== Endpoint.Inactive &&
+    own !== Endpoint.Inactive &&
+    own !== Endpoint.Reset &&
     (bits & HANDSHAKE_OVER) !== HANDSHAKE &&
     followPlain(words, base, side, bits, f)
   ) {

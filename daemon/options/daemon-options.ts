@@ -11,6 +11,7 @@ import {
 } from '../config.ts';
 import { NETNS_SELECTORS, parseInterfaceSelectors, parseNetnsSelectors } from '../netns/selector.ts';
 import { METERING_OPTIONS } from './metering-options.ts';
+import { RETENTION_SPECS } from './retention-options.ts';
 import type { OptionSpec } from './spec.ts';
 
 /** Where packets come from. */
@@ -109,6 +110,7 @@ const OTHER_OPTIONS: readonly OptionSpec[] = [
     isLive: false,
     inForce: ({ db }) => db,
   },
+  ...RETENTION_SPECS,
   {
     flag: '--user',
     key: 'engine.user',

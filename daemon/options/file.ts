@@ -83,6 +83,8 @@ export function parseConfig(text: string, name: string): GivenOptions {
     if (value === undefined) continue;
     if (spec.key === 'metrics.listen' && typeof value === 'string' && parseListenAddress(value) === null)
       put(path, wrongValue(spec, value));
+    if (spec.value.kind === 'text' && typeof value === 'string' && spec.value.isValid?.(value) === false)
+      put(path, wrongValue(spec, value));
     const said = asGiven(spec, value);
     if (spec.value.kind === 'list' && !mistakes.has(path.join('\0'))) {
       const reason = whyWrong(spec.value.parse, said as string[]);

@@ -9,6 +9,7 @@ import {
 } from '../config.ts';
 import { ConfigError } from './errors.ts';
 import { formatListenAddress, parseListenAddress } from './listen-address.ts';
+import { parseAge, parseDiskBound } from './retention-options.ts';
 import type { GivenMetering, GivenOptions } from './spec.ts';
 
 /**
@@ -74,6 +75,11 @@ export function resolveOptions(given: GivenOptions, db: string, memoryBytes: num
     ...resolveMetering(given),
     auditRate: given.auditRate ?? defaults.auditRate,
     routeHistory: given.routeHistory ?? defaults.routeHistory,
+    retention: {
+      ageSec: bound(given.retainAge, parseAge, defaults.retention.ageSec),
+      size: bound(given.retainSize, parseDiskBound, defaults.retention.size),
+      free: bound(given.retainFree, parseDiskBound, defaults.retention.free),
+    },
     logLevel: given.logLevel ?? defaults.logLevel,
     metrics: given.metrics === undefined ? null : canonicalAddress(given.metrics),
     control: given.control === undefined || given.control === 'none' ? null : given.control,
@@ -86,6 +92,16 @@ function ownTraffic(metrics: string | undefined): string | null {
   if (address === null || address.port === 0) return null;
   const isAnyAddress = address.host === '0.0.0.0' || address.host === '::';
   return `tcp port ${address.port}${isAnyAddress ? '' : ` and host ${address.host}`}`;
+}
+
+/** @param text valid, or not given: where it comes from looks at it */
+function bound<T>(
+  text: string | undefined,
+  parse: (text: string) => T | null | undefined,
+  otherwise: T | null,
+): T | null {
+  const parsed = text === undefined ? undefined : parse(text);
+  return parsed === undefined ? otherwise : parsed;
 }
 
 function notEmpty(list: string[] | undefined): string[] | undefined {

@@ -14,6 +14,9 @@ export interface GivenOptions extends GivenMetering {
   auditRate?: number;
   routeHistory?: boolean;
   db?: string;
+  retainAge?: string;
+  retainSize?: string;
+  retainFree?: string;
   logLevel?: LogLevel;
   metrics?: string;
   control?: string;
@@ -39,8 +42,14 @@ export type TomlValue = string | number | boolean | readonly string[] | Readonly
 export type OptionValue =
   | { kind: 'integer'; word: string; min: number; max: number; unit: string }
   | { kind: 'choice'; word: string; choices: readonly string[] }
-  /** `allowed`: what it is, in words, where not every text will do. */
-  | { kind: 'text'; word: string; allowed?: string; mayBeEmpty?: true }
+  /** `allowed`: what it is, in words, where not every text will do; `isValid` tells. */
+  | {
+      kind: 'text';
+      word: string;
+      allowed?: string;
+      mayBeEmpty?: true;
+      isValid?: (text: string) => boolean;
+    }
   /** A flag that may be repeated; in the file an array of strings, or one string. `parse` throws SelectorError for wrong ones. */
   | { kind: 'list'; word: string; parse: (texts: readonly string[]) => unknown }
   /** A flag without a value. Each has its opposite: --hints and --no-hints. */

@@ -59,11 +59,15 @@ const FLOWS: RecordSpec[] = [
   { proto: 253, src: [10, 1, 0, 9], dst: [10, 2, 0, 9], ports: null, macs: null, connState: 0, capture: 2 },
 ];
 
-/** Writes the sample into a new folder. @returns the database, and what removes it */
-export function sampleDb(): { path: string; remove: () => void } {
+/**
+ * Writes the sample into a new folder.
+ * @param isPartitioned every flow in a partition of its own, but for the last two
+ * @returns the database, and what removes it
+ */
+export function sampleDb(isPartitioned = false): { path: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'nstap-test-'));
   const path = join(folder, 'flows.db');
-  const writer = new FlowWriter(path, TEST_RUN);
+  const writer = new FlowWriter(path, { ...TEST_RUN, timeseries: true }, isPartitioned);
   const channel = writer.channel();
   const records = FLOWS.map((spec, seq) => ({
     ...spec,
@@ -79,9 +83,16 @@ export function sampleDb(): { path: string; remove: () => void } {
     dev: null,
     reason: 'a blackhole route matches',
   });
-  const batch = batchOf(...records);
+  const batches = isPartitioned
+    ? [...records.slice(0, 4).map((record) => batchOf(record)), batchOf(...records.slice(4))]
+    : [batchOf(...records)];
   // The second flow went the way of the first, until a blackhole route came.
-  addChange(batch, { seq: 1, at: [SAMPLE_START + 10, 623_456_789], previous: 0, decision: 2 });
+  addChange(batches[isPartitioned ? 1 : 0]!, {
+    seq: 1,
+    at: [SAMPLE_START + 10, 623_456_789],
+    previous: 0,
+    decision: 2,
+  });
   writer.write([
     [channel, { type: 'capture', info: captureInfo(0) }],
     [channel, { type: 'capture', info: captureInfo(1, { netns: 'red', interface: 'eth0' }) }],
@@ -90,8 +101,11 @@ export function sampleDb(): { path: string; remove: () => void } {
       channel,
       { type: 'decisions', base: 0, list: [decision(), decision({ type: 'local', table: 'local' }), drop] },
     ],
-    [channel, { type: 'batch', batch }],
   ]);
+  for (const [i, batch] of batches.entries()) {
+    if (i > 0) writer.partitions?.begin();
+    writer.write([[channel, { type: 'batch', batch }]]);
+  }
   writer.close();
   return { path, remove: () => rmSync(folder, { recursive: true }) };
 }

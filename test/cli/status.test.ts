@@ -1,11 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../cli/status.ts';
 import { openForWriting } from '../../storage/database.ts';
 import { zeroCounters, type CaptureCounters } from '../../storage/messages.ts';
 import { FlowWriter, type WriteRequest } from '../../storage/writer.ts';
+import { removePartition } from '../../storage/partition-files.ts';
+import { put, startParted } from '../storage/parted.ts';
 import { captureInfo, TEST_RUN } from '../storage/records.ts';
 import { tempDb } from '../storage/temp-db.ts';
 import { MAIN, nstap } from '../support/nstap.ts';
@@ -182,9 +185,11 @@ describe('status', () => {
     const path = tempDb();
     write(path, CLEAN).close();
     const { stdout } = nstap(['status', '--help']);
-    const { run, captures, namespaces, ...rest } = json(path);
+    const { run, retention, captures, namespaces, ...rest } = json(path);
     expect(stdout).toContain('Example:\n');
-    for (const keys of [run, captures[0]!, namespaces[1]!.mirror!, namespaces[1]!.audit!].map(Object.keys)) {
+    for (const keys of [run, retention, captures[0]!, namespaces[1]!.mirror!, namespaces[1]!.audit!].map(
+      Object.keys,
+    )) {
       const pattern = keys.join('[\\s{]+(?:\\([^)]*\\)\\s+)?');
       expect(stdout).toMatch(new RegExp(`\\b${pattern}\\b`));
     }
@@ -209,6 +214,33 @@ describe('status', () => {
     );
     expect(stdout).not.toContain('\u001b');
     expect([status, stderr]).toEqual([0, '']);
+  });
+
+  test('tells what is kept, and what retention has dropped', () => {
+    const path = tempDb();
+    const [writer, channel] = startParted(path);
+    put(writer, channel, { seq: 0, end: [1_700_000_005, 0] }, { seq: 1, end: [1_700_000_009, 0] });
+    const shown = (): string => nstap(['status', '--db', path]).stdout;
+    expect(shown()).toMatch(
+      /^kept {6}flows since 2023-11-14T22:13:25\.000000000Z; 1 partition, \S+ octets; nothing was dropped so far$/m,
+    );
+    writer.partitions!.begin();
+    const [row] = writer.partitions!.rows();
+    writer.partitions!.detach(1);
+    removePartition(path, 1);
+    writer.partitions!.forget(row!, 1000);
+    expect(shown()).toMatch(
+      /^kept {6}no flows; 1 partition, \S+ octets; dropped so far: 2 flows, 1 partition$/m,
+    );
+    writer.close();
+    expect(json(path).retention).toEqual({
+      partitions: 1,
+      octets: statSync(path).size + statSync(`${path}-0002`).size,
+      from: null,
+      dropped_partitions: 1,
+      dropped_flows: 2,
+      dropped_octets: 1000,
+    });
   });
 
   test('names each loss with what helps', () => {

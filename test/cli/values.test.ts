@@ -4,7 +4,7 @@ import { formatCount } from '../../cli/format/count.ts';
 import { csvLine } from '../../cli/format/csv.ts';
 import { formatSeconds, formatTime } from '../../cli/format/time.ts';
 import { parseTime } from '../../cli/time-argument.ts';
-import { parseCount, parseDuration } from '../../cli/units.ts';
+import { parseCount, parseDuration } from '../../daemon/options/units.ts';
 import { protocolName, protocolNumber } from '../../storage/protocols.ts';
 
 const SEC = 1_000_000_000n;

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { IpProto } from '../../decoders/packet-fields.ts';
 import { SavefileReader } from '../../decoders/savefile.ts';
+import { IP_FIELDS, outerOf, type TsharkFrame, tsharkFrame } from '../support/outer-ip.ts';
 import type { Conversation, TruthFile } from '../support/truth.ts';
 
 /** What tshark is asked of each frame; all occurrences, outermost first. */
@@ -10,23 +11,7 @@ const FIELDS = [
   'frame.time_epoch',
   'frame.len',
   'frame.cap_len',
-  'frame.protocols',
-  'ip.src',
-  'ip.dst',
-  'ip.proto',
-  'ip.len',
-  'ip.frag_offset',
-  'ip.flags.mf',
-  'ipv6.src',
-  'ipv6.dst',
-  'ipv6.plen',
-  'ipv6.nxt',
-  'ipv6.hopopts.nxt',
-  'ipv6.dstopts.nxt',
-  'ipv6.routing.nxt',
-  'ipv6.fraghdr.nxt',
-  'ipv6.fraghdr.offset',
-  'ipv6.fraghdr.more',
+  ...IP_FIELDS,
   'tcp.srcport',
   'tcp.dstport',
   'tcp.flags',
@@ -38,16 +23,9 @@ const FIELDS = [
   'dccp.dstport',
 ] as const;
 type Field = (typeof FIELDS)[number];
-type Frame = Record<Field, string[]>;
+type Frame = TsharkFrame<Field>;
 
 const PREFERENCES = ['ip.defragment:FALSE', 'ipv6.defragment:FALSE', 'tcp.desegment_tcp_streams:FALSE'];
-/** Extension headers that are walked, with the field that names the next one. */
-const EXTENSIONS: Readonly<Record<number, Field>> = {
-  [IpProto.HOPOPT]: 'ipv6.hopopts.nxt',
-  [IpProto.DSTOPTS]: 'ipv6.dstopts.nxt',
-  [IpProto.ROUTING]: 'ipv6.routing.nxt',
-  [IpProto.FRAGMENT]: 'ipv6.fraghdr.nxt',
-};
 const PORTS: Readonly<Record<number, 'tcp' | 'udp' | 'sctp' | 'dccp'>> = {
   [IpProto.TCP]: 'tcp',
   [IpProto.UDP]: 'udp',
@@ -84,15 +62,7 @@ export async function truthOf(path: string): Promise<TruthFile | { tshark_error:
   const frames = run.stdout
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => {
-      const values = line.split('\t');
-      return Object.fromEntries(
-        FIELDS.map((field, i) => [
-          field,
-          values[i] === undefined || values[i] === '' ? [] : values[i]!.split(','),
-        ]),
-      ) as Frame;
-    });
+    .map((line) => tsharkFrame(FIELDS, line));
   if (frames.length === 0 && run.status !== 0) return { tshark_error: complaint };
   const truth = totals(frames);
   if (run.status !== 0) truth.read_error = complaint;
@@ -114,58 +84,6 @@ async function linkTypes(path: string): Promise<number[]> {
     // What is wrong with the file is tshark's to say.
   }
   return found;
-}
-
-/** The outermost IP header of a frame, or null. */
-interface Outer {
-  version: 4 | 6;
-  src: string;
-  dst: string;
-  proto: number;
-  ipLen: number;
-  isFragment: boolean;
-  isLater: boolean;
-}
-
-function outerOf(frame: Frame): Outer | 'bad' | null {
-  const layer = frame['frame.protocols'][0]?.split(':').find((name) => name === 'ip' || name === 'ipv6');
-  if (layer === undefined) return null;
-  if (layer === 'ip') {
-    const [src, dst] = [frame['ip.src'][0], frame['ip.dst'][0]];
-    if (src === undefined || dst === undefined) return 'bad';
-    const offset = Number(frame['ip.frag_offset'][0] ?? 0);
-    return {
-      version: 4,
-      src,
-      dst,
-      proto: Number(frame['ip.proto'][0]),
-      ipLen: Number(frame['ip.len'][0]),
-      isFragment: offset > 0 || isTrue(frame['ip.flags.mf'][0]),
-      isLater: offset > 0,
-    };
-  }
-  const [src, dst] = [frame['ipv6.src'][0], frame['ipv6.dst'][0]];
-  if (src === undefined || dst === undefined) return 'bad';
-  const taken = new Map<Field, number>();
-  let proto = Number(frame['ipv6.nxt'][0]);
-  let isLater = false;
-  let isFragment = false;
-  for (let field = EXTENSIONS[proto]; field !== undefined && !isLater; field = EXTENSIONS[proto]) {
-    const n = taken.get(field) ?? 0;
-    const next = frame[field][n];
-    if (next === undefined) break;
-    if (proto === IpProto.FRAGMENT) {
-      isLater = Number(frame['ipv6.fraghdr.offset'][n] ?? 0) > 0;
-      isFragment = isLater || isTrue(frame['ipv6.fraghdr.more'][n]);
-    }
-    taken.set(field, n + 1);
-    proto = Number(next);
-  }
-  return { version: 6, src, dst, proto, ipLen: 40 + Number(frame['ipv6.plen'][0]), isFragment, isLater };
-}
-
-function isTrue(value: string | undefined): boolean {
-  return value === '1' || value === 'True';
 }
 
 /** Seconds with nine decimals as [seconds, nanoseconds]; null where there is no proper time. */

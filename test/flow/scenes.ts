@@ -60,7 +60,7 @@ const LETTERS: Record<string, Scene> = {
   },
   'i-q-once': {
     packets: ['c SR seq=100', 'c SR seq=200', 'c FR seq=300', 'c FR seq=400'],
-    flows: [['RSTOS0', 'QI']],
+    flows: [['OTH', 'QI']],
   },
   's-again': {
     packets: ['c S seq=100', 'c S seq=100', 'c S seq=5000'],

@@ -102,9 +102,9 @@ describe('flow table', () => {
     ['fe80::1', 'ff02::1'],
   ])('a server port of %s sends to the group %s: a group is never the originator', (src, dst) => {
     const m = new TestMeter();
-    m.feed({ proto: 'udp', src, sport: 68, dst, dport: 5000 }, 1);
+    m.feed({ proto: 'udp', src, sport: 67, dst, dport: 5000 }, 1);
     expect(m.finish()[0]).toMatchObject({
-      src: expect.stringMatching(/:68$/),
+      src: expect.stringMatching(/:67$/),
       state: 'S0',
       history: 'D',
       packets: [1, 0],

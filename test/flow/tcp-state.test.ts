@@ -24,8 +24,18 @@ describe('TCP states and history as Zeek has them', () => {
     ['data of the responder without its SYN+ACK', 'OTH', 'Sd', ['c S', 's A pay=5']],
     ['a bare ACK before the SYN+ACK', 'S1', 'Sah', ['c S', 's A', 's SA']],
     ['SYN+FIN in one', 'SH', 'Q', ['c SF']],
-    ['SYN+RST in one', 'RSTOS0', 'Q', ['c SR']],
-    ['FIN+RST in one', 'RSTOS0', 'I', ['c FR']],
+    ['SYN+RST in one', 'OTH', 'Q', ['c SR']],
+    ['FIN+RST in one', 'OTH', 'I', ['c FR']],
+    ['RST of the originator, no SYN', 'OTH', 'R', ['c R']],
+    ['FIN and RST of the originator, no SYN', 'OTH', 'FR', ['c F seq=100', 'c R seq=101']],
+    ['SYN, ACK and RST of the originator only', 'OTH', 'SAR', ['c S', 'c A seq=2', 'c R seq=2']],
+    ['SYN, data and RST of the originator only', 'RSTOS0', 'SDR', ['c S', 'c A seq=2 pay=5', 'c R seq=7']],
+    [
+      'SYN and RST of the originator, data of the responder',
+      'RSTOS0',
+      'SdR',
+      ['c S', 's A pay=5', 'c R seq=2'],
+    ],
     [
       'RST after both FINs is still a normal end',
       'SF',
@@ -44,6 +54,12 @@ describe('TCP states and history as Zeek has them', () => {
     ['a FIN sent again is noted once', 'S2', 'ShAF', [...HANDSHAKE, 'c FA seq=101', 'c FA seq=101']],
     ['another FIN is noted again', 'S2', 'ShAFF', [...HANDSHAKE, 'c FA seq=101', 'c FA seq=150']],
     ['the same RST is noted once', 'RSTO', 'ShAR', [...HANDSHAKE, 'c R seq=101', 'c R seq=101']],
+    [
+      'the same RST is noted once, also behind data that comes late',
+      'RSTR',
+      'ShArd',
+      [...HANDSHAKE, 's R seq=903', 's A seq=901 pay=2', 's R seq=903'],
+    ],
     ['another RST is noted again', 'RSTO', 'ShARR', [...HANDSHAKE, 'c R seq=101', 'c R seq=200']],
     ['zero windows', 'S1', 'ShAdw', [...HANDSHAKE, 's A seq=901 win=0 pay=1']],
     ['a retransmission', 'S1', 'ShADT', [...HANDSHAKE, 'c A seq=101 pay=9', 'c A seq=101 pay=9']],
@@ -69,6 +85,81 @@ describe('TCP states and history as Zeek has them', () => {
   test('the history stops at its bound', () => {
     const resets = Array.from({ length: 40 }, (_, i) => `c R seq=${i * 10}`);
     expect(flows('c S', ...resets)[0]!.history).toBe(`S${'R'.repeat(23)}`);
+  });
+});
+
+describe('a gap', () => {
+  test.each<[string, string, string[]]>([
+    ['is noted of an established connection', 'ShADg', [...HANDSHAKE, 'c A seq=101 ack=950 pay=5']],
+    [
+      'is noted when an established one was closed',
+      'ShAFfg',
+      [...HANDSHAKE, 'c FA seq=101 ack=901', 's FA seq=951 ack=102', 'c A seq=102 ack=952'],
+    ],
+    [
+      'is not noted when one under way was closed',
+      'DdFfA',
+      [
+        'c A seq=1 pay=1',
+        's A seq=1 ack=2 pay=1',
+        'c FA seq=2 ack=2',
+        's FA seq=51 ack=3',
+        'c A seq=3 ack=52',
+      ],
+    ],
+  ])('%s: %s', (_, history, packets) => {
+    expect(flows(...packets).map((r) => r.history)).toEqual([history]);
+  });
+});
+
+describe('a hole', () => {
+  test('is not filled by what lies behind it and comes again', () => {
+    const m = new TestMeter();
+    const packets = [
+      'c S seq=100',
+      's SA seq=900 ack=101',
+      'c A seq=107 pay=6',
+      'c A seq=107 pay=6',
+      's A seq=901 ack=113',
+    ];
+    for (const [i, text] of packets.entries()) m.feed(segment(text).spec, 1, i);
+    const [flow] = m.finishWhole();
+    expect(flow!.history).toBe('ShDTaG');
+    expect(flow!.tcp).toMatchObject({ missed: [6, 0], repeated: [6, 0], seqBytes: [12, 0] });
+  });
+
+  test('that was acknowledged before it was seen to be one is one gap', () => {
+    const lost = Array.from({ length: 10 }, (_, i) => [
+      `s A seq=901 ack=${111 + 20 * i}`,
+      `c A seq=${111 + 20 * i} ack=901 pay=10`,
+      `s A seq=901 ack=${121 + 20 * i}`,
+    ]).flat();
+    const m = new TestMeter();
+    const packets = ['c S seq=100', 's SA seq=900 ack=101', ...lost];
+    for (const [i, text] of packets.entries()) m.feed(segment(text).spec, 1, i);
+    const [flow] = m.finishWhole();
+    expect(flow!.history).toBe('ShaGDG');
+    expect(flow!.tcp).toMatchObject({ missed: [100, 0], seqBytes: [200, 0] });
+  });
+
+  test.each<[string, string, string[]]>([
+    [
+      'before the first ACK of a connection whose SYN was not seen',
+      '^hAg',
+      ['s SA seq=900', 'c A seq=101 ack=920'],
+    ],
+    [
+      'but not of what lies behind a FIN',
+      'ShFfa',
+      ['c S seq=100', 's SA seq=900 ack=101', 'c F seq=101', 's FA seq=901 ack=102', 's A seq=902 ack=120'],
+    ],
+    [
+      'and data behind the own RST is not sent again',
+      'SRD',
+      ['c S seq=100', 'c R seq=109', 'c A seq=100 pay=1'],
+    ],
+  ])('%s: %s', (_, history, packets) => {
+    expect(flows(...packets).map((r) => r.history)).toEqual([history]);
   });
 });
 
@@ -196,6 +287,25 @@ describe('checksums', () => {
     bytes[41] = 1;
     m.meter.fields.isChecksumFinal = true;
     m.feed(bytes, 1);
-    expect(m.finish()[0]).toMatchObject({ history: 'C', state: 'S0' });
+    expect(m.finish()[0]).toMatchObject({ history: 'C', state: 'OTH', packets: [1, 0] });
+  });
+
+  test('a datagram with a bad one is no answer', () => {
+    const m = new TestMeter();
+    m.feed(segment('c udp pay=4').spec, 1);
+    const bytes = frame(segment('s udp pay=4').spec);
+    bytes[41] = 1;
+    m.meter.fields.isChecksumFinal = true;
+    m.feed(bytes, 1);
+    expect(m.finish()[0]).toMatchObject({ history: 'Dc', state: 'S0', packets: [1, 1] });
+  });
+
+  test('nothing is noted of a segment whose header does not fit', () => {
+    const m = new TestMeter();
+    const bytes = frame(segment('c A pay=3').spec);
+    bytes[46] = 0x10; // a data offset of 1
+    m.meter.fields.isChecksumFinal = true;
+    m.feed(bytes, 1);
+    expect(m.finish()[0]).toMatchObject({ history: '', state: 'OTH', packets: [1, 0] });
   });
 });

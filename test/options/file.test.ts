@@ -50,6 +50,9 @@ audit-rate = 0
 history = false
 [storage]
 db = "/x/y.db"
+retain-age = "30d"
+retain-size = "50G"
+retain-free = "off"
 [engine]
 user = "1:2"
 [log]

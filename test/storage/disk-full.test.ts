@@ -8,6 +8,7 @@ import { StorageError } from '../../storage/errors.ts';
 import type { StorageReply } from '../../storage/messages.ts';
 import type { StorageThreadData } from '../../storage/storage-thread.ts';
 import { FlowWriter } from '../../storage/writer.ts';
+import { startParted } from './parted.ts';
 import { addRecord, batchOf, captureInfo, TEST_RUN } from './records.ts';
 import { readFlows, tempFolder, withDb } from './temp-db.ts';
 
@@ -55,6 +56,31 @@ test.skipIf(!isRoot)(
     writer.close();
     expect(readFlows(path)).toHaveLength(2001);
     expect(withDb(path, (db) => db.pragma('integrity_check', { simple: true }))).toBe('ok');
+  },
+);
+
+test.skipIf(!isRoot)(
+  'a disk that is full in the middle of several files leaves nothing twice (needs root: mount)',
+  () => {
+    const disk = smallDisk();
+    const path = join(disk, 'flows.db');
+    const [writer, channel] = startParted(path);
+    const ballast = fill(disk);
+    const many = batchOf(...Array.from({ length: 2000 }, (_, seq) => ({ seq, capture: 1 })));
+    const requests = [
+      [channel, { type: 'capture', info: captureInfo(1) }],
+      [channel, { type: 'batch', batch: many }],
+    ] as const;
+    for (let attempt = 0; attempt < 3; attempt++) expect(() => writer.write(requests)).toThrow(/SQLITE_FULL/);
+    rmSync(ballast);
+    writer.write(requests);
+    writer.close();
+    expect(readFlows(path)).toHaveLength(2000);
+    withDb(path, (db) => {
+      expect(db.prepare('SELECT capture_id FROM captures').pluck().all()).toEqual([1, 2]);
+      expect(db.prepare('SELECT flows FROM partitions').pluck().all()).toEqual([2000]);
+      expect(db.prepare('SELECT flows, records FROM runs').raw().get()).toEqual([2000, 2000]);
+    });
   },
 );
 

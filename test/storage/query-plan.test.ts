@@ -3,19 +3,33 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parseFilter } from '../../cli/filter/parse.ts';
-import { type FlowDatabase, openForWriting } from '../../storage/database.ts';
-import { flowSql } from '../../storage/query.ts';
+import { type FlowDatabase, openForReading } from '../../storage/database.ts';
+import type { SqlCondition } from '../../storage/filter-sql.ts';
+import { type FlowQuery, flowSql } from '../../storage/query.ts';
+import { groupSql } from '../../storage/query-by.ts';
 import { FlowWriter } from '../../storage/writer.ts';
 import { batchOf, captureInfo, TEST_RUN } from './records.ts';
 import { EVERYTHING } from './temp-db.ts';
 
 const FIRST = 1_700_000_000n * 1_000_000_000n;
+const FILES = ['main', 'p1', 'p2'];
 let db: FlowDatabase;
+/** The same with two partitions. */
+let parted: FlowDatabase;
 
 beforeAll(() => {
   const folder = mkdtempSync(join(tmpdir(), 'nstap-test-'));
-  const path = join(folder, 'flows.db');
-  const writer = new FlowWriter(path, TEST_RUN);
+  db = filled(join(folder, 'flows.db'), false);
+  parted = filled(join(folder, 'parted.db'), true);
+  return () => {
+    db.close();
+    parted.close();
+    rmSync(folder, { recursive: true });
+  };
+});
+
+function filled(path: string, isPartitioned: boolean): FlowDatabase {
+  const writer = new FlowWriter(path, TEST_RUN, isPartitioned);
   const channel = writer.channel();
   const specs = Array.from({ length: 1000 }, (_, seq) => ({
     seq,
@@ -23,50 +37,70 @@ beforeAll(() => {
   }));
   writer.write([
     [channel, { type: 'capture', info: captureInfo(0) }],
-    [channel, { type: 'batch', batch: batchOf(...specs) }],
+    [channel, { type: 'batch', batch: batchOf(...specs.slice(0, 500)) }],
   ]);
+  writer.partitions?.begin();
+  writer.write([[channel, { type: 'batch', batch: batchOf(...specs.slice(500)) }]]);
   writer.close();
-  db = openForWriting(path);
-  return () => {
-    db.close();
-    rmSync(folder, { recursive: true });
-  };
-});
+  return openForReading(path);
+}
 
-/** What SQLite does with `flows`, a line each. */
-function plan(filter: string, since: bigint | null = null, until: bigint | null = null): string[] {
+/** The plan of the 50 newest flows, a line each. */
+function fullPlan(of: FlowDatabase, filter: string, more: Partial<FlowQuery> = {}): string[] {
   const query = {
     ...EVERYTHING,
     filter: parseFilter(filter),
-    since,
-    until,
     sort: 'start',
     descending: true,
     limit: 50,
+    ...more,
   };
-  const { sql, params } = flowSql(db, query);
-  const lines = db.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...params);
-  return lines.map(({ detail }) => detail).filter((detail) => /^(SEARCH|SCAN) f\b/.test(detail));
+  return explain(of, flowSql(of, query));
 }
 
+function explain(of: FlowDatabase, { sql, params }: SqlCondition): string[] {
+  const lines = of.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...params);
+  return lines.map(({ detail }) => detail);
+}
+
+/** What SQLite does with `flows`. */
+function plan(filter: string, since: bigint | null = null, until: bigint | null = null): string[] {
+  return fullPlan(db, filter, { since, until }).filter((detail) => /^(SEARCH|SCAN) f\b/.test(detail));
+}
+
+/** Index by file: what SQLite does with the flows of each; a scan without one is "SCAN". */
+function indexes(lines: string[]): Record<string, string[]> {
+  const found: Record<string, string[]> = {};
+  for (const line of lines) {
+    const match = /^(SEARCH|SCAN) (\w+)\.flows\b(?: USING (?:COVERING )?INDEX (\w+))?/.exec(line);
+    if (match === null) continue;
+    const [, verb, file, index] = match;
+    found[file!] = [...(found[file!] ?? []), index ?? verb!];
+  }
+  return found;
+}
+
+/** Filters, and the indexes that answer them. */
+const BY_INDEX: [filter: string, indexes: string[]][] = [
+  ['host 10.0.0.1', ['flows_src', 'flows_dst']],
+  ['src host 2001:db8::1', ['flows_src']],
+  ['host in [10.0.0.1 10.0.0.2]', ['flows_src', 'flows_dst']],
+  ['net 10.0.0.0/24', ['flows_src', 'flows_dst']],
+  ['dst net 2001:db8::/32', ['flows_dst']],
+  ['port 80', ['flows_src_port', 'flows_dst_port']],
+  ['dst port in [80 443]', ['flows_dst_port']],
+  ['tcp port 80 and bytes > 1M', ['flows_src_port', 'flows_dst_port']],
+  ['route changed', ['flows_route_changed']],
+  ['netns blue', ['flows_capture']],
+  ['if veth0', ['flows_capture']],
+  ['host 10.0.0.1 or port 80', ['flows_src', 'flows_dst', 'flows_src_port', 'flows_dst_port']],
+];
+
 describe('SQLite answers from an index', () => {
-  test.each([
-    ['host 10.0.0.1', ['flows_src', 'flows_dst']],
-    ['src host 2001:db8::1', ['flows_src']],
-    ['host in [10.0.0.1 10.0.0.2]', ['flows_src', 'flows_dst']],
-    ['net 10.0.0.0/24', ['flows_src', 'flows_dst']],
-    ['dst net 2001:db8::/32', ['flows_dst']],
-    ['port 80', ['flows_src_port', 'flows_dst_port']],
-    ['dst port in [80 443]', ['flows_dst_port']],
-    ['tcp port 80 and bytes > 1M', ['flows_src_port', 'flows_dst_port']],
-    ['route changed', ['flows_route_changed']],
-    ['netns blue', ['flows_capture']],
-    ['if veth0', ['flows_capture']],
-    ['host 10.0.0.1 or port 80', ['flows_src', 'flows_dst', 'flows_src_port', 'flows_dst_port']],
-  ])('%s', (filter, indexes) => {
+  test.each(BY_INDEX)('%s', (filter, wanted) => {
     const lines = plan(filter);
     expect(lines.join('\n')).not.toMatch(/SCAN/);
-    expect(lines.map((line) => /USING INDEX (\w+)/.exec(line)?.[1]).sort()).toEqual(indexes.sort());
+    expect(lines.map((line) => /USING INDEX (\w+)/.exec(line)?.[1]).sort()).toEqual(wanted.toSorted());
   });
 
   test('a time bound, by the index that leaves fewer flows', () => {
@@ -84,5 +118,43 @@ describe('SQLite answers from an index', () => {
 
   test('the newest 50, without sorting', () => {
     expect(plan('')).toEqual(['SCAN f USING INDEX flows_start']);
+  });
+});
+
+describe('and of each partition from its own', () => {
+  const ofEach = (wanted: string[]) => Object.fromEntries(FILES.map((file) => [file, wanted.toSorted()]));
+  const sorted = (found: Record<string, string[]>) =>
+    Object.fromEntries(Object.entries(found).map(([file, list]) => [file, list.toSorted()]));
+
+  test.each(BY_INDEX)('%s', (filter, wanted) => {
+    expect(sorted(indexes(fullPlan(parted, filter)))).toEqual(ofEach(wanted));
+  });
+
+  test('a time bound, by the index that leaves fewer flows of all', () => {
+    const at = (second: bigint): bigint => FIRST + second * 1_000_000_000n;
+    const bounded = (since: bigint | null, until: bigint | null) =>
+      indexes(fullPlan(parted, '', { since, until }));
+    expect(bounded(at(900n), at(950n))).toEqual(ofEach(['flows_end']));
+    expect(bounded(at(50n), at(100n))).toEqual(ofEach(['flows_start']));
+  });
+
+  test('the newest 50 are merged, and nothing is sorted', () => {
+    const lines = fullPlan(parted, '');
+    expect(indexes(lines)).toEqual(ofEach(['flows_start']));
+    expect(lines.filter((line) => line.startsWith('MERGE'))).toHaveLength(2);
+    expect(lines.join('\n')).not.toMatch(/TEMP B-TREE/);
+    expect(fullPlan(parted, '', { sort: 'dst_port' }).join('\n')).not.toMatch(/TEMP B-TREE/);
+  });
+
+  test('another order is sorted file by file, and merged', () => {
+    const lines = fullPlan(parted, '', { sort: 'bytes' });
+    expect(lines.filter((line) => line.startsWith('MERGE'))).toHaveLength(2);
+    expect(lines.filter((line) => line === 'USE TEMP B-TREE FOR ORDER BY')).toHaveLength(3);
+  });
+
+  test.each(['src', 'host', 'netns'])('what is added up by %s', (by) => {
+    const query = { ...EVERYTHING, by: [by], sort: 'bytes', filter: parseFilter('dst port 53') };
+    const found = indexes(explain(parted, groupSql(parted, query)));
+    expect(found).toEqual(ofEach(by === 'host' ? ['flows_dst_port', 'flows_dst_port'] : ['flows_dst_port']));
   });
 });

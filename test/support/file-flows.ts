@@ -20,9 +20,13 @@ export interface FileFlows {
   error: string | null;
 }
 
-/** Meters a capture in this process, each of its interfaces a capture point of its own. Flows in the order of their first packets. */
-export async function flowsOf(path: string): Promise<FileFlows> {
+/**
+ * Meters a capture in this process, each of its interfaces a capture point of its own. Flows in the order of their first packets.
+ * @param isChecksumFinal its checksums went over the wire, as `nstap replay` cannot know
+ */
+export async function flowsOf(path: string, isChecksumFinal = false): Promise<FileFlows> {
   const m = new TestMeter({ maxFlows: 1 << 16 });
+  m.meter.fields.isChecksumFinal = isChecksumFinal;
   let captures = 0;
   let error: string | null = null;
   const source = new FileSource(path, null, m.meter, () => {
