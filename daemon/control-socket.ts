@@ -29,7 +29,12 @@ export class ControlSocket {
     this.path = path;
     try {
       // One level: Node's recursive mkdir never returns where the kernel makes none (/proc).
-      if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: FOLDER_MODE });
+      const folder = dirname(path);
+      if (!existsSync(folder)) {
+        mkdirSync(folder, { mode: FOLDER_MODE });
+        // The daemon's umask would keep the group out.
+        chmodSync(folder, FOLDER_MODE);
+      }
       removeStale(path);
       [this.#fd, this.#inode] = open(path);
     } catch (error) {

@@ -26,8 +26,11 @@ describe('the control socket', () => {
 
   it('has its rights before anybody can connect, and is gone when it is closed', () => {
     const path = join(dir, 'a', 'control.sock');
+    const umask = process.umask(0o027); // as the daemon has it
     const socket = new ControlSocket(path);
+    process.umask(umask);
     expect(statSync(path).mode & 0o777).toBe(0o660);
+    expect(statSync(join(dir, 'a')).mode & 0o777).toBe(0o755);
     expect(isUnixAnswered(path)).toBe(true);
     socket.close();
     socket.close();
