@@ -89,7 +89,8 @@ async function measure(start: (scratch: string) => Promise<Running>): Promise<Ou
 async function nstap(scratch: string): Promise<Running> {
   chmodSync(scratch, 0o777);
   const db = join(scratch, 'flows.db');
-  const words = ['daemon', '--netns', RECEIVER, '--interface', 'veth', '--db', db, '--filter', FILTER];
+  const where = ['--netns', RECEIVER, '--interface', 'veth', '--filter', FILTER];
+  const words = ['daemon', ...where, '--db', db, '--control', 'none'];
   const { child, log } = await listening([process.execPath, NSTAP, ...words], 'capture-opened');
   return {
     child,

@@ -7,6 +7,7 @@ import { DEFAULT_CONFIG_FILE, readConfigFile } from '../daemon/options/file.ts';
 import { formatConfig } from '../daemon/options/print.ts';
 import { flagsOverFile, resolveOptions } from '../daemon/options/resolve.ts';
 import type { GivenOptions } from '../daemon/options/spec.ts';
+import { defaultControl } from './default-control.ts';
 import { defaultDb } from './default-db.ts';
 import { writeLines } from './output.ts';
 
@@ -25,7 +26,9 @@ export function daemonOptions(flags: DaemonCommandFlags, memoryBytes: number): D
   const { config, check: _, ...given } = flags;
   const path = config ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null);
   const file = path === null ? {} : readConfigFile(path);
-  return resolveOptions(flagsOverFile(given, file), defaultDb(), memoryBytes);
+  const asked = flagsOverFile(given, file);
+  const options = resolveOptions(asked, defaultDb(), memoryBytes);
+  return asked.control === undefined ? { ...options, control: defaultControl() } : options;
 }
 
 /**

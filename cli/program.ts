@@ -4,6 +4,7 @@ import { registerDaemon } from './commands/daemon.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerFlows } from './commands/flows.ts';
+import { registerInterfaces } from './commands/interfaces.ts';
 import { registerNetns } from './commands/netns.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerRoute } from './commands/route.ts';
@@ -21,6 +22,7 @@ const COMMANDS = [
   registerRoute,
   registerSnapshot,
   registerNetns,
+  registerInterfaces,
   registerDoctor,
   registerDemo,
 ];
@@ -36,6 +38,7 @@ export function createProgram(): Command {
       'after',
       `
 Database without --db: $NSTAP_DB, else /var/lib/nstap/flows.db for root, else $XDG_STATE_HOME/nstap/flows.db.
+Control socket without --control: $NSTAP_CONTROL, else /run/nstap/control.sock for root, else $XDG_RUNTIME_DIR/nstap/control.sock.
 
 Example:
   $ sudo nstap daemon --netns 'lab-*'

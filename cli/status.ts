@@ -5,6 +5,7 @@ import { type CaptureCounters, zeroCounters } from '../storage/messages.ts';
 import { readRetained } from '../storage/retained.ts';
 import { routeAudits, routeMirrors } from '../storage/route-counts.ts';
 import type { RunRow } from '../storage/runs.ts';
+import type { DaemonStatus } from './daemon-status.ts';
 import { formatTime } from './format/time.ts';
 import { currentRun, type RunState, runState } from './run-state.ts';
 
@@ -115,9 +116,11 @@ export interface Status {
   totals: CaptureCounts & MirrorCounts & AuditCounts;
   /** True when of every capture packets = decoded + undecoded. */
   balanced: boolean;
+  /** Of the daemon that writes this database, when it could be asked. */
+  daemon: DaemonStatus | null;
 }
 
-/** Reads what is stored of the run that is running, else of the latest one. @throws StorageError */
+/** Reads what is stored of the run that is running, else of the latest one; no daemon is asked. @throws StorageError */
 export function readStatus(path: string): Status {
   const db = openForReading(path);
   try {
@@ -176,6 +179,7 @@ function statusOf(db: FlowDatabase, path: string, run: RunRow): Status {
       ),
     },
     balanced: captures.every(({ unaccounted }) => unaccounted === 0),
+    daemon: null,
   };
 }
 

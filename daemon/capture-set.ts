@@ -1,13 +1,17 @@
 import type { CaptureInfo } from '../storage/messages.ts';
+import type { CaptureRules } from './capture-rules.ts';
 import type { DaemonOptions } from './config.ts';
-import type { EngineCommand, EngineReport } from './engine-messages.ts';
+import type { Selection } from './control/messages.ts';
+import { isSelected } from './control/selectors.ts';
+import type { CaptureReport, EngineCommand } from './engine-messages.ts';
 import { ENODEV, IFF_UP } from './kernel/constants.ts';
 import { SyscallError } from './kernel/errors.ts';
 import type { Interface } from './kernel/interfaces.ts';
 import { type LinkLayer, linkLayerOf } from './kernel/packet-socket.ts';
 import type { Logger } from './logger.ts';
+import type { FoundNetns } from './netns/discovery.ts';
 import type { LinkWatcher } from './netns/link-watcher.ts';
-import { parseInterfaceSelectors, type Selection, selectsInterface } from './netns/selector.ts';
+import { parseInterfaceSelectors, selectsInterface, type Selection as Selectors } from './netns/selector.ts';
 import { filterCommands } from './filter-commands.ts';
 import { CaptureOpener } from './open-capture.ts';
 
@@ -42,9 +46,10 @@ interface Retry {
 /** The captures that one engine has: which are wanted, opened, failed, and when a failed one is tried again. */
 export class CaptureSet {
   #options: DaemonOptions;
+  readonly #rules: CaptureRules;
   readonly #log: Logger;
   #opener: CaptureOpener;
-  #interfaces: Selection<RegExp>;
+  #interfaces: Selectors<RegExp>;
   readonly #captures = new Map<number, Capture>();
   /** By namespace, then by ifindex: the same captures. */
   readonly #byNetns = new Map<string, Map<number, Capture>>();
@@ -53,9 +58,13 @@ export class CaptureSet {
   readonly #gaps = new Map<string, string>();
   #nextIndex = 0;
 
-  /** @throws PcapError when the filter is wrong, SelectorError */
-  constructor(options: DaemonOptions, log: Logger) {
+  /**
+   * @param rules of control clients, which come before what the options say
+   * @throws PcapError when the filter is wrong, SelectorError
+   */
+  constructor(options: DaemonOptions, rules: CaptureRules, log: Logger) {
     this.#options = options;
+    this.#rules = rules;
     this.#log = log;
     this.#interfaces = parseInterfaceSelectors(options.interfaces);
     this.#opener = new CaptureOpener(options);
@@ -102,12 +111,11 @@ export class CaptureSet {
       for (const capture of [...(this.#byNetns.get(id)?.values() ?? [])]) {
         const link = links.links.get(capture.info.ifIndex!);
         if (link?.name === capture.info.interface) {
-          if (!selectsInterface(this.#interfaces, link.name))
-            this.#remove(capture, 'not selected any more', engine);
+          if (!this.#isSelected(links.netns, link)) this.#remove(capture, 'not selected any more', engine);
           continue;
         }
         if (link === undefined) this.#remove(capture, 'interface removed', engine);
-        else if (!this.#isWanted(link) || !this.#isSameLayer(capture, link))
+        else if (!this.#isWanted(links.netns, link) || !this.#isSameLayer(capture, link))
           this.#remove(capture, `interface renamed to ${link.name}`, engine);
         else if (this.#nextIndex >= CAPTURES_PER_ENGINE) return false;
         else this.#rename(capture, link, engine);
@@ -116,7 +124,7 @@ export class CaptureSet {
       for (const link of links.links.values()) {
         const key = `${id}/${link.ifIndex}`;
         present.add(key);
-        if (open?.has(link.ifIndex) || !this.#isWanted(link)) continue;
+        if (open?.has(link.ifIndex) || !this.#isWanted(links.netns, link)) continue;
         const retry = this.#retries.get(key);
         if (retry !== undefined && performance.now() < retry.atMs) continue;
         if (this.#nextIndex >= CAPTURES_PER_ENGINE) return false;
@@ -132,7 +140,7 @@ export class CaptureSet {
    * Takes what the engine says of a capture.
    * @returns the namespace whose links are to be read anew and reconciled, since a capture in it ended by itself; else null
    */
-  report(report: Exclude<EngineReport, { type: 'ready' }>): string | null {
+  report(report: CaptureReport): string | null {
     // Unknown: its namespace was removed meanwhile.
     const capture = this.#captures.get(report.captureIndex);
     if (capture === undefined) return null;
@@ -165,9 +173,32 @@ export class CaptureSet {
     for (const capture of this.#byNetns.get(netnsId)?.values() ?? []) this.#forget(capture);
   }
 
-  #isWanted(link: Interface): boolean {
+  /** Captures of a selection that are open, or being opened. */
+  count(selection: Selection): number {
+    let n = 0;
+    for (const { info } of this.#captures.values())
+      if (isSelected(selection, { netns: info.netns ?? '', interface: info.interface ?? '' })) n++;
+    return n;
+  }
+
+  /** Why an interface is not captured; null: it is, or is being opened. */
+  reasonNot(netns: FoundNetns, link: Interface): string | null {
+    const key = `${netns.id}/${link.ifIndex}`;
+    if (this.#byNetns.get(netns.id)?.has(link.ifIndex)) return null;
+    if (!this.#isSelected(netns, link)) return 'not selected';
+    if (!this.#isWanted(netns, link)) return 'it is down, and libpcap refuses that';
+    return this.#retries.get(key)?.reason ?? 'about to be opened';
+  }
+
+  #isWanted(netns: FoundNetns, link: Interface): boolean {
     // libpcap refuses an interface that is down; a ring waits for it to come up.
     if (this.#options.backend === 'libpcap' && (link.flags & IFF_UP) === 0) return false;
+    return this.#isSelected(netns, link);
+  }
+
+  #isSelected(netns: FoundNetns, link: Interface): boolean {
+    const ruled = this.#rules.decide(netns.name, link.name);
+    if (ruled !== null || this.#rules.brought(netns.id)) return ruled === true;
     return selectsInterface(this.#interfaces, link.name);
   }
 

@@ -60,6 +60,8 @@ export interface DaemonOptions extends MeteringOptions {
   /** How much of the past is kept. */
   retention: RetentionOptions;
   logLevel: LogLevel;
+  /** Path of the control socket, or null: no clients are taken. */
+  control: string | null;
   /** Where counters are served for Prometheus, as parseListenAddress takes it; null: nowhere. */
   metrics: string | null;
 }
@@ -125,6 +127,7 @@ export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
     routeHistory: true,
     retention: RETENTION_DEFAULT,
     logLevel: 'info',
+    control: null,
     metrics: null,
   };
 }

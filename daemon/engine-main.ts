@@ -2,6 +2,9 @@ import { close as closeInBackground } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { CaptureOpen, CaptureReply, CaptureRequest } from './capture/capture-messages.ts';
+import type { ControlServer } from './control/server.ts';
+import { EngineControl } from './engine-control.ts';
+import { serveControl } from './serve-control.ts';
 import { changeFilter } from './capture/change-filter.ts';
 import type { EngineCommand, EngineConfig, EngineReport } from './engine-messages.ts';
 import type { Pipeline, StartPipeline } from './engine-pipeline.ts';
@@ -34,6 +37,9 @@ class Engine {
   readonly #log: Logger = createLogger('engine', 'info');
   #pipeline: Pipeline | null = null;
   #mirror: Worker | null = null;
+  /** null: the pipeline cannot be watched. */
+  #control: EngineControl | null = null;
+  #server: ControlServer | null = null;
   /** null: nobody asked for metrics. */
   #metrics: MetricsStore | null = null;
   #stopping = false;
@@ -66,6 +72,7 @@ class Engine {
     if (this.#pipeline === null) process.exit(0);
     for (const waiting of this.#waiting.values()) for (const request of waiting) this.#add(request);
     this.#waiting.clear();
+    this.#server?.close();
     this.#toMirror({ type: 'stop' });
     this.#toCapture({ type: 'stop' });
   }
@@ -93,7 +100,16 @@ class Engine {
     };
     const { capture } = this.#pipeline;
     capture.on('message', (reply: CaptureReply) => this.#captureReply(reply));
-    const { addInlet } = this.#pipeline;
+    const { addInlet, live } = this.#pipeline;
+    if (live !== null)
+      this.#control = new EngineControl({
+        database: config.db,
+        maxFlows: config.maxFlows,
+        live,
+        toCapture: (request) => this.#toCapture(request),
+        toMirror: (request) => this.#toMirror(request),
+        report: (report) => this.#report(report),
+      });
     const storage = addInlet === null ? null : new MessageChannel();
     if (storage !== null) addInlet?.(storage.port1);
     const mirrorData: MirrorThreadData = {
@@ -142,6 +158,7 @@ class Engine {
       case 'netns':
         if (fd === undefined) throw new Error('command netns without its descriptor');
         if (!this.#waiting.has(command.netnsId)) this.#waiting.set(command.netnsId, []);
+        this.#control?.setNetns(command.netns, command.netnsId);
         this.#toMirror({ type: 'add', netns: command.netns, netnsId: command.netnsId, fds });
         break;
       case 'ring': {
@@ -165,6 +182,15 @@ class Engine {
       case 'remove-netns':
         this.#removeNetns(command.netnsId);
         break;
+      case 'control':
+        if (fd === undefined) throw new Error('command control without its descriptor');
+        if (this.#control === null) close(fd);
+        else this.#server = serveControl(fd, this.#control.began(command), this.#log);
+        break;
+      case 'interfaces':
+      case 'answer':
+        this.#control?.supervisorSaid(command);
+        break;
       case 'configure': {
         const { auditRate, logLevel, timeouts } = command.settings;
         this.#log.level = logLevel;
@@ -182,6 +208,7 @@ class Engine {
   }
 
   #capture(capture: AddRequest['capture'], open: CaptureOpen): void {
+    this.#control?.addCapture(capture);
     const request: AddRequest = { type: 'add', capture, open };
     const waiting = this.#waiting.get(capture.netnsId ?? '');
     if (waiting === undefined) this.#add(request);
@@ -221,12 +248,14 @@ class Engine {
     }
     for (const waiting of this.#waiting.values()) {
       const at = waiting.findIndex((request) => request.capture.index === captureIndex);
-      if (at >= 0) for (const request of waiting.splice(at, 1)) closeRequest(request);
+      if (at >= 0) for (const request of waiting.splice(at, 1)) this.#drop(request);
     }
   }
 
   #renameCapture(captureIndex: number, capture: CaptureInfo): void {
     const netnsId = capture.netnsId ?? '';
+    this.#control?.endCapture(captureIndex);
+    this.#control?.addCapture(capture);
     const waiting = this.#waiting.get(netnsId)?.find((request) => request.capture.index === captureIndex);
     if (waiting !== undefined) waiting.capture = capture;
     else {
@@ -240,8 +269,9 @@ class Engine {
 
   /** Closes everything of a namespace, so that it can go: its sockets would keep it, and its veth pairs, alive. */
   #removeNetns(netnsId: string): void {
-    for (const request of this.#waiting.get(netnsId) ?? []) closeRequest(request);
+    for (const request of this.#waiting.get(netnsId) ?? []) this.#drop(request);
     this.#waiting.delete(netnsId);
+    this.#control?.removeNetns(netnsId);
     this.#toMirror({ type: 'remove', netnsId });
     for (const [captureIndex, of] of this.#captures)
       if (of === netnsId) this.#toCapture({ type: 'remove', captureIndex, reason: 'namespace removed' });
@@ -255,6 +285,7 @@ class Engine {
       case 'failed':
       case 'ended':
         this.#captures.delete(reply.captureIndex);
+        this.#control?.endCapture(reply.captureIndex);
         this.#metrics?.endCapture(reply.captureIndex, reply.type === 'ended' ? reply.counters : undefined);
         this.#report({
           type: reply.type,
@@ -267,6 +298,9 @@ class Engine {
         closeInBackground(reply.fd, (error) => {
           if (error !== null) this.#log.error({ event: 'close-failed', err: error }, error.message);
         });
+        break;
+      case 'counted':
+        this.#control?.captureSaid(reply);
         break;
       case 'renamed':
         this.#metrics?.endCapture(reply.captureIndex, reply.counters);
@@ -285,6 +319,10 @@ class Engine {
   }
 
   #mirrorReply(reply: MirrorReply): void {
+    if (reply.type === 'listed') {
+      this.#control?.mirrorSaid(reply);
+      return;
+    }
     const { netnsId } = reply;
     if (reply.type === 'counts') {
       this.#metrics?.setRoutes(reply.counts);
@@ -308,6 +346,12 @@ class Engine {
     for (const request of waiting ?? []) this.#add(request);
   }
 
+  /** Of a capture that the capture thread has never seen. */
+  #drop({ capture, open }: AddRequest): void {
+    close(open.kind === 'ring' ? open.fd : open.netnsFd);
+    this.#control?.endCapture(capture.index);
+  }
+
   #toCapture(request: CaptureRequest): void {
     this.#pipeline?.capture.postMessage(request);
     signalEvent(this.#captureWake);
@@ -329,10 +373,6 @@ function serve(store: MetricsStore, address: string, log: Logger): void {
     ({ serveMetrics }) => serveMetrics(store, address, log),
     (error: Error) => log.error({ event: 'metrics-failed', err: error }, error.message),
   );
-}
-
-function closeRequest({ open }: AddRequest): void {
-  close(open.kind === 'ring' ? open.fd : open.netnsFd);
 }
 
 /**

@@ -1,5 +1,8 @@
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { RetentionOptions } from '../storage/retention-options.ts';
+import type { ControlCode } from './control/errors.ts';
+import type { LiveInterface, Selection } from './control/messages.ts';
+import { isSelector } from './control/selectors.ts';
 import type { RingGeometry } from './kernel/packet-socket.ts';
 import type { Backend, DaemonOptions, LogLevel, MeteringOptions } from './config.ts';
 
@@ -37,6 +40,17 @@ export type EngineCommand =
   | { type: 'rename-capture'; captureIndex: number; capture: CaptureInfo }
   /** No descriptor: its captures are removed as well, and everything of it is closed. */
   | { type: 'remove-netns'; netnsId: string }
+  /** One descriptor: the listening control socket. `uptimeMs` of the daemon until now, `restarts` of its engine. */
+  | { type: 'control'; uptimeMs: number; restarts: number }
+  /** A piece of the answer to `list-interfaces`. No descriptor. */
+  | { type: 'interfaces'; request: number; rows: LiveInterface[]; isLast: boolean }
+  /** The answer to `change-capture` or `reload`: why not, or null; `captured` as CaptureChange of nstap.proto. */
+  | {
+      type: 'answer';
+      request: number;
+      error: { code: ControlCode; message: string } | null;
+      captured: number;
+    }
   /** No descriptor: from now on this holds. */
   | { type: 'configure'; settings: EngineSettings }
   /** No descriptor: another filter for the socket of a capture. `program`: struct sock_filter[] in base64, or null for none. */
@@ -44,12 +58,20 @@ export type EngineCommand =
   /** Drain and exit. */
   | { type: 'shutdown' };
 
-/** From the engine to the supervisor: JSON lines on the engine's standard output. Validated by parseReport. */
-export type EngineReport =
-  | { type: 'ready' }
+/** What becomes of a capture. */
+export type CaptureReport =
   | { type: 'opened'; captureIndex: number }
   | { type: 'failed'; captureIndex: number; reason: string }
   | { type: 'ended'; captureIndex: number; reason: string };
+
+/** What a control client wants of the supervisor; it answers with the number `request`. */
+export type ControlReport =
+  | { type: 'list-interfaces'; request: number }
+  | { type: 'change-capture'; request: number; isAdd: boolean; selection: Selection }
+  | { type: 'reload'; request: number };
+
+/** From the engine to the supervisor: JSON lines on the engine's standard output. Validated by parseReport. */
+export type EngineReport = { type: 'ready' } | CaptureReport | ControlReport;
 
 /** Octets of a report line, at most; a longer one is a broken or taken-over engine. */
 export const REPORT_MAX = 4096;
@@ -67,13 +89,38 @@ export function parseReport(line: string): EngineReport {
     throw new Error('engine report is not JSON', { cause: error });
   }
   if (typeof value !== 'object' || value === null) throw new Error('engine report is no object');
-  const { type, captureIndex, reason } = value as Record<string, unknown>;
-  if (type === 'ready') return { type };
-  if (type !== 'opened' && type !== 'failed' && type !== 'ended')
-    throw new Error(`engine report of unknown type ${JSON.stringify(type)}`);
-  if (typeof captureIndex !== 'number' || !Number.isInteger(captureIndex) || captureIndex < 0)
-    throw new Error(`engine report ${type}: bad captureIndex`);
-  if (type === 'opened') return { type, captureIndex };
-  if (typeof reason !== 'string') throw new Error(`engine report ${type}: bad reason`);
-  return { type, captureIndex, reason };
+  const { type, captureIndex, reason, request, isAdd, selection } = value as Record<string, unknown>;
+  switch (type) {
+    case 'ready':
+      return { type };
+    case 'opened':
+      return { type, captureIndex: count(type, 'captureIndex', captureIndex) };
+    case 'failed':
+    case 'ended':
+      if (typeof reason !== 'string') throw new Error(`engine report ${type}: bad reason`);
+      return { type, captureIndex: count(type, 'captureIndex', captureIndex), reason };
+    case 'list-interfaces':
+    case 'reload':
+      return { type, request: count(type, 'request', request) };
+    case 'change-capture':
+      if (typeof isAdd !== 'boolean') throw new Error(`engine report ${type}: bad isAdd`);
+      return { type, request: count(type, 'request', request), isAdd, selection: selectionOf(selection) };
+    default:
+      throw new Error(`engine report of unknown type ${JSON.stringify(type)}`);
+  }
+}
+
+function count(type: string, key: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw new Error(`engine report ${type}: bad ${key}`);
+  return value;
+}
+
+/** A selection by name or pattern: no path, which the supervisor would open with all its rights. */
+function selectionOf(value: unknown): Selection {
+  const { netns, interface: name } = (value ?? {}) as Record<string, unknown>;
+  for (const text of [netns, name])
+    if (typeof text !== 'string' || !isSelector(text))
+      throw new Error('engine report change-capture: bad selection');
+  return { netns: netns as string, interface: name as string };
 }

@@ -1,4 +1,5 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
+import type { PacketTapShared } from './capture/packet-tap.ts';
 import type { EngineConfig } from './engine-messages.ts';
 import type { Logger } from './logger.ts';
 
@@ -23,12 +24,24 @@ export interface Pipeline {
   capture: Worker;
   /** Adds a port to the storage thread for the mirror thread; null: nothing is stored of routes. */
   addInlet: ((port: MessagePort) => void) | null;
+  /** For control clients; null: nothing can be watched. */
+  live: PipelineLive | null;
   /** Settles when packets can be stored: the database is open. Rejects with the reason when it cannot be. */
   ready: Promise<unknown>;
   /** Called when trouble with the database begins (true) and when it has passed. For the engine to set. */
   onTrouble?: (isInTrouble: boolean) => void;
   /** Settles with counts for the log when all is written after a `stop`; rejects when a thread failed. */
   closed: Promise<Record<string, number>>;
+}
+
+/** What can be seen of the threads while they run. */
+export interface PipelineLive {
+  /** Packets, once the capture thread was asked for them. */
+  tap: PacketTapShared;
+  /** Has a reader told what is written, see FlowTap. @param port storage's end of the channel; transferred */
+  watchFlows(port: MessagePort): void;
+  /** Why the database takes no records just now, or null. */
+  storageTrouble(): string | null;
 }
 
 /** Starts the capture and storage threads. */

@@ -89,6 +89,11 @@ export class EngineProcess {
     return this.#child.pid;
   }
 
+  /** Commands that wait for the engine. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+
   /**
    * Sends a command, or queues it when the engine is behind.
    * @param fds     go along and are closed here in any case

@@ -1,6 +1,7 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { createBatchPool } from '../storage/batch-pool.ts';
 import type { CaptureReply } from './capture/capture-messages.ts';
+import { createPacketTap } from './capture/packet-tap.ts';
 import type { LiveThreadData } from './capture/live-thread.ts';
 import { meteringOf } from './config.ts';
 import { extraBytes } from './extra-bytes.ts';
@@ -17,6 +18,7 @@ const BATCHES = 64;
 /** Starts the capture thread and the storage thread of a daemon's engine. */
 export function startPipeline({ config, log, wakeFd, requests, captureStarted }: PipelineStart): Pipeline {
   const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(config));
+  const tap = createPacketTap();
   const { port1, port2 } = new MessageChannel();
   const workerData: LiveThreadData = {
     options: { ...meteringOf(config), auditRate: config.auditRate },
@@ -24,6 +26,7 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
     storage: port1,
     requests: [requests],
     wakeFd,
+    tap,
     isWatched: config.metrics !== null,
   };
   const capture = new Worker(sibling('./capture/live-thread', import.meta.url), {
@@ -37,14 +40,17 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
     commandLine: 'nstap daemon',
     timeseries: config.timeseries,
   };
+  let storageTrouble: string | null = null;
   const storage = startStorage(
     config.db,
     run,
     pool,
     port2,
     (notice) => {
-      if (notice.type === 'error' || notice.type === 'recovered')
+      if (notice.type === 'error' || notice.type === 'recovered') {
+        storageTrouble = notice.type === 'error' ? notice.message : null;
         pipeline.onTrouble?.(notice.type === 'error');
+      }
       logStorage(log, notice);
     },
     config.retention,
@@ -65,6 +71,7 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
   const pipeline: Pipeline = {
     capture,
     addInlet: storage.addInlet,
+    live: { tap, watchFlows: storage.watch, storageTrouble: () => storageTrouble },
     ready: storage.ready,
     closed: Promise.race([written(), failed.promise]),
   };

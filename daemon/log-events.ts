@@ -34,6 +34,26 @@ export const LOG_EVENTS: Readonly<Record<string, LogEvent>> = {
   },
   'capture-failed': { role: 'supervisor', meaning: 'It cannot be; tried again after up to 10 s. `reason`.' },
   'capture-ended': { role: 'supervisor', meaning: 'It is captured no more: `reason`.' },
+  'capture-added': {
+    role: 'supervisor',
+    meaning: 'A control client has added a selection: `netns`, `interface`.',
+  },
+  'capture-removed': {
+    role: 'supervisor',
+    meaning: 'A control client has taken a selection out: `netns`, `interface`.',
+  },
+  'control-none': { role: 'supervisor', meaning: 'There is no control socket: no clients are taken.' },
+  'control-listening': { role: 'engine', meaning: 'Control clients are taken.' },
+  'control-opened': { role: 'engine', meaning: 'A control client has connected (debug): `clients` now.' },
+  'control-closed': {
+    role: 'engine',
+    meaning: 'A control client is gone (debug): `client` as it called itself, `reason`.',
+  },
+  'control-busy': {
+    role: 'engine',
+    meaning: 'Control clients were turned away, as there are too many; told once a minute at most.',
+  },
+  'control-failed': { role: 'engine', meaning: 'A control client could not be taken; it goes on.' },
   'engine-misbehaved': {
     role: 'supervisor',
     meaning: 'The engine said what it must not, and was killed. A bug, or an attack.',

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { DaemonOptions } from './config.ts';
+import { ControlSocket } from './control-socket.ts';
 import { chooseEngineUser } from './engine-user.ts';
 import {
   CAP_NET_ADMIN,
@@ -8,7 +9,7 @@ import {
   effectiveCapabilities,
   setNoNewPrivs,
 } from './kernel/privileges.ts';
-import { createLogger } from './logger.ts';
+import { createLogger, type Logger } from './logger.ts';
 import { sibling } from './sibling.ts';
 import { Supervisor } from './supervisor.ts';
 
@@ -49,25 +50,55 @@ export async function runDaemon(
       { event: 'engine-is-root' },
       'the engine runs as root without capabilities: a user of its own protects more',
     );
+  // First, as it looks at the filter.
   const supervisor = new Supervisor({ ...options, db }, user, engineEntry, log);
+  const control = openControl(options.control, supervisor);
+  if (control === null) log.info({ event: 'control-none' }, 'no control socket: no clients are taken');
+  try {
+    const reload = (): void => {
+      const next = reread?.() ?? options;
+      supervisor.reload({ ...next, db: resolve(next.db) });
+    };
+    return await supervise(supervisor, control, reload, log);
+  } finally {
+    control?.close();
+  }
+}
+
+function openControl(path: string | null, supervisor: Supervisor): ControlSocket | null {
+  try {
+    return path === null ? null : new ControlSocket(resolve(path));
+  } catch (error) {
+    // Its timers would keep the process alive.
+    supervisor.stop('no control socket');
+    throw error;
+  }
+}
+
+/** @param reload reads the configuration anew; throws why it stays as it was */
+async function supervise(
+  supervisor: Supervisor,
+  control: ControlSocket | null,
+  reload: () => void,
+  log: Logger,
+): Promise<number> {
   const stop = (signal: string): void => supervisor.stop(signal);
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  const reload = (): void => {
+  const hangup = (): void => {
     try {
-      const next = reread?.() ?? options;
-      supervisor.reload({ ...next, db: resolve(next.db) });
+      reload();
     } catch (error) {
       const { message } = error as Error;
       log.error({ event: 'reload-failed', reason: message }, `all stays as it was: ${message}`);
     }
   };
-  process.on('SIGHUP', reload);
+  process.on('SIGHUP', hangup);
   try {
-    return await supervisor.run();
+    return await supervisor.run(control, reload);
   } finally {
     process.off('SIGTERM', stop);
     process.off('SIGINT', stop);
-    process.off('SIGHUP', reload);
+    process.off('SIGHUP', hangup);
   }
 }

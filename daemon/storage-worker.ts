@@ -16,6 +16,8 @@ export interface StorageWorker {
    * @param port storage's end of the channel; transferred
    */
   addInlet(port: MessagePort): void;
+  /** Has a reader told what is written, see FlowTap. @param port storage's end of the channel; transferred */
+  watch(port: MessagePort): void;
   /** The database is open; the number of this run in it. Rejects with the reason when it cannot be. */
   ready: Promise<number>;
   /** Everything is committed and the database closed. Rejects when storage failed for good. */
@@ -72,5 +74,9 @@ export function startStorage(
     const request: StorageThreadRequest = { type: 'inlet', inlet: { port: inlet, pool: null } };
     worker.postMessage(request, [inlet]);
   };
-  return { addInlet, ready: ready.promise, closed: closed.promise };
+  const watch = (reader: MessagePort): void => {
+    const request: StorageThreadRequest = { type: 'watch', port: reader };
+    worker.postMessage(request, [reader]);
+  };
+  return { addInlet, watch, ready: ready.promise, closed: closed.promise };
 }

@@ -1,10 +1,14 @@
+import { CaptureRules } from './capture-rules.ts';
 import { CaptureSet } from './capture-set.ts';
 import { type DaemonOptions, meteringOf } from './config.ts';
-import type { EngineReport } from './engine-messages.ts';
+import type { Selection } from './control/messages.ts';
+import { answerControl, interfaceRows } from './control-host.ts';
+import type { ControlSocket } from './control-socket.ts';
+import type { ControlReport, EngineReport } from './engine-messages.ts';
 import { EngineProcess } from './engine-process.ts';
 import type { EngineUser } from './engine-user.ts';
 import type { Logger } from './logger.ts';
-import type { FoundNetns } from './netns/discovery.ts';
+import { type FoundNetns, findNetns } from './netns/discovery.ts';
 import { SyscallError } from './kernel/errors.ts';
 import { StaleNetnsError } from './kernel/netns.ts';
 import { LinkWatcher, NetnsReplacedError } from './netns/link-watcher.ts';
@@ -23,6 +27,8 @@ const ENGINE_HEALTHY_MS = 60_000;
 const SCAN_ERRORS_MAX = 100;
 /** Patience with an engine that was asked to drain. */
 const DRAIN_MS = 30_000;
+/** Messages that wait for an engine before its control clients get no answers any more. */
+const ANSWERS_QUEUED_MAX = 1024;
 
 /**
  * The privileged process: decides what is captured, opens it, and hands it to the engine. It parses no packet; the only
@@ -37,7 +43,12 @@ export class Supervisor {
   readonly #links = new Map<string, LinkWatcher>();
   /** Why a namespace could not be opened, as it was last told. */
   readonly #openErrors = new Map<string, string>();
+  readonly #rules = new CaptureRules();
   readonly #captures: CaptureSet;
+  #control: ControlSocket | null = null;
+  #rereads: () => void = () => {};
+  readonly #beganMs = performance.now();
+  #engines = 0;
   readonly #timer: NodeJS.Timeout;
   #engine: EngineProcess | null = null;
   #engineStartedMs = 0;
@@ -66,7 +77,7 @@ export class Supervisor {
     this.#user = user;
     this.#engineEntry = engineEntry;
     this.#log = log;
-    this.#captures = new CaptureSet(options, log);
+    this.#captures = new CaptureSet(options, this.#rules, log);
     this.#netns = new NetnsWatcher(options.netns, {
       changed: (added, removed) => this.#netnsChanged(added, removed),
       error: (error) => this.#scanFailed(error),
@@ -74,8 +85,15 @@ export class Supervisor {
     this.#timer = setInterval(() => this.#reconcile(), RECONCILE_MS);
   }
 
-  /** Captures until it is stopped. @returns exit status */
-  run(): Promise<number> {
+  /**
+   * Captures until it is stopped.
+   * @param control stays the caller's; null: no clients are taken
+   * @param reload  what a control client asks for: reads the configuration anew, or throws why not
+   * @returns exit status
+   */
+  run(control: ControlSocket | null, reload: () => void): Promise<number> {
+    this.#control = control;
+    this.#rereads = reload;
     this.#netns.scan();
     const { missing, unreadable } = this.#netns.discovery;
     for (const selector of missing)
@@ -170,6 +188,11 @@ export class Supervisor {
       'engine started',
     );
     this.#engine.send({ type: 'start', config }, [], null);
+    if (this.#control !== null) {
+      const uptimeMs = this.#engineStartedMs - this.#beganMs;
+      const command = { type: 'control' as const, uptimeMs, restarts: this.#engines++ };
+      this.#engine.send(command, [this.#control.descriptor()], null);
+    }
     for (const links of this.#links.values()) this.#sendNetns(links);
   }
 
@@ -213,6 +236,10 @@ export class Supervisor {
       this.#reconcile();
       return;
     }
+    if (report.type !== 'opened' && report.type !== 'failed' && report.type !== 'ended') {
+      this.#controlAsked(report);
+      return;
+    }
     const netnsId = this.#captures.report(report);
     if (netnsId === null) return;
     const links = this.#links.get(netnsId);
@@ -223,6 +250,37 @@ export class Supervisor {
       this.#linksFailed(links!.netns, error as Error);
     }
     this.#reconcile();
+  }
+
+  /** @throws Error when no client can have asked: the engine is not what it should be */
+  #controlAsked(report: ControlReport): void {
+    const engine = this.#engine;
+    if (this.#control === null) throw new Error(`engine report ${report.type} without a control socket`);
+    // An engine that asks and does not listen: its own clients wait in vain, and no memory is spent on it.
+    if (engine === null || engine.queued > ANSWERS_QUEUED_MAX) return;
+    const host = {
+      interfaces: () =>
+        interfaceRows(this.#links.values(), findNetns(['any']), (netns, link) =>
+          this.#captures.reasonNot(netns, link),
+        ),
+      change: (isAdd: boolean, selection: Selection) => this.#change(isAdd, selection),
+      reload: () => this.#rereads(),
+    };
+    answerControl(report, host, (command) => engine.send(command, [], null));
+  }
+
+  #change(isAdd: boolean, selection: Selection): number {
+    // A rule that cannot be followed is none.
+    parseNetnsSelectors([selection.netns]);
+    this.#rules.set(isAdd, selection);
+    this.#log.info(
+      { event: isAdd ? 'capture-added' : 'capture-removed', ...selection },
+      `a control client ${isAdd ? 'added' : 'took out'} ${selection.interface} in ${selection.netns}`,
+    );
+    this.#netns.add(this.#rules.selectors());
+    this.#netns.scan();
+    this.#reconcile();
+    return this.#captures.count(selection);
   }
 
   // -- namespaces --
@@ -253,6 +311,7 @@ export class Supervisor {
   #openLinks(netns: FoundNetns): void {
     const fields = { netns: netns.name, netnsId: netns.id };
     try {
+      this.#rules.bring(netns.id, !this.#netns.isChosen(netns.id));
       const links = new LinkWatcher(netns, {
         changed: () => this.#reconcile(),
         error: (error) => this.#linksFailed(netns, error),
@@ -280,6 +339,7 @@ export class Supervisor {
     this.#links.get(netnsId)?.close();
     this.#links.delete(netnsId);
     this.#captures.dropNetns(netnsId);
+    this.#rules.bring(netnsId, false);
   }
 
   #sendNetns(links: LinkWatcher): void {

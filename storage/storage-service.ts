@@ -1,6 +1,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { BatchPool, type BatchPoolShared } from './batch-pool.ts';
-import { StorageError } from './errors.ts';
+import { StorageError, toStorageError } from './errors.ts';
+import { FlowTap } from './flow-tap.ts';
 import type { RunInfo, StorageReply, StorageRequest } from './messages.ts';
 import { Retention } from './retention.ts';
 import type { RetentionOptions } from './retention-options.ts';
@@ -51,6 +52,7 @@ export class StorageService {
   readonly #reply: (message: StorageReply) => void;
   readonly #inlets: OpenInlet[] = [];
   readonly #backlog = new RouteBacklog(ROUTE_BACKLOG_BYTES);
+  #tap: FlowTap | null = null;
   #pending: Pending[] = [];
   #flushTimer: NodeJS.Immediate | NodeJS.Timeout | null = null;
   #isInTrouble = false;
@@ -90,6 +92,15 @@ export class StorageService {
     this.#inlets.push(open);
     inlet.port.on('message', (request: StorageRequest) => this.#take(open, request));
     inlet.port.on('close', () => this.#closeInlet(open));
+  }
+
+  /** Tells a reader what is written from now on, in place of the one before; until its port closes. */
+  watch(port: MessagePort): void {
+    this.#tap?.close();
+    const tap = new FlowTap(port, () => {
+      if (this.#tap === tap) this.#tap = null;
+    });
+    this.#tap = tap;
   }
 
   /** Ends after what has arrived is written, whether or not the capture threads have closed. */
@@ -179,14 +190,28 @@ export class StorageService {
     );
     this.#pending = [];
     this.#backlog.written();
+    if (this.#tap !== null) this.#tell(this.#tap, pending);
     for (const { inlet, request } of pending)
       if (request.type === 'batch') poolOf(inlet).release(request.batch);
     if (this.#isInTrouble) this.#reply({ type: 'recovered' });
     this.#isInTrouble = false;
   }
 
+  #tell(tap: FlowTap, pending: readonly Pending[]): void {
+    for (const { inlet, request } of pending) {
+      if (request.type !== 'batch') continue;
+      try {
+        tap.add(inlet.channel, poolOf(inlet).batch(request.batch));
+      } catch (error) {
+        // The database cannot be read: the next commit says so, and the reader is told that records are missing.
+        if (!(toStorageError('query', this.#writer.path, error) instanceof StorageError)) throw error;
+      }
+    }
+  }
+
   #finish(): void {
     this.#isOver = true;
+    this.#tap?.close();
     if (this.#retentionTimer !== null) clearTimeout(this.#retentionTimer);
     this.#retention?.tell();
     const { flows, records } = this.#writer.totals;
@@ -207,6 +232,7 @@ export class StorageService {
     if (this.#retentionTimer !== null) clearTimeout(this.#retentionTimer);
     this.#reply({ type: 'error', code, message, fatal: true, lostRecords: this.#waitingRecords() });
     for (const inlet of this.#inlets) inlet.port.close();
+    this.#tap?.close();
     try {
       this.#writer.close();
     } catch (closing) {

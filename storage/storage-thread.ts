@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { StorageError } from './errors.ts';
 import type { RunInfo, StorageReply } from './messages.ts';
 import type { RetentionOptions } from './retention-options.ts';
@@ -18,6 +18,8 @@ export interface StorageThreadData {
 export type StorageThreadRequest =
   /** One more thread; transfer its port. Before the last of the others closes, for that ends the thread. */
   | { type: 'inlet'; inlet: StorageInlet }
+  /** Somebody watches what is written, see FlowTap; transfer its port. */
+  | { type: 'watch'; port: MessagePort }
   /** Write what has arrived, and end, also when a capture thread never said `close`. */
   | { type: 'close' };
 
@@ -40,6 +42,7 @@ function main(data: StorageThreadData): void {
   for (const inlet of data.inlets) service.add(inlet);
   parentPort!.on('message', (request: StorageThreadRequest) => {
     if (request.type === 'inlet') service.add(request.inlet);
+    else if (request.type === 'watch') service.watch(request.port);
     else service.close();
   });
 }

@@ -51,6 +51,9 @@ export function prepareStatements(db: FlowDatabase) {
     findDecision: db
       .prepare<[Buffer], number>('SELECT decision_id FROM route_decisions WHERE digest = ?')
       .pluck(),
+    decisionText: db
+      .prepare<[number], string>('SELECT coalesce(text, type) FROM route_decisions WHERE decision_id = ?')
+      .pluck(),
     insertDecision: db.prepare<SqlValue[]>(
       `INSERT INTO route_decisions (${decisionColumns.join(', ')})
        VALUES (${decisionColumns.map(() => '?').join(', ')})`,
@@ -160,6 +163,17 @@ export class WriterChannel {
       ...values,
       id,
     );
+  }
+
+  /** The id of a flow whose records were written. Needs no transaction. */
+  idOf(flowSeq: number): number {
+    const block = Math.floor(flowSeq / ID_BLOCK);
+    return known(this.#blocks, block, 'block of flows') + (flowSeq - block * ID_BLOCK);
+  }
+
+  /** A decision that was written, as one line. Needs no transaction. @throws SqliteError */
+  decisionText(index: number): string | null {
+    return this.#owner.statements.decisionText.get(known(this.#decisions, index, 'decision')) ?? null;
   }
 
   /** Writes the filter of a capture point over the earlier one. */

@@ -34,6 +34,7 @@ daemon runs, and so may interfaces. docs/namespaces.md says more.
 Logs are JSON lines on stderr, see docs/logs.md. SIGTERM or Ctrl-C writes every flow and ends with 0; a second one ends at
 once. SIGHUP reads the file anew without a gap in the capture; what needs a restart is logged. --check ends with 0, with 2
 for a mistake in the configuration, and with 1 when the daemon could not be started with it.
+The control socket is for root and, where there is one, the group nstap; see docs/control.md.
 Packets are parsed by a process of its own that is not root and has no capability.`,
     )
     .action(async (flags: DaemonCommandFlags) => {

@@ -7,13 +7,15 @@ export function registerStatus(program: Command): void {
     .command('status')
     .description('the run that is going on, or the latest one: what it captured, and what was lost')
     .option('--db <file>', 'database to read (default: see `nstap --help`)')
+    .option('--control <socket>', 'control socket of the daemon, or "none": only the database is read')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
-Read from the database: counters of a running daemon are about a second old. What is lost is red on a terminal, and
-listed in the last lines with what helps. RECEIVED is what the kernel counted after the filter, its drops included; FLOWS
-are those in the flow table now, CPU/PKT is of the capture thread. Exit status 1 when there is no database, or nothing in it.
+Read from the database, where counters of a running daemon are about a second old; a daemon that runs is asked as well, and its
+database is the default then. What is lost is red on a terminal, and listed in the last lines with what helps. RECEIVED is what
+the kernel counted after the filter, its drops included; FLOWS are those in the flow table now, CPU/PKT is of the capture
+thread. Exit status 1 when there is no database, or nothing in it, or the daemon that --control names does not answer.
 
 Keys of --json, all always there:
   database
@@ -27,6 +29,11 @@ Keys of --json, all always there:
               mirror {resyncs reloads applied interrupted shed_updates}  audit {asked agreed disagreed unasked}, or null
   totals      the counts of captures, mirrors and audits added up
   balanced    true: packets = decoded + undecoded in every capture
+  daemon      null, or of the daemon that writes this database, now:
+              control version pid engine_pid uptime_s engine_uptime_s engine_restarts engine_cpu_s engine_rss_bytes
+              storage_trouble flows max_flows queued_batches max_queued_batches clients max_clients refused_clients
+              skipped_packets skipped_flows
+              captures[] netns netns_id interface received kernel_drops duplicates packets bytes decoded undecoded
 
 Example:
   $ nstap status

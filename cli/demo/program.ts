@@ -23,7 +23,7 @@ export class DemoDaemon implements Disposable {
   constructor(words: string[]) {
     // In a checkout that only root may read (a clone in /root), the engine cannot be anybody else.
     const user = canRead(NOBODY) ? [] : ['--user', 'root'];
-    this.#child = spawn(process.execPath, [MAIN, 'daemon', ...user, ...words], {
+    this.#child = spawn(process.execPath, [MAIN, 'daemon', '--control', 'none', ...user, ...words], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {

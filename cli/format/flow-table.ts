@@ -4,7 +4,7 @@ import type { FlowRow } from '../../storage/query.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { Column } from './columns.ts';
 import { formatCount } from './count.ts';
-import { formatTime } from './time.ts';
+import { formatTime, shortDuration } from './time.ts';
 
 /** Protocols whose "ports" are a type and a code. */
 const ICMP_NUMBERS = [1, 58];
@@ -88,12 +88,4 @@ function shortPrefix(prefix: string): string {
 /** UTC, to the millisecond: "2026-11-23 10:00:00.123". */
 function shortTime(ns: bigint): string {
   return formatTime(ns).replace('T', ' ').slice(0, -7);
-}
-
-function shortDuration(ns: bigint): string {
-  const seconds = Number(ns) / 1e9;
-  if (seconds < 60) return `${seconds.toFixed(3)}s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes}m${String(Math.floor(seconds % 60)).padStart(2, '0')}s`;
-  return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`;
 }

@@ -1,6 +1,8 @@
+import type { DaemonStatus } from '../daemon-status.ts';
 import type { CaptureCounts, CaptureStatus, NamespaceStatus, Status } from '../status.ts';
 import { type Column, formatColumns, printable } from './columns.ts';
 import { counted, formatCount } from './count.ts';
+import { shortDuration } from './time.ts';
 
 /** How to print what must not be overlooked, and titles. */
 interface Colors {
@@ -90,12 +92,13 @@ const NAMESPACE_COLUMNS: readonly Column<NamespaceLine>[] = [
 
 /** The state of a run for people. @param width columns of the terminal, or null for no limit */
 export function formatStatus(status: Status, width: number | null, { bold, red }: Colors): string {
-  const { run, captures, namespaces, totals, database } = status;
+  const { run, captures, namespaces, totals, database, daemon } = status;
   const isGone = run.state === 'gone';
   const lines = [
     `${run.kind} (run ${run.run_id}, nstap ${run.version}, pid ${run.pid}, host ${run.host}): ${isGone ? red(runSentence(run)) : runSentence(run)}`,
     `database  ${database}: ${counted(run.flows, 'flow')} of this run`,
     `kept      ${keptSentence(status.retention)}`,
+    ...(daemon === null ? [] : daemonLines(daemon, red)),
     '',
   ];
   if (captures.length === 0) lines.push('no interface has been captured');
@@ -125,6 +128,20 @@ function runSentence({ state, started, ended }: Status['run']): string {
     case 'unknown':
       return `began at ${started} on another host; whether it is running cannot be told here`;
   }
+}
+
+/** What only the running daemon knows. */
+function daemonLines(daemon: DaemonStatus, red: Colors['red']): string[] {
+  const { engine_restarts: restarts, storage_trouble: trouble } = daemon;
+  const up = `up ${shortDuration(BigInt(Math.round(daemon.uptime_s * 1e9)))}`;
+  const engine = `engine pid ${daemon.engine_pid}, ${Math.round(daemon.engine_rss_bytes / 2 ** 20)} MiB, restarted ${counted(restarts, 'time')}`;
+  const flows = `${formatCount(daemon.flows)} of at most ${formatCount(daemon.max_flows)} flows in the table`;
+  const queue = `${daemon.queued_batches} of ${daemon.max_queued_batches} batches wait for the database`;
+  return [
+    `daemon    ${up}, ${restarts === 0 ? engine : red(engine)}; ${counted(daemon.clients, 'client')} of ${printable(daemon.control)}`,
+    `          ${flows}, ${queue}`,
+    ...(trouble === null ? [] : [`          ${red(printable(`database: ${trouble}`))}`]),
+  ];
 }
 
 function keptSentence(kept: Status['retention']): string {

@@ -16,3 +16,12 @@ function split(ns: bigint): { sec: number; fraction: string } {
   const nsec = ((ns % NS_PER_SEC) + NS_PER_SEC) % NS_PER_SEC;
   return { sec: Number((ns - nsec) / NS_PER_SEC), fraction: String(nsec).padStart(9, '0') };
 }
+
+/** Nanoseconds in two units at most: "1.234s", "12m05s", "3h07m". */
+export function shortDuration(ns: bigint): string {
+  const seconds = Number(ns) / 1e9;
+  if (seconds < 60) return `${seconds.toFixed(3)}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}m${String(Math.floor(seconds % 60)).padStart(2, '0')}s`;
+  return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`;
+}

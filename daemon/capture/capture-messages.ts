@@ -31,6 +31,10 @@ export type CaptureRequest =
   | { type: 'remove'; captureIndex: number; reason: string }
   /** Its interface has another name: the source goes on as `capture`, and the thread answers `opened` for that. */
   | { type: 'rename'; captureIndex: number; capture: CaptureInfo }
+  /** Whether packets are wanted live, see PacketTap. */
+  | { type: 'tap'; isOn: boolean }
+  /** The thread answers `counted` with the same number. */
+  | { type: 'count'; request: number }
   /** Another filter in force, with its text for people; the ring stays. `program`: struct sock_filter[], or null for none. */
   | { type: 'filter'; captureIndex: number; filter: string | null; program: Uint8Array | null }
   /** From now on this holds. */
@@ -46,6 +50,7 @@ export type CaptureReply =
   | { type: 'failed'; captureIndex: number; reason: string }
   /** A packet socket that nobody reads any more, to be closed where it may take its time: see RingSource. */
   | { type: 'close'; fd: number }
+  | ({ type: 'counted'; request: number } & ThreadCounts)
   /** Was open, and is closed now; with its last counters, when they are asked for. */
   | { type: 'ended'; captureIndex: number; reason: string; counters?: CaptureCounters }
   /** A capture goes on as another; its own last counters, when they are asked for. */
@@ -56,3 +61,14 @@ export type CaptureReply =
   | { type: 'counters'; counters: { captureIndex: number; counters: CaptureCounters }[]; load: ThreadLoad }
   /** Everything is drained and handed to the storage thread. */
   | { type: 'stopped' };
+
+/** What a capture thread counts. */
+export interface ThreadCounts {
+  /** Flows in the table, and made since the start. */
+  flows: number;
+  createdFlows: number;
+  /** Batches of records that storage has not given back, and how many there are. */
+  queuedBatches: number;
+  batches: number;
+  captures: { index: number; received: number; counters: CaptureCounters }[];
+}

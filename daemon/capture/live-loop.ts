@@ -54,8 +54,9 @@ interface Entry {
  * source in turn and at most its bound, until it is stopped and every source is closed.
  */
 export class LiveLoop {
+  /** Takes every packet of every source. May be another one between two turns. */
+  sink: PacketSink;
   readonly #wakeFd: number;
-  readonly #sink: PacketSink;
   readonly #hooks: LiveLoopHooks;
   readonly #poll = new PollSet();
   readonly #entries = new Map<number, Entry>();
@@ -68,7 +69,7 @@ export class LiveLoop {
    */
   constructor(wakeFd: number, sink: PacketSink, hooks: LiveLoopHooks) {
     this.#wakeFd = wakeFd;
-    this.#sink = sink;
+    this.sink = sink;
     this.#hooks = hooks;
   }
 
@@ -159,7 +160,7 @@ export class LiveLoop {
         const closing = nowMs >= entry.closeAtMs;
         if (!ready && !tick && !closing) continue;
         if (ready && cpuNs < 0) cpuNs = threadCpuNs();
-        if (entry.source.drain(this.#sink) > 0) more = true;
+        if (entry.source.drain(this.sink) > 0) more = true;
         if (ready) {
           const beforeNs = cpuNs;
           cpuNs = threadCpuNs();
@@ -182,7 +183,7 @@ export class LiveLoop {
   #close(entry: Entry, reason: string): void {
     // One drain is bounded; nothing that is ready now may be lost to that.
     const beforeNs = threadCpuNs();
-    for (let turns = 0; turns < 1000 && entry.source.drain(this.#sink) > 0; turns++);
+    for (let turns = 0; turns < 1000 && entry.source.drain(this.sink) > 0; turns++);
     entry.cpuNs += threadCpuNs() - beforeNs;
     this.#entries.delete(entry.captureIndex);
     this.#changed = true;

@@ -3,11 +3,12 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
 import type { CaptureInfo } from '../../storage/messages.ts';
 import { threadCpuNs } from '../kernel/thread-clock.ts';
-import type { CaptureReply, CaptureRequest } from './capture-messages.ts';
+import type { CaptureReply, CaptureRequest, ThreadCounts } from './capture-messages.ts';
 import { changeFilter } from './change-filter.ts';
 import { LiveLoop } from './live-loop.ts';
 import { openSource } from './open-source.ts';
 import type { LiveSource } from './packet-source.ts';
+import { PacketTap, type PacketTapShared } from './packet-tap.ts';
 import { CaptureSession, type MeterOptions, type SourceCounts } from './session.ts';
 
 /** Capture counters are sent to storage this often, and written records at the latest after FLUSH_MS. */
@@ -29,6 +30,8 @@ export interface LiveThreadData {
   requests: MessagePort[];
   /** eventfd that wakes the thread after a message was posted. */
   wakeFd: number;
+  /** Where packets go that are watched live. */
+  tap: PacketTapShared;
   /** The parent is told what every capture has counted, too. Left out: it is not. */
   isWatched?: boolean;
 }
@@ -44,6 +47,7 @@ function main(data: LiveThreadData): void {
   const waiting: AddRequest[] = [];
   /** Namespaces that are gone, whose routes the packets that are still in the rings were sent by. */
   const leaving = new Set<string>();
+  const tap = new PacketTap(data.tap, session.meter, (view, fields) => session.decide(view, fields));
   let nextFlushMs = 0;
   let nextCountersMs = 0;
 
@@ -119,6 +123,12 @@ function main(data: LiveThreadData): void {
         if (request.update.isFull) leaving.delete(request.netnsId);
         session.updateRoutes(request.netnsId, request.update);
         break;
+      case 'tap':
+        loop.sink = request.isOn ? tap : session.meter;
+        break;
+      case 'count':
+        reply({ type: 'counted', request: request.request, ...counts() });
+        break;
       case 'filter':
         setFilter(request);
         break;
@@ -132,6 +142,19 @@ function main(data: LiveThreadData): void {
         for (const each of waiting.splice(0)) open(each);
         loop.stop('stopped');
     }
+  }
+
+  function counts(): ThreadCounts {
+    const captures = [];
+    for (const { index } of session.captures()) {
+      const source = loop.source(index);
+      if (source === undefined) continue;
+      const counters = session.counters(index, countsOf(source, loop.cpuNs(index)));
+      captures.push({ index, received: source.stats().received, counters });
+    }
+    const { live: flows, created: createdFlows } = session.table;
+    const { waiting: queuedBatches, size: batches } = session.queue;
+    return { flows, createdFlows, queuedBatches, batches, captures };
   }
 
   /** Forgets the routes of namespaces that are gone and whose rings are empty. */

@@ -112,12 +112,17 @@ export class RecordQueue implements RecordSink {
 
   /** The share of the batches that storage has. */
   #share(): number {
-    return this.#waiting() / this.#pool.size;
+    return this.waiting / this.#pool.size;
   }
 
-  /** Batches that storage has. */
-  #waiting(): number {
+  /** Batches that storage has, of `size`. */
+  get waiting(): number {
     return (this.#posted - Atomics.load(this.#releases, 0)) | 0;
+  }
+
+  /** Batches there are. */
+  get size(): number {
+    return this.#pool.size;
   }
 
   /** Announces a capture point; must come before its first record. */
@@ -146,7 +151,7 @@ export class RecordQueue implements RecordSink {
 
   /** Tells storage what the thread is doing. @param cpuNs see ThreadLoad @returns what was told */
   load(cpuNs: number): ThreadLoad {
-    const load = { queued: this.#waiting(), queueSize: this.#pool.size, cpuNs };
+    const load = { queued: this.waiting, queueSize: this.#pool.size, cpuNs };
     this.#post({ type: 'load', load });
     return load;
   }

@@ -33,6 +33,9 @@ const INSIDE_TUNNEL: RouteDecision = {
   reason: 'inside a tunnel: where it was seen, the kernel routed the outer packet',
 };
 
+/** Decisions that are kept for who watches. */
+const SHOWN_MAX = 1024;
+
 /** The generation is kept in 16 bits of a flow, and 0 means "never tagged". */
 const MAX_GENERATION = 0xffff;
 
@@ -49,6 +52,9 @@ interface Engine {
   epoch: number;
   /** Our decision number + 1 by the engine's; 0: not known. */
   numbers: Int32Array;
+  /** Decisions by the engine's number, for who watches, and their epoch. */
+  shown: Map<number, RouteDecision>;
+  shownEpoch: number;
   changes: RouteChanges;
   /** Changes are known that are not in force yet: the kernel may answer otherwise. */
   isBehind: boolean;
@@ -97,7 +103,18 @@ export class RouteTagger implements PacketTagger {
       const { epoch } = engine;
       const numbers = new Int32Array(64);
       const changes = new RouteChanges();
-      entry = { engine, epoch, numbers, changes, isBehind: false, sinceSec: 0, sinceNsec: 0 };
+      const shown = new Map<number, RouteDecision>();
+      entry = {
+        engine,
+        epoch,
+        numbers,
+        shown,
+        shownEpoch: epoch,
+        changes,
+        isBehind: false,
+        sinceSec: 0,
+        sinceNsec: 0,
+      };
       this.#known.set(engine, entry);
     }
     // Nothing that was decided before holds, and generations may have started over while another engine was in force.
@@ -179,23 +196,7 @@ export class RouteTagger implements PacketTagger {
     const capture = this.#captures[f.captureIndex];
     const entry = capture?.entry;
     if (capture === undefined || entry === undefined) return this.#constant(UNKNOWN);
-    const q = this.#query;
-    const words = f.ipVersion === 6 ? 4 : 1;
-    q.version = f.ipVersion === 6 ? 6 : 4;
-    for (let i = 0; i < words; i++) {
-      q.src[i] = view.getInt32(f.srcOff + i * 4);
-      q.dst[i] = view.getInt32(f.dstOff + i * 4);
-    }
-    q.pktType = f.pktType;
-    q.ifIndex = capture.ifIndex;
-    q.proto = f.ipProto;
-    // ICMP's type and code, which stand in the same fields, are no ports to a rule.
-    const hasPorts = f.hasPorts && f.ipProto !== IpProto.ICMP && f.ipProto !== IpProto.ICMPV6;
-    q.sport = hasPorts ? f.srcPort : 0;
-    q.dport = hasPorts ? f.dstPort : 0;
-    q.l4Known = f.hasPorts || f.isFragment;
-    q.isFragment = f.isFragment;
-    q.tos = f.tos;
+    const q = this.#ask(view, f, capture.ifIndex);
     const id = entry.engine.lookup(q);
     // As an int32: a double would be boxed for the call.
     if (!entry.isBehind) this.sampler.offer(capture.netnsId, entry.engine, q, f.tsSec | 0);
@@ -213,6 +214,48 @@ export class RouteTagger implements PacketTagger {
     }
     entry.numbers[id] = number + 1;
     return number;
+  }
+
+  /**
+   * The decision for this packet, for who watches: as `tag`, but it is neither numbered nor audited.
+   */
+  decide(view: DataView, f: PacketFields): RouteDecision {
+    const capture = this.#captures[f.captureIndex];
+    const entry = capture?.entry;
+    if (capture === undefined || entry === undefined) return UNKNOWN;
+    const id = entry.engine.lookup(this.#ask(view, f, capture.ifIndex));
+    if (entry.shownEpoch !== entry.engine.epoch || entry.shown.size >= SHOWN_MAX) {
+      entry.shownEpoch = entry.engine.epoch;
+      entry.shown.clear();
+    }
+    let decision = entry.shown.get(id);
+    if (decision === undefined) {
+      decision = entry.engine.decision(id);
+      entry.shown.set(id, decision);
+    }
+    return decision;
+  }
+
+  /** What to ask the engine for a packet. */
+  #ask(view: DataView, f: PacketFields, ifIndex: number): RouteQuery {
+    const q = this.#query;
+    const words = f.ipVersion === 6 ? 4 : 1;
+    q.version = f.ipVersion === 6 ? 6 : 4;
+    for (let i = 0; i < words; i++) {
+      q.src[i] = view.getInt32(f.srcOff + i * 4);
+      q.dst[i] = view.getInt32(f.dstOff + i * 4);
+    }
+    q.pktType = f.pktType;
+    q.ifIndex = ifIndex;
+    q.proto = f.ipProto;
+    // ICMP's type and code, which stand in the same fields, are no ports to a rule.
+    const hasPorts = f.hasPorts && f.ipProto !== IpProto.ICMP && f.ipProto !== IpProto.ICMPV6;
+    q.sport = hasPorts ? f.srcPort : 0;
+    q.dport = hasPorts ? f.dstPort : 0;
+    q.l4Known = f.hasPorts || f.isFragment;
+    q.isFragment = f.isFragment;
+    q.tos = f.tos;
+    return q;
   }
 
   tagInner(): number {

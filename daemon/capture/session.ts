@@ -1,7 +1,9 @@
 import { randomInt } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { BatchPool } from '../../storage/batch-pool.ts';
+import type { PacketFields } from '../../decoders/packet-fields.ts';
 import type { CaptureCounters, CaptureInfo, PacketSpan } from '../../storage/messages.ts';
+import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { MeteringOptions } from '../config.ts';
 import { FlowTable } from '../flow/table.ts';
 import { MAX_CAPTURES } from '../flow/table-options.ts';
@@ -120,6 +122,11 @@ export class CaptureSession {
   /** A capture point that was registered and has not ended. */
   capture(captureIndex: number): CaptureInfo | undefined {
     return this.#captures.get(captureIndex);
+  }
+
+  /** The decision for the packet that was metered last, for who watches; see RouteTagger. */
+  decide(view: DataView, fields: PacketFields): RouteDecision {
+    return this.#tagger.decide(view, fields);
   }
 
   /** The capture points registered so far. */

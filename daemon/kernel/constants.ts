@@ -9,6 +9,7 @@ export const AF_INET = 2;
 export const AF_PACKET = 17;
 
 /** Socket types and flags of socket(2). linux/net.h */
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_SEQPACKET = 5;
@@ -45,6 +46,7 @@ export const ENODEV = 19;
 export const ENETDOWN = 100;
 export const EPIPE = 32;
 export const ECONNRESET = 104;
+export const ECONNREFUSED = 111;
 
 /** Interface flags of SIOCGIFFLAGS. linux/if.h */
 export const IFF_UP = 0x1;

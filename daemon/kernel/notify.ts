@@ -1,15 +1,12 @@
 import { AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_DGRAM } from './constants.ts';
 import { SyscallError } from './errors.ts';
 import { check, close, errno, libc } from './libc.ts';
+import { unixAddress } from './unix-address.ts';
 
 const socketCall = libc.func('int socket(int domain, int type, int protocol)');
 const sendtoCall = libc.func(
   'long sendto(int fd, const void *buf, size_t len, int flags, const void *to, uint32_t tolen)',
 );
-
-/** struct sockaddr_un: sun_family 0 (2), sun_path 2 (108). unix(7) */
-const PATH_OFF = 2;
-const PATH_MAX = 108;
 
 const encoder = new TextEncoder();
 
@@ -20,12 +17,7 @@ const encoder = new TextEncoder();
  * @throws SyscallError; Error when the path is longer than an address may be
  */
 export function sendDatagram(path: string, text: string): void {
-  const name = encoder.encode(path.startsWith('@') ? `\0${path.slice(1)}` : path);
-  if (name.length > PATH_MAX)
-    throw new Error(`${path}: longer than the ${PATH_MAX} octets of a socket's address`);
-  const address = new Uint8Array(PATH_OFF + name.length);
-  new DataView(address.buffer).setUint16(0, AF_UNIX, true);
-  address.set(name, PATH_OFF);
+  const address = unixAddress(path);
   const fd = check(socketCall(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), 'socket', 'AF_UNIX');
   try {
     const octets = encoder.encode(text);

@@ -30,6 +30,8 @@ export type MirrorRequest =
   | { type: 'add'; netns: string; netnsId: string; fds: number[] }
   /** The namespace is gone: close everything in it. */
   | { type: 'remove'; netnsId: string }
+  /** The tables of a namespace, for who asks; answered by `listed` with the same number. */
+  | { type: 'list'; request: number; netnsId: string }
   | { type: 'stop' };
 
 /** From the mirror thread. */
@@ -37,6 +39,8 @@ export type MirrorReply =
   /** The first update is on its way to the capture thread, or there will be none for now (`reason`). */
   | { type: 'loaded'; netnsId: string; reason: string | null }
   | { type: 'failed'; netnsId: string; reason: string }
+  /** A snapshot file in pieces, or why there is none. */
+  | { type: 'listed'; netnsId: string; request: number; pieces: string[]; reason: string | null }
   /** The kernel answers otherwise than we decided: everything that it takes to ask again. Not each one, see RouteAudit. */
   | { type: 'disagreed'; netns: string; netnsId: string; disagreement: Disagreement }
   /** When asked for: what was counted of a namespace since the start. */

@@ -18,10 +18,14 @@ import type {
 import { Mirrored } from './mirrored.ts';
 import { RouteCounts } from './counts.ts';
 import { RouteJournal } from './journal.ts';
+import { joinedLines, snapshotLines } from '../routes/snapshot-file.ts';
 import type { RouteUpdate } from '../routes/update.ts';
 
 /** Samples of the capture thread wake nobody: they are fetched this often. */
 const SAMPLES_MS = 250;
+
+/** Routes of a namespace that are listed for who asks: nobody else's are followed meanwhile, for some 0.2 s at the most. */
+const LISTED_MAX = 50_000;
 
 /** Follows the routes of every captured namespace; blocks in poll(2) over their netlink sockets. */
 function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void {
@@ -78,6 +82,22 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
     changed = true;
   }
 
+  function list(request: number, netnsId: string): MirrorReply {
+    const answer = { type: 'listed' as const, netnsId, request, pieces: [] };
+    const mirror = mirrored.get(netnsId)?.mirror;
+    if (mirror === undefined) return { ...answer, reason: 'no routes are known of this namespace' };
+    if (mirror.size > LISTED_MAX)
+      return {
+        ...answer,
+        reason: `${mirror.size} routes, and at most ${LISTED_MAX} are listed here; \`nstap routes\` reads them from the kernel`,
+      };
+    try {
+      return { ...answer, pieces: [...joinedLines(snapshotLines(mirror.snapshot()))], reason: null };
+    } catch (error) {
+      return { ...answer, reason: (error as Error).message };
+    }
+  }
+
   function handle(request: MirrorRequest): void {
     switch (request.type) {
       case 'add':
@@ -87,6 +107,9 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
       case 'remove':
         remove(request.netnsId);
         toCapture({ type: 'remove-routes', netnsId: request.netnsId }, []);
+        break;
+      case 'list':
+        reply(list(request.request, request.netnsId));
         break;
       case 'stop':
         stopped = true;

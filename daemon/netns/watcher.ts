@@ -26,6 +26,10 @@ export interface NetnsWatcherHooks {
 /** Follows which of the selected namespaces exist. It holds none of them open. */
 export class NetnsWatcher {
   discovery: NetnsDiscovery;
+  /** Of namespaces that are wanted beside those. */
+  #extra: NetnsDiscovery | null = null;
+  /** Ids of what `discovery` found at the last look. */
+  #chosen: ReadonlySet<string> = new Set();
   readonly #hooks: NetnsWatcherHooks;
   readonly #timer: NodeJS.Timeout;
   /** Looks to come, by their delay. */
@@ -47,6 +51,16 @@ export class NetnsWatcher {
     this.#timer = setInterval(() => this.scan(), RESCAN_MS);
   }
 
+  /** Follows these as well, in place of what was added before, from the next look on. @throws SelectorError */
+  add(selectors: readonly string[]): void {
+    this.#extra = selectors.length === 0 ? null : new NetnsDiscovery(selectors);
+  }
+
+  /** Whether the selectors of the constructor chose a namespace at the last look, not only those of `add`. */
+  isChosen(netnsId: string): boolean {
+    return this.#chosen.has(netnsId);
+  }
+
   /**
    * Follows these from now on; looks now and reports the difference. For "newly" what is there now is not new.
    * @param selectors see NetnsDiscovery
@@ -62,7 +76,11 @@ export class NetnsWatcher {
     if (!this.#open) return;
     try {
       this.#watch();
-      const now = new Map(this.discovery.find().map((netns) => [netns.id, netns]));
+      const chosen = this.discovery.find();
+      this.#chosen = new Set(chosen.map(({ id }) => id));
+      // Of two with the same id the last one counts: it is known by the name that the options give it.
+      const found = [...(this.#extra?.find() ?? []), ...chosen];
+      const now = new Map(found.map((netns) => [netns.id, netns]));
       const before = this.#present;
       // A namespace that got another name is another entry for the user, too.
       const same = (netns: FoundNetns, others: Map<string, FoundNetns>): boolean =>
@@ -71,9 +89,10 @@ export class NetnsWatcher {
       const removed = [...before.values()].filter((netns) => !same(netns, now));
       this.#present = now;
       this.#again.clear();
-      if (this.discovery.isUnsettled) this.#scanSoon(SETTLED_MS);
+      if (this.discovery.isUnsettled || this.#extra?.isUnsettled) this.#scanSoon(SETTLED_MS);
       if (added.length > 0 || removed.length > 0) this.#hooks.changed(added, removed);
-      for (const error of this.discovery.errors) this.#hooks.error(error);
+      for (const error of [...this.discovery.errors, ...(this.#extra?.errors ?? [])])
+        this.#hooks.error(error);
     } catch (error) {
       this.#hooks.error(error as Error);
     }

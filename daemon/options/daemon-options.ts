@@ -138,6 +138,15 @@ const OTHER_OPTIONS: readonly OptionSpec[] = [
     isLive: false,
     inForce: ({ metrics }) => metrics,
   },
+  {
+    flag: '--control',
+    key: 'control.socket',
+    value: { kind: 'text', word: 'socket' },
+    help: 'path of the socket for clients, or "none"',
+    byDefault: 'see `nstap --help`',
+    isLive: false,
+    inForce: ({ control }) => control ?? 'none',
+  },
 ];
 
 /** Every option of `nstap daemon` that the file knows as well, in the order of `--help`. */

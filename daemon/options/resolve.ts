@@ -82,6 +82,7 @@ export function resolveOptions(given: GivenOptions, db: string, memoryBytes: num
     },
     logLevel: given.logLevel ?? defaults.logLevel,
     metrics: given.metrics === undefined ? null : canonicalAddress(given.metrics),
+    control: given.control === undefined || given.control === 'none' ? null : given.control,
   };
 }
 

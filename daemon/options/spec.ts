@@ -19,6 +19,7 @@ export interface GivenOptions extends GivenMetering {
   retainFree?: string;
   logLevel?: LogLevel;
   metrics?: string;
+  control?: string;
 }
 
 /** The part of it that `nstap replay` has as well. */

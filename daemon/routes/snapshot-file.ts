@@ -39,11 +39,11 @@ export async function writeSnapshot(
   const stages: NodeJS.ReadWriteStream[] = [];
   if (path.endsWith('.gz')) stages.push(createGzip());
   else if (path.endsWith('.zst')) stages.push(createZstdCompress());
-  await writeAtomically(path, [Readable.from(largePieces(snapshotLines(snapshot))), ...stages], signal);
+  await writeAtomically(path, [Readable.from(joinedLines(snapshotLines(snapshot))), ...stages], signal);
 }
 
-/** A stream handles some 64 KiB as fast as a line. */
-function* largePieces(lines: Iterable<string>): Generator<string> {
+/** Lines in pieces of some 64 KiB, which a stream handles as fast as a line. */
+export function* joinedLines(lines: Iterable<string>): Generator<string> {
   let piece = '';
   for (const line of lines) {
     piece += line;

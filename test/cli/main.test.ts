@@ -39,6 +39,7 @@ describe('nstap', () => {
       'routes',
       'snapshot',
       'netns',
+      'interfaces',
       'doctor',
       'completion',
       'demo',

@@ -294,7 +294,8 @@ describe('status', () => {
 
     const child = spawn('sleep', ['60']);
     await once(child, 'spawn');
-    alter(running, `UPDATE runs SET ended_ns = NULL, pid = ${child.pid}`);
+    const nowNs = BigInt(Date.now()) * 1_000_000n;
+    alter(running, `UPDATE runs SET ended_ns = NULL, pid = ${child.pid}, started_ns = ${nowNs}`);
     expect(state(running)).toBe('running');
     // Older than the process by an hour: the number was given to another one.
     alter(running, 'UPDATE runs SET started_ns = started_ns - 3600000000000');

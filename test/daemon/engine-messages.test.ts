@@ -7,6 +7,9 @@ describe('a report of the engine', () => {
     { type: 'opened', captureIndex: 0 },
     { type: 'failed', captureIndex: 3, reason: 'mmap: ENOMEM' },
     { type: 'ended', captureIndex: 3, reason: 'interface removed' },
+    { type: 'list-interfaces', request: 1 },
+    { type: 'reload', request: 2 },
+    { type: 'change-capture', request: 3, isAdd: true, selection: { netns: 'lab-*', interface: 'v0' } },
   ])('is taken: %j', (report) => {
     expect(parseReport(JSON.stringify(report))).toEqual(report);
   });
@@ -21,6 +24,17 @@ describe('a report of the engine', () => {
     ['{"type":"opened","captureIndex":-1}', /bad captureIndex/],
     ['{"type":"opened","captureIndex":1.5}', /bad captureIndex/],
     ['{"type":"ended","captureIndex":1}', /bad reason/],
+    ['{"type":"reload"}', /bad request/],
+    ['{"type":"change-capture","request":1}', /bad isAdd/],
+    ['{"type":"change-capture","request":1,"isAdd":true}', /bad selection/],
+    [
+      '{"type":"change-capture","request":1,"isAdd":true,"selection":{"netns":"/proc/1/ns/net","interface":"*"}}',
+      /bad selection/,
+    ],
+    [
+      '{"type":"change-capture","request":1,"isAdd":true,"selection":{"netns":"a","interface":["*"]}}',
+      /bad selection/,
+    ],
     [`"${'x'.repeat(REPORT_MAX)}"`, /4098 characters/],
   ])('is refused: %s', (line, reason) => {
     expect(() => parseReport(line)).toThrow(reason);

@@ -22,6 +22,7 @@ runEngine(
     return {
       capture,
       addInlet: null,
+      live: null,
       ready: new Promise((resolve) => capture.once('online', resolve)),
       closed: new Promise((resolve, reject) => {
         capture.once('error', reject);

@@ -1,3 +1,4 @@
+import { controlTarget } from './control-target.ts';
 import { decodeTarget } from './decode-target.ts';
 import { hintTarget } from './hint-target.ts';
 import { filterTarget } from './filter-target.ts';
@@ -9,7 +10,7 @@ import { tunnelTarget } from './tunnel-target.ts';
 
 /** Everything that is fuzzed, and its share of the executions. */
 export const TARGETS: readonly { make: () => Target; share: number }[] = [
-  { make: decodeTarget, share: 0.3 },
+  { make: decodeTarget, share: 0.25 },
   { make: tunnelTarget, share: 0.15 },
   { make: () => meterTarget(), share: 0.08 },
   { make: () => meterTarget('both'), share: 0.08 },
@@ -17,5 +18,6 @@ export const TARGETS: readonly { make: () => Target; share: number }[] = [
   { make: pcapTarget, share: 0.1 },
   { make: pcapngTarget, share: 0.1 },
   { make: filterTarget, share: 0.06 },
+  { make: controlTarget, share: 0.05 },
   { make: hintTarget, share: 0.1 },
 ];

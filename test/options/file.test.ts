@@ -59,6 +59,9 @@ user = "1:2"
 level = "debug"
 [metrics]
 listen = "9464"
+
+[control]
+socket = "/run/x.sock"
 `;
 
 describe('a configuration file', () => {
@@ -126,7 +129,7 @@ describe('a configuration file', () => {
       'f.toml:6: capture.filter = 1: must be a tcpdump expression',
       'f.toml:7: capture.level: unknown key; did you mean log.level?',
       'f.toml:8: [captur]: unknown table; did you mean [capture]?',
-      'f.toml:9: [zzzzzzzz]: unknown table; tables are capture, flow, routes, storage, engine, log, metrics',
+      'f.toml:9: [zzzzzzzz]: unknown table; tables are capture, flow, routes, storage, engine, log, metrics, control',
       'f.toml:11: flow.hints = "yes": must be true or false',
       'f.toml:12: flow.timeouts.tpc-closed: unknown state; did you mean flow.timeouts.tcp-closed?',
       'f.toml:12: flow.timeouts.udp = 0: must be a whole number of seconds from 1 to 86400',

@@ -1,0 +1,179 @@
+/** The messages of nstap.proto as objects: what the codec takes and gives. The meaning of each field is said there. */
+
+/** Version of the protocol that this program speaks. */
+export const CONTROL_VERSION = 1;
+
+/** Of namespaces and interfaces by name or pattern; '' stands for any where the request allows it. */
+export interface Selection {
+  netns: string;
+  interface: string;
+}
+
+/** What a request asks for: exactly one. */
+export interface RequestBodies {
+  hello: { version: number; client: string };
+  status: Record<string, never>;
+  netns: Record<string, never>;
+  interfaces: { netns: string };
+  routes: { netns: string };
+  addCapture: Selection;
+  removeCapture: Selection;
+  packets: Selection;
+  flows: Selection;
+  cancel: { id: number };
+  reload: Record<string, never>;
+}
+export type RequestKind = keyof RequestBodies;
+
+/** A request with what it asks for. */
+export type ControlRequest = {
+  [K in RequestKind]: { id: number; kind: K; body: RequestBodies[K] };
+}[RequestKind];
+
+export interface Welcome {
+  version: number;
+  nstap: string;
+  pid: number;
+  enginePid: number;
+}
+
+export interface LiveCapture {
+  index: number;
+  netns: string;
+  netnsId: string;
+  interface: string;
+  source: string;
+  filter: string;
+  received: number;
+  kernelDrops: number;
+  duplicates: number;
+  packets: number;
+  bytes: number;
+  decoded: number;
+  undecoded: number;
+  truncated: number;
+  fragments: number;
+  tunnelled: number;
+  tunnelUndecoded: number;
+  shedRecords: number;
+  shedRouteChanges: number;
+  evictedFlows: number;
+  shedHints: number;
+}
+
+export interface LiveStatus {
+  nstap: string;
+  pid: number;
+  enginePid: number;
+  uptimeS: number;
+  engineUptimeS: number;
+  engineRestarts: number;
+  database: string;
+  storageTrouble: string;
+  flows: number;
+  maxFlows: number;
+  createdFlows: number;
+  queuedBatches: number;
+  maxQueuedBatches: number;
+  engineCpuS: number;
+  engineRssBytes: number;
+  clients: number;
+  maxClients: number;
+  refusedClients: number;
+  skippedPackets: number;
+  skippedFlows: number;
+  captures: LiveCapture[];
+}
+
+export interface LiveNetns {
+  netns: string;
+  netnsId: string;
+  interfaces: number;
+  captured: number;
+  reason: string;
+}
+
+export interface LiveInterface {
+  netns: string;
+  netnsId: string;
+  interface: string;
+  ifIndex: number;
+  up: boolean;
+  captured: boolean;
+  reason: string;
+}
+
+export interface LivePacket {
+  timeS: number;
+  timeNs: number;
+  netns: string;
+  interface: string;
+  linkType: number;
+  packetType: number;
+  wireLength: number;
+  capturedLength: number;
+  octets: Uint8Array;
+  vlanTci: number;
+  vlanTpid: number;
+  route: string;
+  verdict: string;
+}
+
+export interface LiveFlow {
+  flowId: number;
+  netns: string;
+  interface: string;
+  ipVersion: number;
+  protocol: number;
+  src: string;
+  dst: string;
+  hasPorts: boolean;
+  srcPort: number;
+  dstPort: number;
+  startS: number;
+  startNs: number;
+  endS: number;
+  endNs: number;
+  packetsFwd: number;
+  packetsRev: number;
+  bytesFwd: number;
+  bytesRev: number;
+  connState: string;
+  endReason: string;
+  routeFwd: string;
+  routeRev: string;
+}
+
+/** A message of a stream: what came, and what was left out since the one before. */
+export interface PacketsMessage {
+  packets: LivePacket[];
+  skippedClient: number;
+  skipped: number;
+}
+export interface FlowsMessage {
+  flows: LiveFlow[];
+  skippedClient: number;
+  skipped: number;
+}
+
+/** What a response may carry. */
+export interface ResponseBodies {
+  welcome: Welcome;
+  status: LiveStatus;
+  netns: { netns: LiveNetns[] };
+  interfaces: { interfaces: LiveInterface[] };
+  routes: { snapshot: string };
+  capture: { captured: number };
+  packets: PacketsMessage;
+  flows: FlowsMessage;
+}
+export type ResponseKind = keyof ResponseBodies;
+
+/** The body of a response, by its kind; an answer without one (reload, cancel) is {}. */
+export type ResponseBody = { [K in ResponseKind]?: ResponseBodies[K] };
+
+export interface ControlResponse extends ResponseBody {
+  id: number;
+  end: boolean;
+  error: { code: string; message: string } | null;
+}

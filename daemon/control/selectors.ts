@@ -1,0 +1,54 @@
+import { globRegExp } from '../netns/glob.ts';
+import { ControlError } from './errors.ts';
+import type { Selection } from './messages.ts';
+
+/** Characters of a name or pattern, at most: NAME_MAX, which bounds the names of ip-netns(8) too. */
+const SELECTOR_MAX = 255;
+/** No path: whoever uses the socket, or has taken over the engine, cannot make the supervisor open a file of its choice. */
+const SELECTOR = /^[^/\s\p{C}]+$/u;
+
+/** Stars in a pattern, at most: each may multiply the time that a match takes by the length of the name. */
+const STARS_MAX = 3;
+
+/**
+ * Whether a name or pattern can be used in a selection: 1 to 255 characters without a slash, a blank or a control
+ * character, at most three stars, not beginning with `!`, which means the contrary elsewhere.
+ */
+export function isSelector(text: string): boolean {
+  if (text.length > SELECTOR_MAX || !SELECTOR.test(text) || text.startsWith('!')) return false;
+  if (text.split('*').length - 1 > STARS_MAX) return false;
+  try {
+    globRegExp(text);
+    return true;
+  } catch (error) {
+    // A range that runs backwards, [z-a].
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Checks what a client selects.
+ * @param isOpen '' is allowed, for any
+ * @throws ControlError CONTROL_BAD_REQUEST
+ */
+export function checkSelection(selection: Selection, isOpen = false): void {
+  for (const key of ['netns', 'interface'] as const) {
+    const text = selection[key];
+    if (isOpen && text === '') continue;
+    if (!isSelector(text))
+      throw new ControlError(
+        'CONTROL_BAD_REQUEST',
+        `${key} ${JSON.stringify(text.slice(0, 64))}: a name or pattern of 1 to ${SELECTOR_MAX} characters is wanted, without a slash, blanks, or more than ${STARS_MAX} stars`,
+      );
+  }
+}
+
+/** True when an interface of a namespace is selected; '' and, for namespaces, "any" select all. */
+export function isSelected(selection: Selection, place: Selection): boolean {
+  const { netns, interface: name } = selection;
+  return (
+    (netns === '' || netns === 'any' || netns === place.netns || globRegExp(netns).test(place.netns)) &&
+    (name === '' || name === place.interface || globRegExp(name).test(place.interface))
+  );
+}

@@ -1,0 +1,89 @@
+import { formatAddress } from '../decoders/address.ts';
+import type { TappedFlow } from '../storage/flow-tap.ts';
+import type { CaptureInfo } from '../storage/messages.ts';
+import type { ThreadCounts } from './capture/capture-messages.ts';
+import type { TappedPacket } from './capture/packet-tap.ts';
+import type { LiveCapture, LiveFlow, LivePacket } from './control/messages.ts';
+
+/** Characters of a text that clients get: a message has a bound, and a filter or a multipath route has none. */
+const TEXT_MAX = 192;
+
+/** What a capture counted, as clients are told. @returns null when nobody knows its name any more */
+export function liveCapture(
+  { index, received, counters: c }: ThreadCounts['captures'][number],
+  info: CaptureInfo | undefined,
+): LiveCapture | null {
+  if (info === undefined) return null;
+  return {
+    index,
+    netns: info.netns ?? '',
+    netnsId: info.netnsId ?? '',
+    interface: info.interface ?? '',
+    source: info.source,
+    filter: (info.filter ?? '').slice(0, TEXT_MAX),
+    received,
+    kernelDrops: c.kernelDrops,
+    duplicates: c.duplicates,
+    packets: c.packets,
+    bytes: c.bytes,
+    decoded: c.decodedIpv4 + c.decodedIpv6 + c.decodedArp + c.decodedOther,
+    undecoded: c.undecoded,
+    truncated: c.truncated,
+    fragments: c.fragments,
+    tunnelled: c.tunnelled,
+    tunnelUndecoded: c.tunnelUndecoded,
+    shedRecords: c.shedRecords,
+    shedRouteChanges: c.shedRouteChanges,
+    evictedFlows: c.evictedFlows,
+    shedHints: c.shedHints,
+  };
+}
+
+/** A packet as clients are told. @returns as `liveCapture` */
+export function livePacket(packet: TappedPacket, info: CaptureInfo | undefined): LivePacket | null {
+  if (info === undefined) return null;
+  return {
+    timeS: packet.tsSec,
+    timeNs: packet.tsNsec,
+    netns: info.netns ?? '',
+    interface: info.interface ?? '',
+    linkType: packet.linkType,
+    packetType: packet.pktType,
+    wireLength: packet.wireLen,
+    capturedLength: packet.capLen,
+    octets: packet.octets,
+    vlanTci: Math.max(0, packet.strippedTci),
+    vlanTpid: packet.strippedTpid,
+    route: packet.route,
+    verdict: packet.verdict ?? '',
+  };
+}
+
+/** A flow record as clients are told; of a capture whose name nobody knows any more, without it. */
+export function liveFlow(flow: TappedFlow, info: CaptureInfo | undefined): LiveFlow {
+  const version = flow.ipVersion === 6 ? 6 : 4;
+  return {
+    flowId: flow.flowId,
+    netns: info?.netns ?? '',
+    interface: info?.interface ?? '',
+    ipVersion: flow.ipVersion,
+    protocol: flow.proto,
+    src: formatAddress(Buffer.from(flow.src, 'hex'), 0, version),
+    dst: formatAddress(Buffer.from(flow.dst, 'hex'), 0, version),
+    hasPorts: flow.hasPorts,
+    srcPort: flow.srcPort,
+    dstPort: flow.dstPort,
+    startS: flow.startSec,
+    startNs: flow.startNsec,
+    endS: flow.endSec,
+    endNs: flow.endNsec,
+    packetsFwd: flow.packetsFwd,
+    packetsRev: flow.packetsRev,
+    bytesFwd: flow.bytesFwd,
+    bytesRev: flow.bytesRev,
+    connState: flow.connState ?? '',
+    endReason: flow.endReason ?? '',
+    routeFwd: (flow.routeFwd ?? '').slice(0, TEXT_MAX),
+    routeRev: (flow.routeRev ?? '').slice(0, TEXT_MAX),
+  };
+}

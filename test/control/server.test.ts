@@ -1,0 +1,274 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ControlClient } from '../../daemon/control/client.ts';
+import type { ControlLimits } from '../../daemon/control/limits.ts';
+import type { LiveInterface } from '../../daemon/control/messages.ts';
+import { until } from '../kernel/lab.ts';
+import { livePacket, RawClient, TestServer } from './test-server.ts';
+
+const open: Disposable[] = [];
+
+function serve(limits: Partial<ControlLimits> = {}): TestServer {
+  const server = new TestServer(limits);
+  open.push(server);
+  return server;
+}
+
+async function raw(server: TestServer, isGreeted = true): Promise<RawClient> {
+  const client = await (isGreeted ? RawClient.greeted(server.path) : RawClient.connect(server.path));
+  open.push(client);
+  return client;
+}
+
+async function connected(server: TestServer): Promise<ControlClient> {
+  const client = await ControlClient.connect(server.path, 'test');
+  open.push(client);
+  return client;
+}
+
+afterEach(() => {
+  for (const each of open.splice(0).reverse()) each[Symbol.dispose]();
+});
+
+describe('a connection', () => {
+  it('begins with hello, and says who is there', async () => {
+    const client = await connected(serve());
+    expect(client.welcome).toEqual({ version: 1, nstap: '9.9.9', pid: 4711, enginePid: process.pid });
+  });
+
+  it.each([
+    ['another request first', (c: RawClient) => c.send(1, 'status', {}), 'CONTROL_BAD_REQUEST'],
+    ['another version', (c: RawClient) => c.send(1, 'hello', { version: 2, client: '' }), 'CONTROL_VERSION'],
+    ['what is no protobuf', (c: RawClient) => c.socket.write(Uint8Array.of(1, 0xff)), 'CONTROL_BAD_REQUEST'],
+    [
+      'a frame too large',
+      (c: RawClient) => c.socket.write(Uint8Array.of(0xff, 0xff, 0x7f)),
+      'CONTROL_BAD_FRAME',
+    ],
+  ])('with %s is told why and closed', async (_name, act, code) => {
+    const server = serve();
+    const client = await raw(server, false);
+    act(client);
+    expect(await client.refused()).toBe(code);
+    await until('it is forgotten', () => server.server.size === 0);
+  });
+
+  it('without a hello, with half a message, or idle, is closed after its time', async () => {
+    const server = serve({ helloMs: 100, frameMs: 100, idleMs: 200 });
+    const silent = await raw(server, false);
+    expect(await silent.refused()).toBe('CONTROL_TIMEOUT');
+    const half = await raw(server);
+    half.socket.write(Uint8Array.of(0x7f, 0x08));
+    expect(await half.refused()).toBe('CONTROL_TIMEOUT');
+    const idle = await raw(server);
+    expect(await idle.refused()).toBe('CONTROL_TIMEOUT');
+    expect(server.reasons).toEqual([
+      'CONTROL_TIMEOUT: no hello within 0.1 s',
+      'CONTROL_TIMEOUT: a message was not whole after 0.1 s',
+      'CONTROL_TIMEOUT: no request for 0.2 s',
+    ]);
+  });
+
+  it('beyond the bound is turned away, and there is room again when one has gone', async () => {
+    const server = serve({ clients: 2 });
+    const first = await raw(server);
+    await raw(server);
+    await expect(ControlClient.connect(server.path, 'third')).rejects.toMatchObject({
+      code: 'CONTROL_BUSY',
+      message: `${server.path}: 2 clients are connected, and no more are taken; try again later`,
+    });
+    expect(server.refused).toBe(1);
+    first.socket.destroy();
+    await until('one has gone', () => server.server.size === 1);
+    await connected(server);
+  });
+
+  it('answers requests one after the other, in their order, also when all come at once', async () => {
+    const server = serve();
+    const client = await raw(server);
+    client.socket.cork();
+    for (let id = 10; id < 1010; id++) client.send(id, 'reload', {});
+    client.socket.uncork();
+    await until('all are answered', () => client.responses.length === 1000);
+    expect(client.responses.map(({ id }) => id)).toEqual(Array.from({ length: 1000 }, (_, i) => i + 10));
+  });
+
+  it('goes on after a request that failed', async () => {
+    const client = await connected(serve());
+    await expect(client.status()).rejects.toMatchObject({ code: 'CONTROL_FAILED' });
+    await expect(client.addCapture({ netns: '/proc/1/ns/net', interface: '*' })).rejects.toMatchObject({
+      code: 'CONTROL_BAD_REQUEST',
+    });
+    await client.reload();
+  });
+
+  it('gets long answers in pieces that are joined', async () => {
+    const server = serve();
+    const client = await connected(server);
+    expect((await client.routes('a')).join('')).toBe(`${'x'.repeat(600_000)}end`);
+    const row: LiveInterface = {
+      netns: 'a',
+      netnsId: '4:1',
+      interface: 'v0',
+      ifIndex: 1,
+      up: true,
+      captured: true,
+      reason: '',
+    };
+    server.backend.rows = Array.from({ length: 1234 }, (_, ifIndex) => ({ ...row, ifIndex }));
+    expect(await client.interfaces()).toEqual(server.backend.rows);
+    server.backend.rows = [];
+    expect(await client.interfaces()).toEqual([]);
+  });
+
+  it('is told when the daemon ends', async () => {
+    const server = serve();
+    const client = await connected(server);
+    const stream = client.packets();
+    const next = stream.next();
+    await until('it is watched', () => server.backend.watched.length === 1);
+    server.server.close();
+    await expect(next).rejects.toMatchObject({ code: 'CONTROL_STOPPING' });
+    expect(server.backend.watched).toEqual([]);
+  });
+});
+
+describe('a stream', () => {
+  it('brings the packets of its selection, ends when the client has enough, and is off then', async () => {
+    const server = serve();
+    const client = await connected(server);
+    const stream = client.packets({ netns: 'a', interface: 'v*' });
+    const first = stream.next();
+    await until('it is watched', () => server.backend.watched.length === 1);
+    expect(server.backend.watched).toEqual([{ netns: 'a', interface: 'v*' }]);
+    server.backend.packets = {
+      list: [livePacket(60, 'b'), livePacket(61), livePacket(62, 'a', 'lo')],
+      skipped: 5,
+    };
+    expect((await first).value).toEqual({ packets: [livePacket(61)], skippedClient: 0, skipped: 5 });
+    await stream.return();
+    expect(server.backend.watched).toEqual([]);
+    // The connection is as good as before.
+    await client.reload();
+  });
+
+  it('of records with the longest names is sent in messages that are not too long', async () => {
+    const server = serve();
+    const client = await connected(server);
+    const stream = client.packets();
+    const first = stream.next();
+    await until('it is watched', () => server.backend.watched.length === 1);
+    const long = { ...livePacket(256, `/${'n'.repeat(4094)}`), route: 'r'.repeat(192) };
+    server.backend.packets = { list: Array.from({ length: 1024 }, () => long), skipped: 0 };
+    // More than may wait at once: what did not fit is told when the rest was read.
+    let told = 0;
+    for (let next = await first; told < 1024; next = await stream.next()) {
+      told += next.value!.packets.length + next.value!.skippedClient;
+      if (told === 1024) break;
+    }
+    expect(told).toBe(1024);
+    await stream.return();
+  });
+
+  it('of a kind is one a connection, and its id is not used again while it goes on', async () => {
+    const server = serve();
+    const client = await raw(server);
+    const any = { netns: '', interface: '' };
+    client.send(5, 'packets', any);
+    client.send(6, 'packets', any);
+    client.send(5, 'flows', any);
+    client.send(7, 'flows', any);
+    client.send(8, 'cancel', { id: 4 });
+    client.send(9, 'cancel', { id: 5 });
+    client.send(10, 'packets', any);
+    await until('all are answered', () => client.responses.length === 7);
+    expect(client.responses.map(({ id, end, error }) => [id, end, error?.code ?? null])).toEqual([
+      [5, false, null],
+      [6, true, 'CONTROL_BUSY'],
+      [5, true, 'CONTROL_BAD_REQUEST'],
+      [7, false, null],
+      [8, true, 'CONTROL_NOT_FOUND'],
+      [9, true, null],
+      [10, false, null],
+    ]);
+    expect(server.backend.watchesFlows).toBe(true);
+    client.socket.destroy();
+    await until('nobody watches', () => !server.backend.watchesFlows && server.backend.watched.length === 0);
+  });
+
+  it('of a client that does not read is cut and counted, while others get all of it', async () => {
+    const queueBytes = 100_000;
+    const server = serve({ queueBytes });
+    const slow = await raw(server);
+    slow.send(2, 'packets', { netns: '', interface: '' });
+    await until('it is watched', () => slow.responses.length === 1);
+    slow.responses.length = 0;
+    slow.socket.pause();
+    const fast = await connected(server);
+    let got = 0;
+    const reading = (async () => {
+      for await (const { packets, skipped, skippedClient } of fast.packets()) {
+        expect([skipped, skippedClient]).toEqual([0, 0]);
+        got += packets.length;
+        if (got === 30_000) break;
+      }
+    })();
+    await until('both watch', () => server.backend.watched.length === 2);
+    for (let i = 0; i < 100; i++) {
+      server.backend.packets = { list: Array.from({ length: 300 }, () => livePacket(200)), skipped: 0 };
+      await until('they are taken', () => server.backend.packets.list.length === 0);
+    }
+    await reading;
+    expect(got).toBe(30_000);
+
+    slow.socket.resume();
+    let before = -1;
+    const read = (): number =>
+      slow.responses.reduce((n, { packets }) => n + (packets?.packets.length ?? 0), 0);
+    await until('it has read what waits for it', () => {
+      const isStill = read() === before && read() > 0;
+      before = read();
+      return isStill;
+    });
+    // The next message says what it has missed.
+    server.backend.packets = { list: [livePacket(60)], skipped: 0 };
+    await until('it is told', () => slow.responses.at(-1)?.packets?.packets[0]?.wireLength === 60);
+    const skipped = slow.responses.reduce((n, { packets }) => n + (packets?.skippedClient ?? 0), 0);
+    expect(skipped).toBeGreaterThan(20_000);
+    expect(read() + skipped).toBe(30_001);
+  });
+
+  it('of a client that reads nothing at all is closed after its time', async () => {
+    const server = serve({ stallMs: 300, queueBytes: 100_000 });
+    const client = await raw(server);
+    client.send(2, 'packets', { netns: '', interface: '' });
+    await until('it is watched', () => server.backend.watched.length === 1);
+    client.socket.pause();
+    await until('it is closed', () => {
+      server.backend.packets = { list: Array.from({ length: 300 }, () => livePacket(200)), skipped: 0 };
+      return server.reasons.length === 1;
+    });
+    expect(server.reasons).toEqual(['the client has read nothing for 0.3 s']);
+    expect(server.backend.watched).toEqual([]);
+  });
+});
+
+describe('hostile clients', () => {
+  it('that send random octets, lengths of nothing and half frames cost nobody else an answer', async () => {
+    const server = serve();
+    const good = await connected(server);
+    for (let round = 0; round < 40; round++) {
+      const client = await raw(server, round % 2 === 1);
+      const octets =
+        round % 4 === 0
+          ? randomBytes(100_000)
+          : Buffer.concat([Buffer.from([0x80 + round]), randomBytes(500)]);
+      client.socket.write(octets);
+      if (round % 3 === 0) client.socket.destroy();
+      else client.socket.end();
+      await good.reload();
+    }
+    await until('all are gone', () => server.server.size === 1);
+    await good.reload();
+  });
+});

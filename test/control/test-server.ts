@@ -1,0 +1,173 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ControlBackend, Taken } from '../../daemon/control/backend.ts';
+import { decodeResponse, encodeRequest } from '../../daemon/control/codec.ts';
+import { FrameReader, frameOf, REQUEST_MAX, RESPONSE_MAX } from '../../daemon/control/framing.ts';
+import { CONTROL_LIMITS, type ControlLimits } from '../../daemon/control/limits.ts';
+import type {
+  ControlResponse,
+  LiveFlow,
+  LiveInterface,
+  LivePacket,
+  LiveStatus,
+  RequestBodies,
+  RequestKind,
+  Selection,
+} from '../../daemon/control/messages.ts';
+import { ControlServer } from '../../daemon/control/server.ts';
+import { bindUnix, listenUnix } from '../../daemon/kernel/unix-listener.ts';
+import { until } from '../kernel/lab.ts';
+
+/** A packet of `octets` octets. */
+export function livePacket(octets: number, netns = 'a', name = 'v0'): LivePacket {
+  return {
+    timeS: 1,
+    timeNs: 2,
+    netns,
+    interface: name,
+    linkType: 1,
+    packetType: 0,
+    wireLength: octets,
+    capturedLength: octets,
+    octets: new Uint8Array(octets).fill(7),
+    vlanTci: 0,
+    vlanTpid: 0,
+    route: '',
+    verdict: '',
+  };
+}
+
+/** The daemon behind a server, as the test wants it. */
+export class TestBackend implements ControlBackend {
+  readonly version = '9.9.9';
+  readonly pid = 4711;
+  packets: Taken<LivePacket> = { list: [], skipped: 0 };
+  flows: Taken<LiveFlow> = { list: [], skipped: 0 };
+  watched: readonly Selection[] = [];
+  watchesFlows = false;
+  rows: LiveInterface[] = [];
+  changes: [boolean, Selection][] = [];
+
+  status(): Promise<LiveStatus> {
+    return Promise.reject(new Error('told to fail'));
+  }
+  netns(): Promise<never[]> {
+    return Promise.resolve([]);
+  }
+  interfaces(): Promise<LiveInterface[]> {
+    return Promise.resolve(this.rows);
+  }
+  routes(): Promise<string[]> {
+    return Promise.resolve(['x'.repeat(600_000), 'end']);
+  }
+  changeCapture(isAdd: boolean, selection: Selection): Promise<number> {
+    this.changes.push([isAdd, { ...selection }]);
+    return Promise.resolve(this.changes.length);
+  }
+  reload(): Promise<void> {
+    return Promise.resolve();
+  }
+  watchPackets(selections: readonly Selection[]): void {
+    this.watched = selections;
+  }
+  takePackets(): Taken<LivePacket> {
+    const taken = this.packets;
+    this.packets = { list: [], skipped: 0 };
+    return taken;
+  }
+  watchFlows(isOn: boolean): void {
+    this.watchesFlows = isOn;
+  }
+  takeFlows(): Taken<LiveFlow> {
+    const taken = this.flows;
+    this.flows = { list: [], skipped: 0 };
+    return taken;
+  }
+}
+
+/** A server in this process, on a socket of its own. */
+export class TestServer implements Disposable {
+  readonly backend = new TestBackend();
+  readonly path: string;
+  readonly reasons: string[] = [];
+  readonly server: ControlServer;
+  refused = 0;
+  readonly #dir = mkdtempSync(join(tmpdir(), 'nsd-control-'));
+
+  constructor(limits: Partial<ControlLimits> = {}) {
+    this.path = join(this.#dir, 'control.sock');
+    const fd = bindUnix(this.path);
+    listenUnix(fd, this.path);
+    this.server = new ControlServer(
+      fd,
+      this.backend,
+      {
+        opened: () => {},
+        closed: (_client, reason) => this.reasons.push(reason),
+        refused: () => this.refused++,
+        failed: (error) => {
+          throw error;
+        },
+      },
+      { ...CONTROL_LIMITS, ...limits },
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.server.close();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** A client that sends whatever it likes. */
+export class RawClient implements Disposable {
+  readonly socket: Socket;
+  readonly responses: ControlResponse[] = [];
+  isClosed = false;
+  readonly #reader = new FrameReader(RESPONSE_MAX);
+
+  private constructor(path: string) {
+    this.socket = connect(path);
+    this.socket.on('error', () => {});
+    this.socket.on('close', () => {
+      this.isClosed = true;
+    });
+    this.socket.on('data', (chunk) => {
+      this.#reader.push(chunk);
+      for (let frame = this.#reader.next(); frame !== null; frame = this.#reader.next())
+        this.responses.push(decodeResponse(frame));
+    });
+  }
+
+  static async connect(path: string): Promise<RawClient> {
+    const client = new RawClient(path);
+    await once(client.socket, 'connect');
+    return client;
+  }
+
+  /** Connects and says hello. */
+  static async greeted(path: string): Promise<RawClient> {
+    const client = await RawClient.connect(path);
+    client.send(1, 'hello', { version: 1, client: 'raw' });
+    await until('welcome', () => client.responses.length > 0);
+    client.responses.length = 0;
+    return client;
+  }
+
+  send<K extends RequestKind>(id: number, kind: K, body: RequestBodies[K]): void {
+    this.socket.write(frameOf([encodeRequest(id, kind, body)], REQUEST_MAX));
+  }
+
+  /** Waits for the error that ends the connection. @returns its code */
+  async refused(): Promise<string | undefined> {
+    await until('the connection is closed', () => this.isClosed);
+    return this.responses.find(({ id, error }) => id === 0 && error !== null)?.error?.code;
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.destroy();
+  }
+}
