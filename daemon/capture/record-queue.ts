@@ -124,6 +124,12 @@ export class RecordQueue implements RecordSink {
     this.#post({ type: 'capture', info });
   }
 
+  /** Flushes, and has storage say `synced` with this number when everything up to here is committed. */
+  sync(request: number): void {
+    this.flush();
+    this.#post({ type: 'sync', request });
+  }
+
   /** @param final true when the capture point is at its end */
   counters(captureIndex: number, counters: CaptureCounters, final: boolean): void {
     this.#post({ type: 'counters', captureIndex, counters, final });
