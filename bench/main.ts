@@ -12,6 +12,7 @@ const PARTS = [
   'replay',
   'live',
   'retention',
+  'experiments',
 ] as const;
 
 const wanted = process.argv.slice(2);

@@ -1,4 +1,5 @@
 import { type FlowDatabase, openForReading } from '../storage/database.ts';
+import { experimentsNamed, readExperiments } from '../storage/experiments.ts';
 import type { FilterNode } from '../storage/filter-ast.ts';
 import { FLOW_SORTS, type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
 import { GROUP_FIELDS, GROUP_SORTS, type GroupRow, queryBy } from '../storage/query-by.ts';
@@ -24,6 +25,8 @@ export interface FlowsFlags {
   sort?: string;
   limit?: number;
   routeChanged?: boolean;
+  experiment?: string;
+  lastExperiment?: boolean;
   by?: string;
   series?: boolean;
   format: RowFormat;
@@ -46,8 +49,9 @@ const ALIASES: Readonly<Record<string, string>> = {
 /** Queries flows and prints them. @throws UsageError for a mistake in the arguments, StorageError */
 export async function flowsCommand(expression: string, flags: FlowsFlags): Promise<void> {
   const now = nowNs();
-  const selection: FlowSelection = {
-    filter: flags.routeChanged ? routeChanged(parseFilter(expression)) : parseFilter(expression),
+  const filters = [parseFilter(expression)];
+  if (flags.routeChanged) filters.push({ kind: 'routeChanged' });
+  const selection: Omit<FlowSelection, 'filter'> = {
     since: flags.since === undefined ? null : parseTime(flags.since, now),
     until: flags.until === undefined ? null : parseTime(flags.until, now),
   };
@@ -63,10 +67,17 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
     );
   const db = openForReading(flags.db ?? defaultDb());
   try {
+    const experiment = askedExperiment(db, flags);
+    if (experiment !== null) filters.push({ kind: 'experiment', names: [experiment] });
+    const filter = allOf(filters.filter((each) => each !== null));
     if (by === null) {
-      await printRows(queryFlows(db, { ...selection, ...order, ...page }), flowView(flags, db), flags.format);
+      await printRows(
+        queryFlows(db, { ...selection, filter, ...order, ...page }),
+        flowView(flags, db),
+        flags.format,
+      );
     } else {
-      const groups = queryBy(db, { ...selection, ...order, ...page, by });
+      const groups = queryBy(db, { ...selection, filter, ...order, ...page, by });
       await printRows(groupsJson(by, groups), groupView(by), flags.format);
     }
   } finally {
@@ -74,10 +85,24 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   }
 }
 
-/** Of the flows of a filter those whose route decision changed. */
-function routeChanged(filter: FilterNode | null): FilterNode {
-  const changed: FilterNode = { kind: 'routeChanged' };
-  return filter === null ? changed : { kind: 'and', nodes: [changed, filter] };
+/**
+ * The experiment that the flags ask for, as a filter names it; null: none.
+ * @throws Error when there is no such experiment: in a filter that is no flow, but who asks for one expects it to be there
+ */
+function askedExperiment(db: FlowDatabase, flags: FlowsFlags): string | null {
+  const { experiment, lastExperiment } = flags;
+  if (experiment === undefined && !lastExperiment) return null;
+  const all = readExperiments(db);
+  const found = experiment === undefined ? all.at(-1) : experimentsNamed(all, experiment)[0];
+  if (found === undefined)
+    throw new Error(
+      `${experiment === undefined ? 'there is no experiment' : `there is no experiment ${experiment}`} in ${db.name}; \`nstap experiment list\` shows them`,
+    );
+  return experiment ?? `${found.name}#${found.number}`;
+}
+
+function allOf(nodes: FilterNode[]): FilterNode | null {
+  return nodes.length > 1 ? { kind: 'and', nodes } : (nodes[0] ?? null);
 }
 
 /** CSV has no nesting: the keys of these objects become columns of their own. */

@@ -3,6 +3,7 @@ import { version } from '../daemon/version.ts';
 import { registerDaemon } from './commands/daemon.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
+import { registerExperiment } from './commands/experiment.ts';
 import { registerFlows } from './commands/flows.ts';
 import { registerInterfaces } from './commands/interfaces.ts';
 import { registerNetns } from './commands/netns.ts';
@@ -17,6 +18,7 @@ const COMMANDS = [
   registerDaemon,
   registerReplay,
   registerFlows,
+  registerExperiment,
   registerStatus,
   registerRoutes,
   registerRoute,

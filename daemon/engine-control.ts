@@ -1,4 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Experiment, ExperimentChange } from '../storage/experiments.ts';
 import type { FlowTapMessage, TappedFlow } from '../storage/flow-tap.ts';
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { CaptureReply, CaptureRequest, ThreadCounts } from './capture/capture-messages.ts';
@@ -23,6 +25,8 @@ import { version } from './version.ts';
 
 /** Counts that are this old are good enough: however many clients ask, the capture thread is asked ten times a second. */
 const COUNTS_MS = 100;
+/** However many clients ask, flows are written at once no more often than this. */
+const CHECKPOINT_MS = 1000;
 /** Captures that have ended and whose last records may still be under way. */
 const ENDED_MAX = 1024;
 /** What the engine lends to the control server. */
@@ -53,6 +57,10 @@ export class EngineControl implements ControlBackend {
   #restarts = 0;
   #counts: Promise<ThreadCounts> | null = null;
   #countedMs = -COUNTS_MS;
+  /** The checkpoint that is under way, and the one that is to come; when the latest began. */
+  #lastCheckpoint: Promise<void> = Promise.resolve();
+  #nextCheckpoint: Promise<void> | null = null;
+  #checkpointMs = -CHECKPOINT_MS;
   #rows: LiveInterface[] = [];
   readonly #packets: PacketTapReader;
   #selections: readonly Selection[] = [];
@@ -195,6 +203,15 @@ export class EngineControl implements ControlBackend {
     await this.#questions.ask((request) => this.#host.report({ type: 'reload', request }));
   }
 
+  changeExperiment(change: ExperimentChange): Promise<Experiment> {
+    return this.#host.live.mark(change);
+  }
+
+  checkpoint(): Promise<void> {
+    this.#nextCheckpoint ??= this.#startCheckpoint();
+    return this.#nextCheckpoint;
+  }
+
   watchPackets(selections: readonly Selection[]): void {
     const wasOn = this.#selections.length > 0;
     const isOn = selections.length > 0;
@@ -238,6 +255,19 @@ export class EngineControl implements ControlBackend {
     this.#flows = [];
     this.#skippedFlows = 0;
     return { list, skipped };
+  }
+
+  /** Whoever asks before it begins waits for the same one. */
+  async #startCheckpoint(): Promise<void> {
+    await this.#lastCheckpoint;
+    await sleep(Math.max(0, this.#checkpointMs + CHECKPOINT_MS - performance.now()));
+    this.#checkpointMs = performance.now();
+    this.#nextCheckpoint = null;
+    const written = this.#host.live.synced((request) =>
+      this.#host.toCapture({ type: 'checkpoint', request }),
+    );
+    this.#lastCheckpoint = written.catch(() => {}); // told to those who asked for that one
+    await written;
   }
 
   #threadCounts(): Promise<ThreadCounts> {

@@ -1,4 +1,5 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
+import type { Experiment, ExperimentChange } from '../storage/experiments.ts';
 import type { PacketTapShared } from './capture/packet-tap.ts';
 import type { EngineConfig } from './engine-messages.ts';
 import type { Logger } from './logger.ts';
@@ -42,6 +43,10 @@ export interface PipelineLive {
   watchFlows(port: MessagePort): void;
   /** Why the database takes no records just now, or null. */
   storageTrouble(): string | null;
+  /** Starts or stops an experiment, as of now. Rejects with ControlError. */
+  mark(change: ExperimentChange): Promise<Experiment>;
+  /** Waits for what the capture thread sends before its `sync`. @param ask see StorageWorker */
+  synced(ask: (request: number) => void): Promise<void>;
 }
 
 /** Starts the capture and storage threads. */

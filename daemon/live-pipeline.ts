@@ -71,7 +71,13 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
   const pipeline: Pipeline = {
     capture,
     addInlet: storage.addInlet,
-    live: { tap, watchFlows: storage.watch, storageTrouble: () => storageTrouble },
+    live: {
+      tap,
+      watchFlows: storage.watch,
+      storageTrouble: () => storageTrouble,
+      mark: storage.mark,
+      synced: storage.synced,
+    },
     ready: storage.ready,
     closed: Promise.race([written(), failed.promise]),
   };

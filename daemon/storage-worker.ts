@@ -1,12 +1,19 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import type { BatchPoolShared } from '../storage/batch-pool.ts';
+import type { Experiment, ExperimentChange } from '../storage/experiments.ts';
 import type { RunInfo, StorageReply } from '../storage/messages.ts';
 import type { RetentionOptions } from '../storage/retention-options.ts';
 import type { StorageThreadData, StorageThreadRequest } from '../storage/storage-thread.ts';
+import { nowNs } from '../storage/time.ts';
+import { ControlError } from './control/errors.ts';
+import { Questions } from './questions.ts';
 import { sibling } from './sibling.ts';
 
 /** What storage tells while it goes on: trouble that may pass (disk full, locked), its end, and what retention does. */
-export type StorageNotice = Exclude<StorageReply, { type: 'ready' | 'closed' }>;
+export type StorageNotice = Exclude<
+  StorageReply,
+  { type: 'ready' | 'closed' | 'synced' | 'marked' | 'unmarked' }
+>;
 
 /** The storage thread, running. */
 export interface StorageWorker {
@@ -18,6 +25,13 @@ export interface StorageWorker {
   addInlet(port: MessagePort): void;
   /** Has a reader told what is written, see FlowTap. @param port storage's end of the channel; transferred */
   watch(port: MessagePort): void;
+  /** Starts or stops an experiment, as of now. Rejects with ControlError. */
+  mark(change: ExperimentChange): Promise<Experiment>;
+  /**
+   * Waits until everything is committed that an inlet's thread sends before its `sync`. Rejects with ControlError.
+   * @param ask has that thread send one with this number
+   */
+  synced(ask: (request: number) => void): Promise<void>;
   /** The database is open; the number of this run in it. Rejects with the reason when it cannot be. */
   ready: Promise<number>;
   /** Everything is committed and the database closed. Rejects when storage failed for good. */
@@ -48,6 +62,7 @@ export function startStorage(
     workerData,
     transferList: [port],
   });
+  const questions = new Questions();
   const ready = Promise.withResolvers<number>();
   const closed = Promise.withResolvers<{ flows: number; records: number }>();
   const fail = (error: Error): void => {
@@ -57,6 +72,9 @@ export function startStorage(
   worker.on('message', (reply: StorageReply) => {
     if (reply.type === 'ready') ready.resolve(reply.runId);
     else if (reply.type === 'closed') closed.resolve({ flows: reply.flows, records: reply.records });
+    else if (reply.type === 'synced') questions.answer(reply.request, undefined);
+    else if (reply.type === 'marked') questions.answer(reply.request, reply.experiment);
+    else if (reply.type === 'unmarked') questions.fail(reply.request, markError(reply.code, reply.message));
     else if (reply.type === 'error' && reply.fatal) {
       fail(
         new Error(
@@ -78,5 +96,26 @@ export function startStorage(
     const request: StorageThreadRequest = { type: 'watch', port: reader };
     worker.postMessage(request, [reader]);
   };
-  return { addInlet, watch, ready: ready.promise, closed: closed.promise };
+  const mark = (change: ExperimentChange): Promise<Experiment> => {
+    const atNs = nowNs();
+    return questions.ask((request) =>
+      worker.postMessage({ type: 'mark', request, change, atNs } satisfies StorageThreadRequest),
+    );
+  };
+  const synced = (ask: (request: number) => void): Promise<void> => questions.ask(ask);
+  return { addInlet, watch, mark, synced, ready: ready.promise, closed: closed.promise };
+}
+
+/** What a client is told of a change that was not made. @param code of ExperimentError or StorageError */
+function markError(code: string, message: string): ControlError {
+  switch (code) {
+    case 'EXPERIMENT_NAME':
+      return new ControlError('CONTROL_BAD_REQUEST', message);
+    case 'EXPERIMENT_RUNNING':
+      return new ControlError('CONTROL_REFUSED', message);
+    case 'EXPERIMENT_NOT_RUNNING':
+      return new ControlError('CONTROL_NOT_FOUND', message);
+    default:
+      return new ControlError('CONTROL_FAILED', message);
+  }
 }

@@ -40,7 +40,9 @@ export type FilterNode =
   | { kind: 'port'; side: Side; comparator: Comparator; values: number[] }
   | { kind: 'proto'; numbers: number[] }
   | { kind: 'ipVersion'; version: 4 | 6 }
-  | { kind: 'netns' | 'interface' | 'experiment'; names: string[] }
+  | { kind: 'netns' | 'interface'; names: string[] }
+  /** Alive in the time of one of these, see parseExperimentName. */
+  | { kind: 'experiment'; names: string[] }
   /** One of the (at most two) VLAN ids that are kept; null: any tag at all. */
   | { kind: 'vlan'; ids: number[] | null }
   /** Codes of TUNNEL_TYPES; null: inside any tunnel. */

@@ -43,17 +43,23 @@ const ROUTE_COLUMN = {
   confidence: 'confidence',
 } as const;
 
+/** Makes the condition for flows of the experiments with these names, which depends on when those were. */
+export type ExperimentSql = (names: readonly string[]) => SqlCondition;
+
 /**
  * The filter as an SQL condition. Values are parameters, never part of the text. It is made so that SQLite can answer
  * hosts, nets, ports and namespaces from their indexes: one equality or range per column, "either end" as OR.
  */
-export function filterToSql(node: FilterNode): SqlCondition {
+export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCondition {
   switch (node.kind) {
     case 'and':
     case 'or':
-      return join(node.nodes.map(filterToSql), node.kind === 'and' ? ' AND ' : ' OR ');
+      return join(
+        node.nodes.map((each) => filterToSql(each, experiment)),
+        node.kind === 'and' ? ' AND ' : ' OR ',
+      );
     case 'not': {
-      const { sql, params } = filterToSql(node.node);
+      const { sql, params } = filterToSql(node.node, experiment);
       // A condition on NULL is neither true nor false in SQL; for people "not port 80" is true of a flow without ports.
       return { sql: `(${sql}) IS NOT TRUE`, params };
     }
@@ -80,13 +86,8 @@ export function filterToSql(node: FilterNode): SqlCondition {
       const names = oneOf(node.kind, node.names);
       return { ...names, sql: `f.capture_id IN (SELECT capture_id FROM captures WHERE ${names.sql})` };
     }
-    case 'experiment': {
-      const names = oneOf('name', node.names);
-      return {
-        ...names,
-        sql: `f.experiment_id IN (SELECT experiment_id FROM experiments WHERE ${names.sql})`,
-      };
-    }
+    case 'experiment':
+      return experiment(node.names);
     case 'vlan':
       if (node.ids === null) return { sql: 'f.vlan_outer IS NOT NULL', params: [] };
       return join([oneOf('f.vlan_outer', node.ids), oneOf('f.vlan_inner', node.ids)], ' OR ');
@@ -128,9 +129,16 @@ export function hasIndex(node: FilterNode): boolean {
     case 'port':
       return node.comparator === '=';
     default:
-      return ['host', 'net', 'netns', 'interface', 'tunnel', 'tunnelOuter', 'routeChanged'].includes(
-        node.kind,
-      );
+      return [
+        'host',
+        'net',
+        'netns',
+        'interface',
+        'experiment',
+        'tunnel',
+        'tunnelOuter',
+        'routeChanged',
+      ].includes(node.kind);
   }
 }
 

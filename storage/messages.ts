@@ -1,3 +1,4 @@
+import type { Experiment } from './experiments.ts';
 import type { RouteDecision } from './route-decision.ts';
 
 /** One capture point: an interface in a namespace, or one interface of a savefile. A row of `captures`. */
@@ -209,6 +210,8 @@ export type StorageRequest =
   | { type: 'filter'; captureIndex: number; filter: string | null }
   | { type: 'load'; load: ThreadLoad }
   | RouteRequest
+  /** `synced` with the same number is the answer, once everything that was sent before is committed. */
+  | { type: 'sync'; request: number }
   /** Nothing more comes from this writer. */
   | { type: 'close' };
 
@@ -241,6 +244,10 @@ export type StorageReply =
    */
   | { type: 'error'; code: string; message: string; fatal: boolean; lostRecords: number }
   | { type: 'recovered' }
+  | { type: 'synced'; request: number }
+  /** An experiment was changed as asked, or was not: `code` as in ExperimentError or StorageError. */
+  | { type: 'marked'; request: number; experiment: Experiment }
+  | { type: 'unmarked'; request: number; code: string; message: string }
   | RetentionNotice
   /** Retention failed, and tries again; told once until it has worked. `code` and `message` as in StorageError. */
   | { type: 'retentionTrouble'; code: string; message: string }

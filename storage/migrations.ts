@@ -305,6 +305,11 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX captures_run ON captures (run_id);
   `,
+  // Experiments are spans of time: which flows belong to one is found out by their times, when it is asked for. `netns` limits
+  // one to namespaces, by name or GLOB pattern. `flows.experiment_id` was never written, and stays NULL.
+  `
+  ALTER TABLE experiments ADD COLUMN netns TEXT;
+  `,
   // When a capture began, and the times of its first and last packet as far as they are counted. An engine that died leaves a
   // gap: from the last packet that is counted to the first one of the capture that took its place.
   `

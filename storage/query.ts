@@ -1,14 +1,16 @@
 import type { FlowDatabase } from './database.ts';
 import { toStorageError } from './errors.ts';
+import { experimentCondition, experimentReader } from './experiment-flows.ts';
 import type { FilterNode } from './filter-ast.ts';
 import { filterToSql, hasIndex, join, QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
 import { CONN_STATES, END_REASONS, type EndReason, TUNNEL_TYPES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
 import { type RouteChange, routeChangeReader } from './route-changes.ts';
 import { lookup } from './lookup.ts';
-import { flowSchemas, holdSnapshot } from './partition-views.ts';
+import { holdSnapshot } from './partition-views.ts';
 import type { RouteDecision } from './route-decision.ts';
-import { clampNs, toNs } from './time.ts';
+import { toNs } from './time.ts';
+import { timeBound } from './time-bound.ts';
 
 /** Which flows, of all in the database. */
 export interface FlowSelection {
@@ -33,7 +35,10 @@ export interface FlowRow {
   host: string;
   netns: string | null;
   interface: string | null;
+  /** Of the experiments that it belongs to the one started last; null: none. */
   experiment: string | null;
+  /** All of them, in the order in which they were started. */
+  experiments: readonly string[];
   startNs: bigint;
   endNs: bigint;
   ipVersion: 4 | 6;
@@ -239,7 +244,6 @@ const COLUMNS = [
   ...Object.values(PLAIN_COLUMNS).map((column) => `f.${column}`),
   'f.host_id',
   'f.capture_id',
-  'f.experiment_id',
   'f.conn_state',
   'f.end_reason',
   'f.tunnel_type',
@@ -258,7 +262,6 @@ const BLANK = JSON.parse(JSON.stringify(PLAIN_COLUMNS)) as PlainRow;
 type Tail = [
   hostId: number,
   captureId: number,
-  experimentId: number | null,
   connState: number,
   endReason: number,
   tunnelType: number | null,
@@ -304,7 +307,7 @@ function* readFlows(db: FlowDatabase, { sql, params }: SqlCondition): IterableIt
     'SELECT netns, interface FROM captures WHERE capture_id = ?',
   );
   const hosts = lookup<{ name: string }>(db, 'SELECT name FROM hosts WHERE host_id = ?');
-  const experiments = lookup<{ name: string }>(db, 'SELECT name FROM experiments WHERE experiment_id = ?');
+  const experimentsOf = experimentReader(db);
   const decisions = lookup<RouteDecision>(
     db,
     `SELECT type, verdict, rule, table_name AS "table", prefix, gateway, dev, scope, protocol, metric, prefsrc, stage,
@@ -323,7 +326,6 @@ function* readFlows(db: FlowDatabase, { sql, params }: SqlCondition): IterableIt
       const [
         hostId,
         captureId,
-        experimentId,
         connState,
         endReason,
         tunnelType,
@@ -334,14 +336,17 @@ function* readFlows(db: FlowDatabase, { sql, params }: SqlCondition): IterableIt
       ] = values.slice(PLAIN_FIELDS.length) as Tail;
       const capture = captures(captureId);
       const startNs = toNs(times[0], times[1]);
+      const endNs = toNs(times[2], times[3]);
+      const experiments = experimentsOf(startNs, endNs, capture.netns);
       yield {
         ...row,
         host: hosts(hostId).name,
         netns: capture.netns,
         interface: capture.interface,
-        experiment: experimentId === null ? null : experiments(experimentId).name,
+        experiment: experiments.at(-1) ?? null,
+        experiments,
         startNs,
-        endNs: toNs(times[2], times[3]),
+        endNs,
         connState: CONN_STATES[connState] ?? null,
         endReason: END_REASONS[endReason]!,
         tunnelType: TUNNEL_TYPES[tunnelType ?? 0] ?? null,
@@ -376,25 +381,7 @@ export function flowSql(db: FlowDatabase, query: FlowQuery): SqlCondition {
 
 /** The WHERE of a selection. */
 export function selectionToSql(db: FlowDatabase, { filter, since, until }: FlowSelection): SqlCondition {
-  const conditions: SqlCondition[] = [];
-  // A unary plus keeps an index out: SQLite has no figures by which to tell which of the two bounds leaves fewer flows.
-  const byEnd = since !== null && until !== null && isNearEnd(db, since, until);
-  if (since !== null)
-    conditions.push({ sql: `${until !== null && !byEnd ? '+' : ''}f.end_ns >= ?`, params: [clampNs(since)] });
-  if (until !== null) conditions.push({ sql: `${byEnd ? '+' : ''}f.start_ns < ?`, params: [clampNs(until)] });
-  if (filter !== null) conditions.push(filterToSql(filter));
+  const conditions = timeBound(db)(since, until);
+  if (filter !== null) conditions.push(filterToSql(filter, (names) => experimentCondition(db, names)));
   return conditions.length === 0 ? { sql: 'TRUE', params: [] } : join(conditions, ' AND ');
-}
-
-/** True when less time lies behind `since` than before `until`. */
-function isNearEnd(db: FlowDatabase, since: bigint, until: bigint): boolean {
-  // File by file: of all as one, SQLite would read every flow.
-  const bound = (what: 'min' | 'max', column: string): bigint | null => {
-    const each = flowSchemas(db).map((schema) => `SELECT ${what}(${column}) AS bound FROM ${schema}.flows`);
-    const sql = `SELECT ${what}(bound) FROM (${each.join(' UNION ALL ')})`;
-    return db.prepare<[], bigint | null>(sql).pluck().safeIntegers().get() ?? null;
-  };
-  const first = bound('min', 'start_ns');
-  const last = bound('max', 'end_ns');
-  return first === null || last === null || last - since <= until - first;
 }

@@ -1,6 +1,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { BatchPool, type BatchPoolShared } from './batch-pool.ts';
 import { StorageError, toStorageError } from './errors.ts';
+import { changeExperiment, type ExperimentChange, ExperimentError } from './experiments.ts';
 import { FlowTap } from './flow-tap.ts';
 import type { RunInfo, StorageReply, StorageRequest } from './messages.ts';
 import { Retention } from './retention.ts';
@@ -103,6 +104,23 @@ export class StorageService {
     this.#tap = tap;
   }
 
+  /**
+   * Starts or stops an experiment and answers `marked` or `unmarked`. At once, and once: whoever asks is told when the database
+   * cannot take it.
+   * @param atNs when it was asked for, see changeExperiment
+   */
+  mark(request: number, change: ExperimentChange, atNs: bigint): void {
+    if (this.#isOver) return;
+    try {
+      const experiment = changeExperiment(this.#writer.db, change, atNs);
+      this.#reply({ type: 'marked', request, experiment });
+    } catch (error) {
+      if (!(error instanceof ExperimentError || error instanceof StorageError)) throw error;
+      const { code, message } = error;
+      this.#reply({ type: 'unmarked', request, code, message });
+    }
+  }
+
   /** Ends after what has arrived is written, whether or not the capture threads have closed. */
   close(): void {
     for (const inlet of this.#inlets) {
@@ -186,13 +204,17 @@ export class StorageService {
   #commit(): void {
     const pending = this.#pending;
     this.#writer.write(
-      pending.map(({ inlet, request }) => [inlet.channel, resolved(inlet, request)] as const),
+      pending.flatMap(({ inlet, request }) => {
+        const resolved = resolve(inlet, request);
+        return resolved === null ? [] : [[inlet.channel, resolved] as const];
+      }),
     );
     this.#pending = [];
     this.#backlog.written();
     if (this.#tap !== null) this.#tell(this.#tap, pending);
     for (const { inlet, request } of pending)
       if (request.type === 'batch') poolOf(inlet).release(request.batch);
+      else if (request.type === 'sync') this.#reply({ type: 'synced', request: request.request });
     if (this.#isInTrouble) this.#reply({ type: 'recovered' });
     this.#isInTrouble = false;
   }
@@ -253,7 +275,9 @@ export class StorageService {
   }
 }
 
-function resolved(inlet: OpenInlet, request: Pending['request']): WriteRequest {
+/** @returns null for what is not written */
+function resolve(inlet: OpenInlet, request: Pending['request']): WriteRequest | null {
+  if (request.type === 'sync') return null;
   return request.type === 'batch' ? { type: 'batch', batch: poolOf(inlet).batch(request.batch) } : request;
 }
 

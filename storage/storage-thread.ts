@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { StorageError } from './errors.ts';
+import type { ExperimentChange } from './experiments.ts';
 import type { RunInfo, StorageReply } from './messages.ts';
 import type { RetentionOptions } from './retention-options.ts';
 import { type StorageInlet, StorageService } from './storage-service.ts';
@@ -20,6 +21,8 @@ export type StorageThreadRequest =
   | { type: 'inlet'; inlet: StorageInlet }
   /** Somebody watches what is written, see FlowTap; transfer its port. */
   | { type: 'watch'; port: MessagePort }
+  /** See StorageService.mark. */
+  | { type: 'mark'; request: number; change: ExperimentChange; atNs: bigint }
   /** Write what has arrived, and end, also when a capture thread never said `close`. */
   | { type: 'close' };
 
@@ -43,6 +46,7 @@ function main(data: StorageThreadData): void {
   parentPort!.on('message', (request: StorageThreadRequest) => {
     if (request.type === 'inlet') service.add(request.inlet);
     else if (request.type === 'watch') service.watch(request.port);
+    else if (request.type === 'mark') service.mark(request.request, request.change, request.atNs);
     else service.close();
   });
 }

@@ -28,7 +28,7 @@ export interface WriterTotals {
 
 /** A request as the writer takes it: the batch itself in place of its number, and what stands for lost updates. */
 export type WriteRequest =
-  | Exclude<StorageRequest, { type: 'batch' } | { type: 'close' }>
+  | Exclude<StorageRequest, { type: 'batch' } | { type: 'sync' } | { type: 'close' }>
   | { type: 'batch'; batch: FlowBatch }
   | RouteGap;
 

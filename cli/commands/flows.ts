@@ -26,6 +26,15 @@ export function registerFlows(program: Command): void {
       'add up by fields with commas between: host, src, dst, dst_port, protocol, netns, …',
     )
     .option(
+      '--experiment <name>',
+      'only flows of this experiment: NAME, or NAME#2 for the second of that name',
+    )
+    .addOption(
+      new Option('--last-experiment', 'only flows of the experiment that was started last').conflicts(
+        'experiment',
+      ),
+    )
+    .option(
       '--route-changed',
       'only flows whose route decision changed while they lived; the table shows how',
     )
@@ -51,6 +60,7 @@ Example:
   $ nstap flows --since 10m 'tcp port 443 and bytes > 1M'
   $ nstap flows 'netns blue and route type blackhole' --format ndjson
   $ nstap flows --by host --limit 10          # top talkers
+  $ nstap flows --experiment mtu-1400 tcp     # see docs/experiments.md
   $ nstap flows --series --format ndjson port 443 | jq '.series[] | [.at, .bytes_rev * 8 / 10]'   # bit/s`,
     )
     .action(async (filter: string[], flags: FlowsFlags) => {

@@ -126,6 +126,7 @@ const FIELDS = {
     }),
   end_reason: (row: FlowRow) => row.endReason,
   experiment: (row: FlowRow) => row.experiment,
+  experiments: (row: FlowRow) => row.experiments,
   hints: (row: FlowRow) => (row.hints === null ? null : (JSON.parse(row.hints) as FlowHints)),
   payload_fwd: (row: FlowRow) => row.payloadFwd?.toString('base64') ?? null,
   payload_rev: (row: FlowRow) => row.payloadRev?.toString('base64') ?? null,

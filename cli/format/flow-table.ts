@@ -4,7 +4,7 @@ import type { FlowRow } from '../../storage/query.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { Column } from './columns.ts';
 import { formatCount } from './count.ts';
-import { formatTime, shortDuration } from './time.ts';
+import { shortDuration, shortTime } from './time.ts';
 
 /** Protocols whose "ports" are a type and a code. */
 const ICMP_NUMBERS = [1, 58];
@@ -86,6 +86,3 @@ function shortPrefix(prefix: string): string {
 }
 
 /** UTC, to the millisecond: "2026-11-23 10:00:00.123". */
-function shortTime(ns: bigint): string {
-  return formatTime(ns).replace('T', ' ').slice(0, -7);
-}

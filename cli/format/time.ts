@@ -17,6 +17,11 @@ function split(ns: bigint): { sec: number; fraction: string } {
   return { sec: Number((ns - nsec) / NS_PER_SEC), fraction: String(nsec).padStart(9, '0') };
 }
 
+/** UTC to the millisecond, for people: "2026-11-23 10:00:00.123". */
+export function shortTime(ns: bigint): string {
+  return formatTime(ns).replace('T', ' ').slice(0, -7);
+}
+
 /** Nanoseconds in two units at most: "1.234s", "12m05s", "3h07m". */
 export function shortDuration(ns: bigint): string {
   const seconds = Number(ns) / 1e9;

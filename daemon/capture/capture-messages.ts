@@ -39,6 +39,8 @@ export type CaptureRequest =
   | { type: 'filter'; captureIndex: number; filter: string | null; program: Uint8Array | null }
   /** From now on this holds. */
   | { type: 'configure'; auditRate: number; timeouts: FlowTimeouts }
+  /** Every flow is to be written as it is now; the storage thread answers `synced` with the same number. */
+  | { type: 'checkpoint'; request: number }
   | RoutesMessage
   /** Drain, write every flow with end_reason shutdown, and end. */
   | { type: 'stop' };

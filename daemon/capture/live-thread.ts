@@ -5,6 +5,7 @@ import type { CaptureInfo } from '../../storage/messages.ts';
 import { threadCpuNs } from '../kernel/thread-clock.ts';
 import type { CaptureReply, CaptureRequest, ThreadCounts } from './capture-messages.ts';
 import { changeFilter } from './change-filter.ts';
+import { RING_RETIRE_MS } from '../kernel/packet-socket.ts';
 import { LiveLoop } from './live-loop.ts';
 import { openSource } from './open-source.ts';
 import type { LiveSource } from './packet-source.ts';
@@ -14,6 +15,10 @@ import { CaptureSession, type MeterOptions, type SourceCounts } from './session.
 /** Capture counters are sent to storage this often, and written records at the latest after FLUSH_MS. */
 const COUNTERS_MS = 1000;
 const FLUSH_MS = 200;
+/** Between being asked for a checkpoint and writing it: what was sent before comes out of the ring meanwhile. */
+const CHECKPOINT_DELAY_MS = 3 * RING_RETIRE_MS;
+/** While the queue is full, a checkpoint is tried again for so long. */
+const CHECKPOINT_PATIENCE_MS = 10_000;
 /** At the end storage may take so long to take a batch. */
 const DRAIN_MS = 5000;
 
@@ -48,6 +53,7 @@ function main(data: LiveThreadData): void {
   /** Namespaces that are gone, whose routes the packets that are still in the rings were sent by. */
   const leaving = new Set<string>();
   const tap = new PacketTap(data.tap, session.meter, (view, fields) => session.decide(view, fields));
+  const checkpoints: { request: number; askedMs: number }[] = [];
   let nextFlushMs = 0;
   let nextCountersMs = 0;
 
@@ -57,6 +63,7 @@ function main(data: LiveThreadData): void {
       removeRoutes();
       for (const sample of session.takeRouteSamples()) data.requests[0]?.postMessage(sample);
       const now = performance.now();
+      if (checkpoints.length > 0) writeCheckpoints(now);
       if (now >= nextFlushMs) {
         nextFlushMs = now + FLUSH_MS;
         session.queue.flushIfTaken();
@@ -135,12 +142,25 @@ function main(data: LiveThreadData): void {
       case 'configure':
         session.configure(request.auditRate, request.timeouts);
         break;
+      case 'checkpoint':
+        checkpoints.push({ request: request.request, askedMs: performance.now() });
+        break;
       case 'remove-routes':
         leaving.add(request.netnsId);
         break;
       case 'stop':
         for (const each of waiting.splice(0)) open(each);
         loop.stop('stopped');
+    }
+  }
+
+  /** For those that were asked for long enough ago; whoever asked has stopped waiting for those that cannot be written. */
+  function writeCheckpoints(nowMs: number): void {
+    while (checkpoints.length > 0 && nowMs - checkpoints[0]!.askedMs >= CHECKPOINT_DELAY_MS) {
+      const { request, askedMs } = checkpoints[0]!;
+      if (session.table.checkpoint()) session.queue.sync(request);
+      else if (nowMs - askedMs < CHECKPOINT_PATIENCE_MS) return;
+      checkpoints.shift();
     }
   }
 

@@ -130,6 +130,12 @@ export class RecordQueue implements RecordSink {
     this.#post({ type: 'capture', info });
   }
 
+  /** Flushes, and has storage say `synced` with this number when everything up to here is committed. */
+  sync(request: number): void {
+    this.flush();
+    this.#post({ type: 'sync', request });
+  }
+
   /**
    * @param span  of the packets counted; null where it is not known
    * @param final true when the capture point is at its end

@@ -1,3 +1,4 @@
+import type { Experiment, ExperimentChange } from '../../storage/experiments.ts';
 import type { LiveFlow, LiveInterface, LiveNetns, LivePacket, LiveStatus, Selection } from './messages.ts';
 
 /** Live records that were taken, and how many had to be left out since the last time. */
@@ -26,6 +27,10 @@ export interface ControlBackend {
   /** @returns interfaces of the selection that are captured then */
   changeCapture(isAdd: boolean, selection: Selection): Promise<number>;
   reload(): Promise<void>;
+  /** Starts or stops an experiment, as of now. */
+  changeExperiment(change: ExperimentChange): Promise<Experiment>;
+  /** Has every flow written to the database as it is now. */
+  checkpoint(): Promise<void>;
   /** Which packets are wanted from now on; empty: none, and taking them costs nothing. */
   watchPackets(selections: readonly Selection[]): void;
   /** The packets that came since the last call, oldest first. */

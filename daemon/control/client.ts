@@ -1,6 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { decodeResponse, encodeRequest } from './codec.ts';
+import type { Experiment, ExperimentChange } from '../../storage/experiments.ts';
 import { type ControlCode, ControlError } from './errors.ts';
+import { experimentOf } from './experiments.ts';
 import { FrameReader, frameOf, REQUEST_MAX, RESPONSE_MAX } from './framing.ts';
 import {
   CONTROL_VERSION,
@@ -117,6 +119,21 @@ export class ControlClient {
   /** Has the daemon read its configuration again. */
   async reload(): Promise<void> {
     await this.#ask('reload', {});
+  }
+
+  /** Starts or stops an experiment, as of now. CONTROL_REFUSED: it is running; CONTROL_NOT_FOUND: none is. */
+  async changeExperiment(change: ExperimentChange): Promise<Experiment> {
+    const { name } = change;
+    const [answer] =
+      change.type === 'start'
+        ? await this.#ask('experimentStart', { name: change.name, netns: change.netns ?? '' })
+        : await this.#ask('experimentStop', { name: name ?? '', experimentId: change.id ?? 0 });
+    return experimentOf(answer!.experiment!);
+  }
+
+  /** Has the daemon write every flow as it is now. Answered when they are in the database. */
+  async checkpoint(): Promise<void> {
+    await this.#ask('checkpoint', {});
   }
 
   /**

@@ -22,6 +22,10 @@ export interface RequestBodies {
   flows: Selection;
   cancel: { id: number };
   reload: Record<string, never>;
+  experimentStart: { name: string; netns: string };
+  /** By id; 0: by name; '' too: the one started last. */
+  experimentStop: { name: string; experimentId: number };
+  checkpoint: Record<string, never>;
 }
 export type RequestKind = keyof RequestBodies;
 
@@ -103,6 +107,18 @@ export interface LiveInterface {
   reason: string;
 }
 
+export interface LiveExperiment {
+  experimentId: number;
+  name: string;
+  number: number;
+  netns: string;
+  startedS: number;
+  startedNs: number;
+  running: boolean;
+  endedS: number;
+  endedNs: number;
+}
+
 export interface LivePacket {
   timeS: number;
   timeNs: number;
@@ -164,12 +180,13 @@ export interface ResponseBodies {
   interfaces: { interfaces: LiveInterface[] };
   routes: { snapshot: string };
   capture: { captured: number };
+  experiment: LiveExperiment;
   packets: PacketsMessage;
   flows: FlowsMessage;
 }
 export type ResponseKind = keyof ResponseBodies;
 
-/** The body of a response, by its kind; an answer without one (reload, cancel) is {}. */
+/** The body of a response, by its kind; an answer without one (reload, cancel, checkpoint) is {}. */
 export type ResponseBody = { [K in ResponseKind]?: ResponseBodies[K] };
 
 export interface ControlResponse extends ResponseBody {

@@ -13,6 +13,7 @@ import {
   type ResponseBody,
   type Selection,
 } from './messages.ts';
+import { liveExperiment } from './experiments.ts';
 import { checkSelection } from './selectors.ts';
 import { flowStreams, packetStreams } from './streams.ts';
 
@@ -152,6 +153,26 @@ export class ControlServer {
         break;
       case 'reload':
         await this.#backend.reload();
+        to.send(id, true, {});
+        break;
+      case 'experimentStart': {
+        const { name, netns } = body;
+        const change = { type: 'start', name, netns: netns === '' ? null : netns } as const;
+        to.send(id, true, { experiment: liveExperiment(await this.#backend.changeExperiment(change)) });
+        break;
+      }
+      case 'experimentStop': {
+        const { name, experimentId } = body;
+        const change = {
+          type: 'stop',
+          name: name === '' ? null : name,
+          id: experimentId === 0 ? null : experimentId,
+        } as const;
+        to.send(id, true, { experiment: liveExperiment(await this.#backend.changeExperiment(change)) });
+        break;
+      }
+      case 'checkpoint':
+        await this.#backend.checkpoint();
         to.send(id, true, {});
         break;
       default:

@@ -154,6 +154,15 @@ export class FlowTable implements Slab {
     this.#clock.move(sec, this.live);
   }
 
+  /** Writes every flow that has changed since it was written last. @returns false when the queue has no room to spare */
+  checkpoint(): boolean {
+    const due = BIT.live | BIT.dirty;
+    for (let slot = 0; slot < this.#used; slot++)
+      if ((this.words[slot * SLOT_WORDS + W.bits]! & due) === due)
+        if (!this.#write(slot, EndReasonCode.active, true)) return false;
+    return true;
+  }
+
   /**
    * Ends every flow, with `reason` for those that were neither closed nor reset, and starts over: the next packet may
    * have an earlier time.

@@ -41,8 +41,8 @@ function setUp(batches: number) {
     for (let m = receiveMessageOnPort(port2); m !== undefined; m = receiveMessageOnPort(port2)) {
       const request = m.message as StorageRequest;
       if (request.type === 'close') writer.close();
-      else if (request.type !== 'batch') writer.write([[channel, request]]);
-      else {
+      else if (request.type !== 'batch' && request.type !== 'sync') writer.write([[channel, request]]);
+      else if (request.type === 'batch') {
         writer.write([[channel, { type: 'batch', batch: storage.batch(request.batch) }]]);
         storage.release(request.batch);
       }

@@ -137,6 +137,7 @@ describe('flows as JSON', () => {
       community_id: '1:JeNmMAPgVwBkKHBa2fAYLq8gM00=',
       end_reason: 'fin',
       experiment: null,
+      experiments: [],
       hints: null,
       payload_fwd: null,
       payload_rev: null,

@@ -218,7 +218,7 @@ describe('hints and payload', () => {
     const db = join(folder, '--hints--payload16.db');
     const { stdout } = nstap(['flows', '--db', db, '--format', 'csv', 'port 53']);
     const [head, row] = stdout.split('\n');
-    expect(head).toContain(',experiment,hints,payload_fwd,payload_rev,');
+    expect(head).toContain(',experiment,experiments,hints,payload_fwd,payload_rev,');
     expect(row).toContain('{""dns"":{""query"":""www.example.org""');
   });
 });

@@ -22,6 +22,9 @@ const REQUESTS: { [K in RequestKind]: RequestBodies[K] } = {
   flows: { netns: '', interface: '' },
   cancel: { id: 4_294_967_295 },
   reload: {},
+  experimentStart: { name: 'mtu 1400', netns: '' },
+  experimentStop: { name: '', experimentId: 2 ** 40 },
+  checkpoint: {},
 };
 
 const RESPONSES: ResponseBody[] = [
@@ -29,6 +32,19 @@ const RESPONSES: ResponseBody[] = [
   { netns: { netns: [{ netns: 'a', netnsId: '4:1', interfaces: 2, captured: 1, reason: '' }] } },
   { routes: { snapshot: '{"routes":[\n' } },
   { capture: { captured: 3 } },
+  {
+    experiment: {
+      experimentId: 7,
+      name: 'ü',
+      number: 2,
+      netns: '',
+      startedS: 2 ** 40,
+      startedNs: 999_999_999,
+      running: false,
+      endedS: 2 ** 40 + 1,
+      endedNs: 0,
+    },
+  },
   {
     packets: {
       packets: [

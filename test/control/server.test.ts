@@ -102,6 +102,31 @@ describe('a connection', () => {
     await client.reload();
   });
 
+  it('starts and stops experiments, and has flows written', async () => {
+    const server = serve();
+    const client = await connected(server);
+    const started = { id: 3, name: 'a', number: 2, netns: 'lab-*', startedNs: 1_700_000_000_123_000_000n };
+    expect(await client.changeExperiment({ type: 'start', name: 'a', netns: 'lab-*' })).toEqual({
+      ...started,
+      endedNs: null,
+    });
+    const stop = { type: 'stop', name: 'a', id: null } as const;
+    const ended = { ...started, netns: null, endedNs: 1_700_000_001_999_999_999n };
+    expect(await client.changeExperiment(stop)).toEqual(ended);
+    const latest = { type: 'stop', name: null, id: null } as const;
+    await expect(client.changeExperiment(latest)).rejects.toMatchObject({ code: 'CONTROL_NOT_FOUND' });
+    await client.changeExperiment({ type: 'start', name: 'b', netns: null });
+    await client.changeExperiment({ type: 'stop', name: null, id: 2 ** 40 });
+    expect(server.backend.experiments.slice(1)).toEqual([
+      stop,
+      latest,
+      { type: 'start', name: 'b', netns: null },
+      { type: 'stop', name: null, id: 2 ** 40 },
+    ]);
+    await client.checkpoint();
+    expect(server.backend.checkpoints).toBe(1);
+  });
+
   it('gets long answers in pieces that are joined', async () => {
     const server = serve();
     const client = await connected(server);

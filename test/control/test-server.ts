@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ControlBackend, Taken } from '../../daemon/control/backend.ts';
 import { decodeResponse, encodeRequest } from '../../daemon/control/codec.ts';
+import { ControlError } from '../../daemon/control/errors.ts';
 import { FrameReader, frameOf, REQUEST_MAX, RESPONSE_MAX } from '../../daemon/control/framing.ts';
 import { CONTROL_LIMITS, type ControlLimits } from '../../daemon/control/limits.ts';
 import type {
@@ -19,6 +20,7 @@ import type {
 } from '../../daemon/control/messages.ts';
 import { ControlServer } from '../../daemon/control/server.ts';
 import { bindUnix, listenUnix } from '../../daemon/kernel/unix-listener.ts';
+import type { Experiment, ExperimentChange } from '../../storage/experiments.ts';
 import { until } from '../kernel/lab.ts';
 
 /** A packet of `octets` octets. */
@@ -50,6 +52,8 @@ export class TestBackend implements ControlBackend {
   watchesFlows = false;
   rows: LiveInterface[] = [];
   changes: [boolean, Selection][] = [];
+  experiments: ExperimentChange[] = [];
+  checkpoints = 0;
 
   status(): Promise<LiveStatus> {
     return Promise.reject(new Error('told to fail'));
@@ -68,6 +72,23 @@ export class TestBackend implements ControlBackend {
     return Promise.resolve(this.changes.length);
   }
   reload(): Promise<void> {
+    return Promise.resolve();
+  }
+  changeExperiment(change: ExperimentChange): Promise<Experiment> {
+    this.experiments.push(change);
+    if (change.type === 'stop' && change.id === null && change.name === null)
+      return Promise.reject(new ControlError('CONTROL_NOT_FOUND', 'none is running'));
+    return Promise.resolve({
+      id: 3,
+      name: change.name ?? '',
+      number: 2,
+      netns: change.type === 'start' ? change.netns : null,
+      startedNs: 1_700_000_000_123_000_000n,
+      endedNs: change.type === 'start' ? null : 1_700_000_001_999_999_999n,
+    });
+  }
+  checkpoint(): Promise<void> {
+    this.checkpoints++;
     return Promise.resolve();
   }
   watchPackets(selections: readonly Selection[]): void {

@@ -320,6 +320,24 @@ describe('flow table', () => {
     expect(m.table.shed[0]).toBe(1);
   });
 
+  test('a checkpoint that is asked for writes what has changed, and leaves the rest for later when the queue is full', () => {
+    const m = new TestMeter();
+    m.feed({ proto: 'udp', src: '10.0.0.1' }, 100);
+    m.feed({ proto: 'udp', src: '10.0.0.3' }, 100);
+    expect(m.table.checkpoint()).toBe(true);
+    m.feed({ proto: 'udp', src: '10.0.0.3' }, 101);
+    m.full = true;
+    expect(m.table.checkpoint()).toBe(false);
+    m.full = false;
+    expect([m.table.checkpoint(), m.table.checkpoint()]).toEqual([true, true]);
+    expect(m.records().map((r) => [r.seq, r.isNew, r.reason, r.packets[0]])).toEqual([
+      [0, true, 'active', 1],
+      [1, true, 'active', 1],
+      [1, false, 'active', 2],
+    ]);
+    expect(m.table.shed[0]).toBe(0);
+  });
+
   test('packets older than the first move the start back and keep the end', () => {
     const m = new TestMeter();
     m.feed({ proto: 'udp' }, 100, 5);

@@ -24,7 +24,9 @@ export function filterTarget(): Target {
       const expression = Array.from(input, (octet) => WORDS[octet % WORDS.length]).join(' ');
       try {
         const tree = parseFilter(expression);
-        return tree === null ? 0 : fold(1, filterToSql(tree).sql.length & 0xff);
+        return tree === null
+          ? 0
+          : fold(1, filterToSql(tree, () => ({ sql: 'FALSE', params: [] })).sql.length & 0xff);
       } catch (error) {
         const text = error instanceof Error ? error.message : '';
         if (!(error instanceof Error) || error.constructor.name !== 'UsageError') throw error;

@@ -156,7 +156,7 @@ function matches(node: FilterNode, row: FlowRow): boolean {
     case 'interface':
       return row.interface !== null && node.names.includes(row.interface);
     case 'experiment':
-      return row.experiment !== null && node.names.includes(row.experiment);
+      return row.experiments.some((name) => node.names.includes(name));
     case 'vlan': {
       const ids = [row.vlanOuter, row.vlanInner].filter((id) => id !== null);
       return node.ids === null ? ids.length > 0 : ids.some((id) => node.ids!.includes(id));

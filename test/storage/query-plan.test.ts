@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parseFilter } from '../../cli/filter/parse.ts';
 import { type FlowDatabase, openForReading } from '../../storage/database.ts';
+import { changeExperiment } from '../../storage/experiments.ts';
 import type { SqlCondition } from '../../storage/filter-sql.ts';
 import { type FlowQuery, flowSql } from '../../storage/query.ts';
 import { groupSql } from '../../storage/query-by.ts';
@@ -41,6 +42,16 @@ function filled(path: string, isPartitioned: boolean): FlowDatabase {
   ]);
   writer.partitions?.begin();
   writer.write([[channel, { type: 'batch', batch: batchOf(...specs.slice(500)) }]]);
+  const at = (second: number): bigint => FIRST + BigInt(second) * 1_000_000_000n;
+  for (const [name, from, to] of [
+    ['early', 10, 20],
+    ['twice', 30, 40],
+    ['twice', 960, 970],
+    ['open', 990, null],
+  ] as const) {
+    changeExperiment(writer.db, { type: 'start', name, netns: name === 'early' ? 'blue' : null }, at(from));
+    if (to !== null) changeExperiment(writer.db, { type: 'stop', name, id: null }, at(to));
+  }
   writer.close();
   return openForReading(path);
 }
@@ -92,6 +103,12 @@ const BY_INDEX: [filter: string, indexes: string[]][] = [
   ['tcp port 80 and bytes > 1M', ['flows_src_port', 'flows_dst_port']],
   ['route changed', ['flows_route_changed']],
   ['netns blue', ['flows_capture']],
+  ['experiment early', ['flows_start']],
+  ['experiment open', ['flows_end']],
+  ['experiment twice', ['flows_start', 'flows_end']],
+  ['experiment twice#2 and tcp', ['flows_end']],
+  ['experiment in [ early open ]', ['flows_start', 'flows_end']],
+  ['experiment twice and host 10.0.0.1', ['flows_src', 'flows_dst']],
   ['if veth0', ['flows_capture']],
   ['host 10.0.0.1 or port 80', ['flows_src', 'flows_dst', 'flows_src_port', 'flows_dst_port']],
 ];

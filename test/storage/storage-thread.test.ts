@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { BatchPool, createBatchPool } from '../../storage/batch-pool.ts';
+import { type ExperimentChange, readExperiments } from '../../storage/experiments.ts';
 import { type StorageReply, type StorageRequest, zeroCounters } from '../../storage/messages.ts';
 import { routeAudits } from '../../storage/route-counts.ts';
 import { routeUpdatesAt } from '../../storage/route-updates.ts';
 import type { StorageInlet } from '../../storage/storage-service.ts';
 import type { StorageThreadData, StorageThreadRequest } from '../../storage/storage-thread.ts';
+import { until } from '../kernel/lab.ts';
 import { addRecord, captureInfo, decision, type RecordSpec, TEST_RUN } from './records.ts';
 import { readFlows, tempDb, tempFolder, withDb } from './temp-db.ts';
 
@@ -125,6 +127,37 @@ describe('the storage thread', () => {
     first.send({ type: 'close' });
     expect((await ended)[0].at(-1)).toEqual({ type: 'closed', flows: 3, records: 3 });
     expect(readFlows(path)).toHaveLength(3);
+  });
+
+  test('says when everything before a sync is committed, and marks experiments', async () => {
+    const path = tempDb();
+    const capture = new Capture(8, 2);
+    const { worker, ended } = start(path, [capture]);
+    const answers: StorageReply[] = [];
+    const answer = async (request: number): Promise<StorageReply> => {
+      const isIt = (reply: StorageReply): boolean => 'request' in reply && reply.request === request;
+      await until(`answer ${request}`, () => answers.some(isIt));
+      return answers.find(isIt)!;
+    };
+    worker.on('message', (reply: StorageReply) => answers.push(reply));
+    const mark = (request: number, change: ExperimentChange, atNs: bigint): void =>
+      worker.postMessage({ type: 'mark', request, change, atNs } satisfies StorageThreadRequest);
+    capture.send({ type: 'capture', info: captureInfo(0) });
+    capture.batch({ packets: [7, 0] });
+    capture.send({ type: 'sync', request: 5 });
+    expect(await answer(5)).toEqual({ type: 'synced', request: 5 });
+    expect(readFlows(path)).toMatchObject([{ packetsFwd: 7 }]);
+
+    mark(6, { type: 'start', name: 'a', netns: null }, 10n);
+    const experiment = { id: 1, name: 'a', number: 1, netns: null, startedNs: 10n, endedNs: null };
+    expect(await answer(6)).toEqual({ type: 'marked', request: 6, experiment });
+    expect(withDb(path, readExperiments)).toEqual([experiment]);
+    mark(7, { type: 'start', name: 'a', netns: null }, 11n);
+    expect(await answer(7)).toMatchObject({ type: 'unmarked', code: 'EXPERIMENT_RUNNING' });
+    mark(8, { type: 'stop', name: null, id: null }, 12n);
+    expect(await answer(8)).toMatchObject({ type: 'marked', experiment: { endedNs: 1_000_011n } });
+    capture.send({ type: 'close' });
+    expect((await ended)[0].at(-1)).toEqual({ type: 'closed', flows: 1, records: 1 });
   });
 
   test('takes route updates from a thread that has no batches, and waits for its close', async () => {

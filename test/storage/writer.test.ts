@@ -86,6 +86,7 @@ describe('a record comes back as it was', () => {
       netns: 'blue',
       interface: 'veth0',
       experiment: null,
+      experiments: [],
       hints: null,
       payloadFwd: null,
       payloadRev: null,
