@@ -54,6 +54,8 @@ export class CaptureSet {
   /** By namespace, then by ifindex: the same captures. */
   readonly #byNetns = new Map<string, Map<number, Capture>>();
   readonly #retries = new Map<string, Retry>();
+  /** What was open when an engine ended, and why it did, until it is open again. */
+  readonly #gaps = new Map<string, string>();
   #nextIndex = 0;
 
   /**
@@ -88,8 +90,9 @@ export class CaptureSet {
     return commands;
   }
 
-  /** Another engine is there, which has none of the captures. */
-  clear(): void {
+  /** Another engine is there, which has none of the captures. @param reason why the one before ended, for the gap */
+  clear(reason: string): void {
+    for (const { key } of this.#captures.values()) if (!this.#gaps.has(key)) this.#gaps.set(key, reason);
     this.#captures.clear();
     this.#byNetns.clear();
     this.#retries.clear();
@@ -128,7 +131,8 @@ export class CaptureSet {
         this.#open(links, link, key, engine);
       }
     }
-    for (const key of this.#retries.keys()) if (!present.has(key)) this.#retries.delete(key);
+    for (const keys of [this.#retries, this.#gaps])
+      for (const key of keys.keys()) if (!present.has(key)) keys.delete(key);
     return true;
   }
 
@@ -144,6 +148,7 @@ export class CaptureSet {
     const fields = { netns, interface: name, captureIndex: report.captureIndex };
     if (report.type === 'opened') {
       this.#retries.delete(capture.key);
+      this.#gaps.delete(capture.key);
       this.#log.info(
         { event: 'capture-opened', ...fields, ringMib: capture.ringMib },
         `capturing ${name} in ${netns}`,
@@ -205,7 +210,13 @@ export class CaptureSet {
   #open(links: LinkWatcher, link: Interface, key: string, engine: CaptureEngine): void {
     const usedMib = [...this.#captures.values()].reduce((sum, capture) => sum + capture.ringMib, 0);
     try {
-      const { info, command, fd, ringMib, layer } = this.#opener.open(links, link, this.#nextIndex, usedMib);
+      const { info, command, fd, ringMib, layer } = this.#opener.open(
+        links,
+        link,
+        this.#nextIndex,
+        usedMib,
+        this.#gaps.get(key),
+      );
       this.#add({ info, key, ringMib, layer, sinceMs: performance.now() });
       engine.send(command, [fd], info.netnsId);
     } catch (error) {

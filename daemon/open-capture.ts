@@ -48,9 +48,16 @@ export class CaptureOpener {
    * opens the device.
    * @param index   number of the capture in the engine
    * @param usedMib memory of all open rings
+   * @param gapReason see CaptureInfo
    * @throws SyscallError, PcapError
    */
-  open(links: LinkWatcher, link: Interface, index: number, usedMib: number): OpenedCapture {
+  open(
+    links: LinkWatcher,
+    link: Interface,
+    index: number,
+    usedMib: number,
+    gapReason?: string,
+  ): OpenedCapture {
     const { backend, snapLen, ringMib: wantedMib, ringTotalMib } = this.#options;
     const { name: netns, id: netnsId } = links.netns;
     const layer = linkLayerOf(link.arpType);
@@ -65,6 +72,7 @@ export class CaptureOpener {
       source: backend,
       file: null,
       filter,
+      ...(gapReason === undefined ? {} : { gapReason }),
     };
     if (backend === 'libpcap') {
       const bufferBytes = wantedMib * 2 ** 20;

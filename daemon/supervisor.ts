@@ -52,6 +52,8 @@ export class Supervisor {
   readonly #timer: NodeJS.Timeout;
   #engine: EngineProcess | null = null;
   #engineStartedMs = 0;
+  /** Why the engine before this one ended. */
+  #endedBy = '';
   #engineDelayMs = ENGINE_RETRY_MS[0];
   #engineTimer: NodeJS.Timeout | null = null;
   #drainTimer: NodeJS.Timeout | null = null;
@@ -160,7 +162,7 @@ export class Supervisor {
 
   #startEngine(): void {
     this.#engineTimer = null;
-    this.#captures.clear();
+    this.#captures.clear(this.#endedBy);
     this.#engineReady = false;
     this.#renewing = false;
     this.#engineStartedMs = performance.now();
@@ -198,6 +200,7 @@ export class Supervisor {
     this.#engine = null;
     const failed = code !== 0;
     const fields = { code, signal };
+    this.#endedBy = signal === null ? `engine ended with ${code}` : `engine ended by ${signal}`;
     if (this.#stopping) {
       if (failed) {
         this.#exitCode = 1;

@@ -19,6 +19,16 @@ export interface CaptureInfo {
   file: string | null;
   /** The user's filter expression, or null. */
   filter: string | null;
+  /** Why the same interface was captured before and then, for a while, not; left out: it was not, or it was meant so. */
+  gapReason?: string;
+}
+
+/** Times of the first and the last packet of a capture, whatever became of them; `firstSec` is -1 before the first. */
+export interface PacketSpan {
+  readonly firstSec: number;
+  readonly firstNsec: number;
+  readonly lastSec: number;
+  readonly lastNsec: number;
 }
 
 /**
@@ -188,7 +198,14 @@ export type StorageRequest =
   | { type: 'decisions'; base: number; list: RouteDecision[] }
   /** Batch number `batch` of the writer's pool holds records and route changes; storage releases it in the pool when they are committed. */
   | { type: 'batch'; batch: number }
-  | { type: 'counters'; captureIndex: number; counters: CaptureCounters; final: boolean }
+  | {
+      type: 'counters';
+      captureIndex: number;
+      counters: CaptureCounters;
+      /** Of the packets counted; null where it is not known. */
+      span: PacketSpan | null;
+      final: boolean;
+    }
   /** Another filter of a capture from now on. */
   | { type: 'filter'; captureIndex: number; filter: string | null }
   | { type: 'load'; load: ThreadLoad }

@@ -310,4 +310,18 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE experiments ADD COLUMN netns TEXT;
   `,
+  // When a capture began, and the times of its first and last packet as far as they are counted. An engine that died leaves a
+  // gap: from the last packet that is counted to the first one of the capture that took its place.
+  `
+  ALTER TABLE captures ADD COLUMN opened_ns INTEGER;
+  ALTER TABLE captures ADD COLUMN first_ns INTEGER;
+  ALTER TABLE captures ADD COLUMN last_ns INTEGER;
+  ALTER TABLE captures ADD COLUMN gap_from_ns INTEGER;
+  ALTER TABLE captures ADD COLUMN gap_reason TEXT;
+  CREATE INDEX captures_interface_of ON captures (netns_id, if_index) WHERE netns_id IS NOT NULL;
+  CREATE VIEW capture_gaps AS
+    SELECT run_id, capture_id, netns, netns_id, interface, gap_from_ns AS from_ns,
+           coalesce(first_ns, opened_ns) AS to_ns, gap_reason AS reason
+    FROM captures WHERE gap_reason IS NOT NULL;
+  `,
 ];

@@ -5,9 +5,9 @@ import type { FlowBatch } from './flow-batch.ts';
 import { ExtraKind, hintsJson } from './flow-extras.ts';
 import type { FlowHome } from './flow-home.ts';
 import { ENDPOINT_COLUMNS, FlowRecord, ID_COLUMNS, type SqlValue, VALUE_COLUMNS } from './flow-columns.ts';
-import type { CaptureCounters, CaptureInfo } from './messages.ts';
+import type { CaptureCounters, CaptureInfo, PacketSpan } from './messages.ts';
 import { DECISION_KEYS, type RouteDecision } from './route-decision.ts';
-import { clampNs, toNs } from './time.ts';
+import { clampNs, nowNs, toNs } from './time.ts';
 
 /**
  * Flows of one capture thread take database ids in blocks of this many: id = block's base + sequence number within it.
@@ -31,11 +31,20 @@ export function prepareStatements(db: FlowDatabase) {
       )
       .pluck(),
     insertCapture: db.prepare<SqlValue[]>(
-      `INSERT INTO captures (run_id, netns, netns_id, interface, if_index, link_type, source, file, filter)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO captures (run_id, netns, netns_id, interface, if_index, link_type, source, file, filter, opened_ns,
+                             gap_reason, gap_from_ns)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
+    // What went before under the same identity. An interface that never had a packet is as of when it was opened.
+    lastOf: db
+      .prepare<[string | null, number | null], bigint | null>(
+        `SELECT coalesce(last_ns, opened_ns) FROM captures WHERE netns_id = ? AND if_index = ?
+         ORDER BY capture_id DESC LIMIT 1`,
+      )
+      .pluck()
+      .safeIntegers(),
     updateCounters: db.prepare<SqlValue[]>(
-      `UPDATE captures SET ended = ?, ${COUNTER_COLUMNS.map(([, column]) => `${column} = ?`).join(', ')}
+      `UPDATE captures SET ended = ?, first_ns = ?, last_ns = ?, ${COUNTER_COLUMNS.map(([, column]) => `${column} = ?`).join(', ')}
        WHERE capture_id = ?`,
     ),
     updateFilter: db.prepare<[string | null, number]>('UPDATE captures SET filter = ? WHERE capture_id = ?'),
@@ -107,7 +116,9 @@ export class WriterChannel {
 
   /** Writes a capture point; its number is `info.index`. */
   addCapture(info: CaptureInfo): void {
-    const { lastInsertRowid } = this.#owner.statements.insertCapture.run(
+    const { insertCapture, lastOf } = this.#owner.statements;
+    const isGap = info.gapReason !== undefined;
+    const { lastInsertRowid } = insertCapture.run(
       this.#owner.runId,
       info.netns,
       info.netnsId,
@@ -117,6 +128,9 @@ export class WriterChannel {
       info.source,
       info.file,
       info.filter,
+      info.file === null ? nowNs() : null,
+      info.gapReason ?? null,
+      isGap ? (lastOf.get(info.netnsId, info.ifIndex) ?? null) : null,
     );
     this.#remember(this.#captures, info.index, Number(lastInsertRowid));
   }
@@ -133,10 +147,22 @@ export class WriterChannel {
   }
 
   /** Writes the counters of a capture point over the earlier ones. */
-  setCounters(captureIndex: number, counters: CaptureCounters, final: boolean): void {
+  setCounters(
+    captureIndex: number,
+    counters: CaptureCounters,
+    span: PacketSpan | null,
+    final: boolean,
+  ): void {
     const id = known(this.#captures, captureIndex, 'capture');
     const values = COUNTER_COLUMNS.map(([key]) => counters[key]);
-    this.#owner.statements.updateCounters.run(final ? 1 : 0, ...values, id);
+    this.#owner.statements.updateCounters.run(
+      final ? 1 : 0,
+      ...(span === null || span.firstSec < 0
+        ? [null, null]
+        : [clampNs(toNs(span.firstSec, span.firstNsec)), clampNs(toNs(span.lastSec, span.lastNsec))]),
+      ...values,
+      id,
+    );
   }
 
   /** The id of a flow whose records were written. Needs no transaction. */

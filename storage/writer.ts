@@ -196,7 +196,7 @@ export class FlowWriter implements ChannelOwner {
         channel.addDecisions(request.base, request.list);
         break;
       case 'counters':
-        channel.setCounters(request.captureIndex, request.counters, request.final);
+        channel.setCounters(request.captureIndex, request.counters, request.span, request.final);
         break;
       case 'filter':
         channel.setFilter(request.captureIndex, request.filter);

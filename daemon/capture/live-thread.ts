@@ -90,7 +90,7 @@ function main(data: LiveThreadData): void {
 
   function countsOf(source: LiveSource, cpuNs: number): SourceCounts {
     const { received, drops } = source.stats();
-    return { received, kernelDrops: drops, duplicates: source.duplicates, cpuNs };
+    return { received, kernelDrops: drops, duplicates: source.duplicates, cpuNs, span: source.span };
   }
 
   function tellCounters(): void {
@@ -98,8 +98,9 @@ function main(data: LiveThreadData): void {
     for (const { index } of session.captures()) {
       const source = loop.source(index);
       if (source === undefined) continue;
-      const of = session.counters(index, countsOf(source, loop.cpuNs(index)));
-      session.queue.counters(index, of, false);
+      const counts = countsOf(source, loop.cpuNs(index));
+      const of = session.counters(index, counts);
+      session.queue.counters(index, of, counts.span, false);
       counters.push({ captureIndex: index, counters: of });
     }
     const load = session.queue.load(threadCpuNs());

@@ -1,4 +1,5 @@
 import type { PacketFields } from '../../decoders/packet-fields.ts';
+import type { PacketSpan } from '../../storage/messages.ts';
 
 /**
  * What a source hands each packet to. The source sets the source-owned group of `fields` (`captureIndex`, `linkType`,
@@ -44,8 +45,11 @@ export interface LiveSource {
   /** Packets of `lo` seen a second time (OUTGOING) and left out on purpose, since start; not delivered. */
   readonly duplicates: number;
 
+  /** Of what was drained since start; changes in place. */
+  readonly span: PacketSpan;
+
   /**
-   * Goes on as another capture: packets have its index from now on, and `duplicates` starts again from zero, as does `stats`
+   * Goes on as another capture: packets have its index from now on, and `duplicates` and `span` start again, as does `stats`
    * from what it gave last. Read both just before.
    */
   handOver(captureIndex: number): void;

@@ -1,4 +1,5 @@
 import { PacketType } from '../../decoders/packet-fields.ts';
+import type { PacketSpan } from '../../storage/messages.ts';
 import type { PcapHandle } from '../kernel/libpcap.ts';
 import type { LiveSource, PacketSink, SourceStats } from './packet-source.ts';
 
@@ -21,6 +22,7 @@ export class PcapSource implements LiveSource {
   /** What `stats` gave at last until `handOver`: libpcap counts on. */
   #earlierReceived = 0;
   #earlierDrops = 0;
+  readonly #span = { firstSec: -1, firstNsec: 0, lastSec: 0, lastNsec: 0 };
   #ended: string | null = null;
   #open = true;
 
@@ -51,6 +53,10 @@ export class PcapSource implements LiveSource {
         fields.tsSec = handle.tsSec;
         fields.tsNsec = handle.tsNsec;
         fields.wireLen = handle.wireLen;
+        if (this.#span.firstSec < 0) {
+          this.#span.firstSec = fields.tsSec;
+          this.#span.firstNsec = fields.tsNsec;
+        }
         // The SLL decoders overwrite it; every other link type leaves it unknown.
         fields.pktType = PacketType.Unknown;
         sink.packet(this.#view, 0, handle.capLen);
@@ -60,7 +66,15 @@ export class PcapSource implements LiveSource {
         break;
       }
     }
+    if (delivered > 0) {
+      this.#span.lastSec = fields.tsSec;
+      this.#span.lastNsec = fields.tsNsec;
+    }
     return delivered;
+  }
+
+  get span(): PacketSpan {
+    return this.#span;
   }
 
   stats(): SourceStats {
@@ -77,6 +91,7 @@ export class PcapSource implements LiveSource {
     this.#earlierDrops += this.#stats.drops;
     this.#stats.received = 0;
     this.#stats.drops = 0;
+    this.#span.firstSec = -1;
     this.#captureIndex = captureIndex;
   }
 

@@ -1,7 +1,13 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { BatchPool } from '../../storage/batch-pool.ts';
 import type { FlowBatch } from '../../storage/flow-batch.ts';
-import type { CaptureCounters, CaptureInfo, StorageRequest, ThreadLoad } from '../../storage/messages.ts';
+import type {
+  CaptureCounters,
+  CaptureInfo,
+  PacketSpan,
+  StorageRequest,
+  ThreadLoad,
+} from '../../storage/messages.ts';
 import type { RecordSink } from '../flow/table-options.ts';
 import type { RouteTagger } from './route-tag.ts';
 
@@ -130,9 +136,18 @@ export class RecordQueue implements RecordSink {
     this.#post({ type: 'sync', request });
   }
 
-  /** @param final true when the capture point is at its end */
-  counters(captureIndex: number, counters: CaptureCounters, final: boolean): void {
-    this.#post({ type: 'counters', captureIndex, counters, final });
+  /**
+   * @param span  of the packets counted; null where it is not known
+   * @param final true when the capture point is at its end
+   */
+  counters(captureIndex: number, counters: CaptureCounters, span: PacketSpan | null, final: boolean): void {
+    this.#post({
+      type: 'counters',
+      captureIndex,
+      counters,
+      span: span === null ? null : copyOf(span),
+      final,
+    });
   }
 
   /** Notes another filter of a capture point. */
@@ -156,4 +171,9 @@ export class RecordQueue implements RecordSink {
   #post(request: StorageRequest): void {
     this.#port.postMessage(request);
   }
+}
+
+/** What a source has may be more than the message needs. */
+function copyOf({ firstSec, firstNsec, lastSec, lastNsec }: PacketSpan): PacketSpan {
+  return { firstSec, firstNsec, lastSec, lastNsec };
 }

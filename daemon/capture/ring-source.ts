@@ -1,3 +1,4 @@
+import type { PacketSpan } from '../../storage/messages.ts';
 import { close } from '../kernel/libc.ts';
 import { PacketRing } from '../kernel/packet-ring.ts';
 import {
@@ -70,7 +71,15 @@ export class RingSource implements LiveSource {
       dropOutgoing: options.loopback,
       cooked: options.cooked,
       duplicates: 0,
+      firstSec: -1,
+      firstNsec: 0,
+      lastSec: 0,
+      lastNsec: 0,
     };
+  }
+
+  get span(): PacketSpan {
+    return this.#walk;
   }
 
   get ended(): string | null {
@@ -118,6 +127,7 @@ export class RingSource implements LiveSource {
     // What the kernel has counted since they were read last goes to the next capture: each is counted once.
     this.#stats = { received: 0, drops: 0, freezes: 0 };
     this.#walk.duplicates = 0;
+    this.#walk.firstSec = -1;
     this.#walk.captureIndex = captureIndex;
   }
 

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { BatchPool } from '../../storage/batch-pool.ts';
 import type { PacketFields } from '../../decoders/packet-fields.ts';
-import type { CaptureCounters, CaptureInfo } from '../../storage/messages.ts';
+import type { CaptureCounters, CaptureInfo, PacketSpan } from '../../storage/messages.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { MeteringOptions } from '../config.ts';
 import { FlowTable } from '../flow/table.ts';
@@ -34,9 +34,10 @@ export interface SourceCounts {
   duplicates: number;
   /** See CaptureCounters. */
   cpuNs: number;
+  span: PacketSpan | null;
 }
 
-const NO_COUNTS: SourceCounts = { received: null, kernelDrops: 0, duplicates: 0, cpuNs: 0 };
+const NO_COUNTS: SourceCounts = { received: null, kernelDrops: 0, duplicates: 0, cpuNs: 0, span: null };
 
 /**
  * What every capture thread has, live or replay: the meter with its flow table, the route tagger, and the queue to
@@ -154,7 +155,7 @@ export class CaptureSession {
     this.table.endCapture(captureIndex);
     this.queue.flush();
     const counters = this.counters(captureIndex, source);
-    this.queue.counters(captureIndex, counters, true);
+    this.queue.counters(captureIndex, counters, source.span, true);
     this.#captures.delete(captureIndex);
     return counters;
   }

@@ -57,6 +57,11 @@ export interface BlockWalk {
   readonly cooked: boolean;
   /** Packets left out by `dropOutgoing`. */
   duplicates: number;
+  /** Times of the first and the last packet, those left out included; `firstSec` is -1 before the first. */
+  firstSec: number;
+  firstNsec: number;
+  lastSec: number;
+  lastNsec: number;
 }
 
 /**
@@ -80,8 +85,13 @@ export function walkBlock(ring: RingMemory, block: number, walk: BlockWalk, sink
   const count = words[(blockOff >>> 2) + BLOCK_NUM_PKTS_WORD]!;
   let off = blockOff + words[(blockOff >>> 2) + BLOCK_FIRST_PKT_WORD]!;
   let duplicates = 0;
+  let word = off >>> 2;
+  if (walk.firstSec < 0 && count > 0) {
+    walk.firstSec = words[word + SEC_WORD]!;
+    walk.firstNsec = words[word + NSEC_WORD]!;
+  }
   for (let i = 0; i < count; i++) {
-    const word = off >>> 2;
+    word = off >>> 2;
     const pktType = view.getUint8(off + SLL_PKTTYPE_OFF);
     if (dropOutgoing && pktType === PacketType.Outgoing) {
       duplicates++;
@@ -116,6 +126,10 @@ export function walkBlock(ring: RingMemory, block: number, walk: BlockWalk, sink
       sink.packet(view, mac, capLen);
     }
     off += words[word + NEXT_WORD]!;
+  }
+  if (count > 0) {
+    walk.lastSec = words[word + SEC_WORD]!;
+    walk.lastNsec = words[word + NSEC_WORD]!;
   }
   walk.duplicates += duplicates;
   return count - duplicates;

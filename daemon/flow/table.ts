@@ -4,8 +4,9 @@ import { Status } from '../../decoders/status.ts';
 import { type TunnelFields, TunnelType } from '../../decoders/tunnel-fields.ts';
 import { EndReasonCode } from '../../storage/flow-batch.ts';
 import { beginFlow } from './begin-flow.ts';
-import { CLOCK_STEP, dateAsLatest, FlowClock } from './clock.ts';
-import { countPacket, flowSeqOf, packetsOf } from './counters.ts';
+import { dateAsLatest, FlowClock } from './clock.ts';
+import { countPacket, flowSeqOf } from './counters.ts';
+import { deadlineOf, isLongBefore } from './deadline.ts';
 import { FlowExtras } from './extras.ts';
 import { FlowIndex } from './flow-index.ts';
 import { noteDatagram } from './history.ts';
@@ -22,7 +23,6 @@ import { noteBadChecksum, trackTcp } from './tcp-track.ts';
 import { TimestampProbes } from './tcp-timestamps.ts';
 import { TroubleTable } from './trouble.ts';
 import { type FlowTableOptions, MAX_CAPTURES, type PacketTagger, type RecordSink } from './table-options.ts';
-import { idleTimeout } from './timeouts.ts';
 import { laneOf, VictimHand } from './victim.ts';
 import { Lane, TimerWheel } from './wheel.ts';
 
@@ -114,7 +114,7 @@ export class FlowTable implements Slab {
     if (
       slot >= 0 &&
       mayBeAnother(doubles, slot, f) &&
-      (isAnother(words, doubles, slot, side, f) || this.#isLongBefore(slot, f))
+      (isAnother(words, doubles, slot, side, f) || isLongBefore(this, slot, this.#options.timeouts, f))
     ) {
       this.#end(slot, EndReasonCode.idle);
       this.#recycled = slot;
@@ -296,32 +296,8 @@ export class FlowTable implements Slab {
     this.words[slot * SLOT_WORDS + W.bits]! |= BIT.routeChanged0 << side;
   }
 
-  /**
-   * The first second at which all of the flow's timeout has passed if nothing more comes, so that what is sent once in as
-   * long stays one flow; -Infinity when its last packet was before the clock was set back.
-   */
   #deadline(slot: number): number {
-    const last =
-      this.doubles[slot * SLOT_DOUBLES + D.startSec]! + this.words[slot * SLOT_WORDS + W.lastDelta]!;
-    if (last - this.#wheel.now > CLOCK_STEP) return Number.NEGATIVE_INFINITY;
-    const rest = this.words[slot * SLOT_WORDS + W.lastNsec]! > 0 ? 1 : 0;
-    return last + rest + this.#idleTimeout(slot);
-  }
-
-  #idleTimeout(slot: number): number {
-    const base = slot * SLOT_WORDS;
-    const proto = (this.words[base + W.key]! >>> 16) & 0xff;
-    const isAnswered = packetsOf(this.words, slot, 0) > 0 && packetsOf(this.words, slot, 1) > 0;
-    return idleTimeout(this.#options.timeouts, proto, this.words[base + W.bits]!, isAnswered);
-  }
-
-  /**
-   * Whether a packet is older than all of a flow by more than would have ended it the other way round: the clock was set
-   * back, or the file has parts of another time. Then it is another flow, and the times of both stay true.
-   */
-  #isLongBefore(slot: number, f: PacketFields): boolean {
-    const gap = this.doubles[slot * SLOT_DOUBLES + D.startSec]! - f.tsSec;
-    return gap > CLOCK_STEP && gap > this.#idleTimeout(slot);
+    return deadlineOf(this, slot, this.#options.timeouts, this.#wheel.now);
   }
 
   #schedule(slot: number): void {

@@ -9,6 +9,7 @@ import { CountingSink } from './counting-sink.ts';
 class FakeSource implements LiveSource {
   readonly fd = openEvent();
   readonly duplicates = 0;
+  readonly span = { firstSec: -1, firstNsec: 0, lastSec: 0, lastNsec: 0 };
   ended: string | null = null;
   waiting = 0;
   drains = 0;

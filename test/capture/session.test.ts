@@ -23,7 +23,7 @@ const OPTIONS: MeterOptions = {
 const FLOW: FrameSpec = { proto: 'udp', src: '10.0.0.9', sport: 5000, dst: '10.9.0.1', dport: 53 };
 
 /** What is known of a source beside its packets. */
-const NOTHING = { received: null, kernelDrops: 0, duplicates: 0, cpuNs: 0 };
+const NOTHING = { received: null, kernelDrops: 0, duplicates: 0, cpuNs: 0, span: null };
 
 /** A capture session whose storage is written by hand. */
 function setUp(batches: number) {

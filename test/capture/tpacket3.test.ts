@@ -67,7 +67,16 @@ function ring(frames: readonly Frame[]): RingMemory {
 }
 
 function walk(options: Partial<BlockWalk> = {}): BlockWalk {
-  return { captureIndex: 3, linkType: 1, dropOutgoing: false, cooked: false, duplicates: 0, ...options };
+  const span = { firstSec: -1, firstNsec: 0, lastSec: 0, lastNsec: 0 };
+  return {
+    captureIndex: 3,
+    linkType: 1,
+    dropOutgoing: false,
+    cooked: false,
+    duplicates: 0,
+    ...span,
+    ...options,
+  };
 }
 
 describe('a block of a TPACKET_V3 ring', () => {

@@ -22,7 +22,7 @@ function counters(
   counts: Partial<CaptureCounters>,
   final = true,
 ): Extract<WriteRequest, { type: 'counters' }> {
-  return { type: 'counters', captureIndex, counters: { ...zeroCounters(), ...counts }, final };
+  return { type: 'counters', captureIndex, counters: { ...zeroCounters(), ...counts }, span: null, final };
 }
 
 /** A run with two captures and the counts of one namespace. */

@@ -86,6 +86,7 @@ describe('the storage thread', () => {
         type: 'counters',
         captureIndex: 0,
         counters: { ...zeroCounters(), packets: 77 },
+        span: null,
         final: true,
       });
       capture.send({ type: 'close' });

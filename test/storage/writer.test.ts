@@ -370,8 +370,17 @@ describe('a run', () => {
         channel,
         { type: 'capture', info: captureInfo(4, { file: '/a.pcap', source: 'file', filter: 'tcp' }) },
       ],
-      [channel, { type: 'counters', captureIndex: 4, counters: { ...counters, packets: 999 }, final: false }],
-      [channel, { type: 'counters', captureIndex: 4, counters, final: true }],
+      [
+        channel,
+        {
+          type: 'counters',
+          captureIndex: 4,
+          counters: { ...counters, packets: 999 },
+          span: null,
+          final: false,
+        },
+      ],
+      [channel, { type: 'counters', captureIndex: 4, counters, span: null, final: true }],
     ]);
     writer.close();
     writer.close(); // a second call does nothing
