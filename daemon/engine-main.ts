@@ -15,6 +15,7 @@ import { setCapabilities } from './kernel/privileges.ts';
 import { ScmSocket } from './kernel/scm.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { MetricsStore } from './metrics/store.ts';
+import { offerMetrics } from './offer-metrics.ts';
 import type { MirrorReply, MirrorRequest, MirrorThreadData } from './mirror/messages.ts';
 import { sibling } from './sibling.ts';
 
@@ -138,7 +139,7 @@ class Engine {
       () => {
         this.#report({ type: 'ready' });
         if (this.#metrics !== null && config.metrics !== null)
-          serve(this.#metrics, config.metrics, this.#log);
+          offerMetrics(this.#metrics, config.metrics, this.#log);
       },
       (error: Error) => this.fail(error),
     );
@@ -309,9 +310,10 @@ class Engine {
         this.#filterFailed(reply.captureIndex, reply.reason);
         break;
       case 'counters':
-        for (const { captureIndex, counters } of reply.counters)
-          this.#metrics?.setCounters(captureIndex, counters);
-        if (this.#metrics !== null) this.#metrics.load = reply.load;
+        this.#metrics?.setAll(reply.counters, reply.load);
+        break;
+      case 'alive':
+        this.#report({ type: 'alive' });
         break;
       case 'stopped':
         this.#log.debug({ event: 'capture-stopped' }, 'capture thread is drained');
@@ -365,14 +367,6 @@ class Engine {
   #report(report: EngineReport): void {
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
-}
-
-/** Loaded only when it is asked for. */
-function serve(store: MetricsStore, address: string, log: Logger): void {
-  import('./metrics/server.ts').then(
-    ({ serveMetrics }) => serveMetrics(store, address, log),
-    (error: Error) => log.error({ event: 'metrics-failed', err: error }, error.message),
-  );
 }
 
 /**

@@ -71,7 +71,12 @@ export type ControlReport =
   | { type: 'reload'; request: number };
 
 /** From the engine to the supervisor: JSON lines on the engine's standard output. Validated by parseReport. */
-export type EngineReport = { type: 'ready' } | CaptureReport | ControlReport;
+export type EngineReport =
+  | { type: 'ready' }
+  /** Once a second: neither its main thread nor its capture thread has hung. */
+  | { type: 'alive' }
+  | CaptureReport
+  | ControlReport;
 
 /** Octets of a report line, at most; a longer one is a broken or taken-over engine. */
 export const REPORT_MAX = 4096;
@@ -92,6 +97,7 @@ export function parseReport(line: string): EngineReport {
   const { type, captureIndex, reason, request, isAdd, selection } = value as Record<string, unknown>;
   switch (type) {
     case 'ready':
+    case 'alive':
       return { type };
     case 'opened':
       return { type, captureIndex: count(type, 'captureIndex', captureIndex) };

@@ -54,6 +54,10 @@ export const LOG_EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: 'Control clients were turned away, as there are too many; told once a minute at most.',
   },
   'control-failed': { role: 'engine', meaning: 'A control client could not be taken; it goes on.' },
+  'engine-hung': {
+    role: 'supervisor',
+    meaning: 'The engine said nothing for `silentMs`; it is killed, and another one started.',
+  },
   'engine-misbehaved': {
     role: 'supervisor',
     meaning: 'The engine said what it must not, and was killed. A bug, or an attack.',

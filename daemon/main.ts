@@ -11,6 +11,7 @@ import {
 } from './kernel/privileges.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { sibling } from './sibling.ts';
+import { ServiceManager } from './service-manager.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** Files of the daemon are readable by their owner and group only: flows say who talked to whom. */
@@ -51,7 +52,8 @@ export async function runDaemon(
       'the engine runs as root without capabilities: a user of its own protects more',
     );
   // First, as it looks at the filter.
-  const supervisor = new Supervisor({ ...options, db }, user, engineEntry, log);
+  const manager = new ServiceManager(process.env, log);
+  const supervisor = new Supervisor({ ...options, db }, user, engineEntry, log, manager);
   const control = openControl(options.control, supervisor);
   if (control === null) log.info({ event: 'control-none' }, 'no control socket: no clients are taken');
   try {
@@ -59,8 +61,9 @@ export async function runDaemon(
       const next = reread?.() ?? options;
       supervisor.reload({ ...next, db: resolve(next.db) });
     };
-    return await supervise(supervisor, control, reload, log);
+    return await supervise(supervisor, control, reload, manager, log);
   } finally {
+    manager.close();
     control?.close();
   }
 }
@@ -80,18 +83,21 @@ async function supervise(
   supervisor: Supervisor,
   control: ControlSocket | null,
   reload: () => void,
+  manager: ServiceManager,
   log: Logger,
 ): Promise<number> {
   const stop = (signal: string): void => supervisor.stop(signal);
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   const hangup = (): void => {
+    manager.reloading();
     try {
       reload();
     } catch (error) {
       const { message } = error as Error;
       log.error({ event: 'reload-failed', reason: message }, `all stays as it was: ${message}`);
     }
+    manager.ready();
   };
   process.on('SIGHUP', hangup);
   try {

@@ -6,28 +6,28 @@ const WATCHDOG_SHARE = 0.5;
 
 /**
  * Tells the service manager how the daemon is, by the protocol of sd_notify(3), when one started it ($NOTIFY_SOCKET); else it
- * does nothing. A manager that cannot be told is logged once: the capture is worth more.
+ * does nothing. A manager that cannot be told is logged once: the capture is worth more. Signs of life come from the event loop that
+ * looks after the engine, and replaces one that has hung.
  */
 export class ServiceManager {
   readonly #path: string | null;
   readonly #log: Logger;
-  readonly #isAlive: () => boolean;
   readonly #timer: NodeJS.Timeout | null;
   #failed = false;
 
   /**
    * Takes the manager's variables out of the environment, so that no child believes them to be its own.
-   * @param isAlive asked before each sign of life; without one in time the manager kills and restarts the daemon
    */
-  constructor(env: NodeJS.ProcessEnv, log: Logger, isAlive: () => boolean) {
+  constructor(env: NodeJS.ProcessEnv, log: Logger) {
     this.#path = env.NOTIFY_SOCKET || null;
     this.#log = log;
-    this.#isAlive = isAlive;
     const periodUs = Number(env.WATCHDOG_USEC ?? 0);
     // WATCHDOG_PID names the process that is watched; without it every process with the variables is meant.
     const isOurs = env.WATCHDOG_PID === undefined || Number(env.WATCHDOG_PID) === process.pid;
     const isWatched = this.#path !== null && isOurs && periodUs > 0;
-    this.#timer = isWatched ? setInterval(() => this.#alive(), (periodUs / 1000) * WATCHDOG_SHARE) : null;
+    this.#timer = isWatched
+      ? setInterval(() => this.#send('WATCHDOG=1'), (periodUs / 1000) * WATCHDOG_SHARE)
+      : null;
     for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete env[name];
   }
 
@@ -49,10 +49,6 @@ export class ServiceManager {
   /** No further sign of life. Idempotent. */
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
-  }
-
-  #alive(): void {
-    if (this.#isAlive()) this.#send('WATCHDOG=1');
   }
 
   #send(text: string): void {

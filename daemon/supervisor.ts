@@ -9,11 +9,10 @@ import { EngineProcess } from './engine-process.ts';
 import type { EngineUser } from './engine-user.ts';
 import type { Logger } from './logger.ts';
 import { type FoundNetns, findNetns } from './netns/discovery.ts';
-import { SyscallError } from './kernel/errors.ts';
-import { StaleNetnsError } from './kernel/netns.ts';
-import { LinkWatcher, NetnsReplacedError } from './netns/link-watcher.ts';
+import { isNetnsGone, LinkWatcher } from './netns/link-watcher.ts';
 import { parseNetnsSelectors } from './netns/selector.ts';
 import { NetnsWatcher } from './netns/watcher.ts';
+import type { ServiceManager } from './service-manager.ts';
 import { logReload, planReload } from './options/reload.ts';
 import { openMirrorFds } from './mirror/fds.ts';
 
@@ -25,6 +24,8 @@ const ENGINE_RETRY_MS: readonly [number, number] = [100, 10_000];
 const ENGINE_HEALTHY_MS = 60_000;
 /** Reasons of failed looks for namespaces that are kept, so that each is told once. */
 const SCAN_ERRORS_MAX = 100;
+/** An engine that says nothing for so long has hung. */
+const SILENT_MS = 15_000;
 /** Patience with an engine that was asked to drain. */
 const DRAIN_MS = 30_000;
 /** Messages that wait for an engine before its control clients get no answers any more. */
@@ -39,6 +40,7 @@ export class Supervisor {
   readonly #user: EngineUser;
   readonly #engineEntry: URL;
   readonly #log: Logger;
+  readonly #manager: ServiceManager;
   readonly #netns: NetnsWatcher;
   readonly #links = new Map<string, LinkWatcher>();
   /** Why a namespace could not be opened, as it was last told. */
@@ -58,6 +60,8 @@ export class Supervisor {
   #engineTimer: NodeJS.Timeout | null = null;
   #drainTimer: NodeJS.Timeout | null = null;
   #wasReady = false;
+  /** When the engine said something last. performance.now() */
+  #heardMs = 0;
   /** This engine takes captures: a ring that is open before has nobody to read it. */
   #engineReady = false;
   /** What was told of looks that failed. */
@@ -72,7 +76,14 @@ export class Supervisor {
    * Nothing is opened before `run`.
    * @throws PcapError when the filter is wrong
    */
-  constructor(options: DaemonOptions, user: EngineUser, engineEntry: URL, log: Logger) {
+  constructor(
+    options: DaemonOptions,
+    user: EngineUser,
+    engineEntry: URL,
+    log: Logger,
+    manager: ServiceManager,
+  ) {
+    this.#manager = manager;
     this.#options = options;
     this.#user = user;
     this.#engineEntry = engineEntry;
@@ -82,7 +93,10 @@ export class Supervisor {
       changed: (added, removed) => this.#netnsChanged(added, removed),
       error: (error) => this.#scanFailed(error),
     });
-    this.#timer = setInterval(() => this.#reconcile(), RECONCILE_MS);
+    this.#timer = setInterval(() => {
+      this.#checkEngine();
+      this.#reconcile();
+    }, RECONCILE_MS);
   }
 
   /**
@@ -115,6 +129,7 @@ export class Supervisor {
     }
     this.#stopping = true;
     this.#log.info({ event: 'stopping', reason }, 'draining');
+    this.#manager.stopping();
     this.#netns.close();
     clearInterval(this.#timer);
     for (const id of [...this.#links.keys()]) this.#closeLinks(id);
@@ -229,10 +244,13 @@ export class Supervisor {
   }
 
   #report(report: EngineReport): void {
+    this.#heardMs = performance.now();
+    if (report.type === 'alive') return;
     if (report.type === 'ready') {
       this.#wasReady = true;
       this.#engineReady = true;
       this.#log.info({ event: 'ready' }, 'capturing');
+      this.#manager.ready();
       this.#reconcile();
       return;
     }
@@ -324,7 +342,7 @@ export class Supervisor {
       // Tried again at the next look; gone in a moment is no failure.
       this.#netns.again(netns.id);
       const { message } = error as Error;
-      const level = isGone(error) || this.#openErrors.get(netns.id) === message ? 'debug' : 'error';
+      const level = isNetnsGone(error) || this.#openErrors.get(netns.id) === message ? 'debug' : 'error';
       this.#openErrors.set(netns.id, message);
       this.#log[level]({ event: 'netns-failed', ...fields, err: error }, message);
     }
@@ -352,6 +370,18 @@ export class Supervisor {
     }
   }
 
+  /** Ends an engine that has hung, so that another takes its place. One that drains has a time of its own. */
+  #checkEngine(): void {
+    const silentMs = performance.now() - this.#heardMs;
+    if (this.#engine === null || !this.#engineReady || this.#renewing || silentMs < SILENT_MS) return;
+    this.#log.error(
+      { event: 'engine-hung', silentMs: Math.round(silentMs) },
+      `the engine has said nothing for ${SILENT_MS / 1000} s, and is killed`,
+    );
+    this.#engineReady = false;
+    this.#engine.kill();
+  }
+
   /** Brings the captures into line with the namespaces and links that are there now. */
   #reconcile(): void {
     if (this.#engine === null || !this.#engineReady || this.#renewing || this.#stopping) return;
@@ -360,10 +390,4 @@ export class Supervisor {
     this.#renewing = true;
     this.#engine.shutdown();
   }
-}
-
-/** The namespace, or the process that it was found by, went away between the look and the opening. */
-function isGone(error: unknown): boolean {
-  if (error instanceof StaleNetnsError || error instanceof NetnsReplacedError) return true;
-  return error instanceof SyscallError && (error.code === 'ENOENT' || error.code === 'ESRCH');
 }

@@ -25,6 +25,8 @@ const PERIOD_MIN_SEC = 3600;
 const FREE_PAUSE_MS = 30_000;
 /** Work on the rows of the main file in one check: the writer waits meanwhile. */
 const SLICE_MS = 20;
+/** Runs and captures are kept for so long, whatever is left of their flows: an hour. */
+const RECENT_NS = 3_600_000_000_000n;
 const NS_PER_SEC = 1_000_000_000n;
 
 /** The world as retention sees it; tests have their own. */
@@ -128,10 +130,20 @@ export class Retention {
     }
     if (!isBusy && beforeNs !== null) isBusy = this.#sweepFlows(beforeNs, 'age', deadlineMs);
     if (!isBusy) this.tell();
-    const horizonNs = this.#isUntidy ? earliestEnd(this.#writer.db) : null;
+    const horizonNs = this.#isUntidy ? this.#horizonNs() : null;
     if (horizonNs !== null) this.#isUntidy = this.#sweep.tidy(horizonNs, deadlineMs);
     const isFull = this.#sweep.vacuum(deadlineMs);
     return isBusy || isFull || (horizonNs !== null && this.#isUntidy);
+  }
+
+  /**
+   * What was over before it, and has no flows, is of no use: the oldest flow's end. Not sooner than some time ago: the captures of
+   * an engine that was killed a moment ago tell what it counted, though their flows were not written any more.
+   */
+  #horizonNs(): bigint | null {
+    const endNs = earliestEnd(this.#writer.db);
+    const recentNs = this.#env.nowNs() - RECENT_NS;
+    return endNs === null || endNs < recentNs ? endNs : recentNs;
   }
 
   /** True when the newest partition has all it should have. */

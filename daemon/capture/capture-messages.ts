@@ -61,6 +61,8 @@ export type CaptureReply =
   | { type: 'filter-failed'; captureIndex: number; reason: string }
   /** Once a second, when asked for: what every capture counted since it began. */
   | { type: 'counters'; counters: { captureIndex: number; counters: CaptureCounters }[]; load: ThreadLoad }
+  /** Once a second: the thread has not hung. */
+  | { type: 'alive' }
   /** Everything is drained and handed to the storage thread. */
   | { type: 'stopped' };
 

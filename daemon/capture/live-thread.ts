@@ -71,6 +71,7 @@ function main(data: LiveThreadData): void {
       if (now >= nextCountersMs) {
         nextCountersMs = now + COUNTERS_MS;
         tellCounters();
+        reply({ type: 'alive' });
       }
     },
     work() {

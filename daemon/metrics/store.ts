@@ -53,6 +53,12 @@ export class MetricsStore {
     return this.#captures.size;
   }
 
+  /** What the capture thread tells once a second. */
+  setAll(all: readonly { captureIndex: number; counters: CaptureCounters }[], load: ThreadLoad): void {
+    for (const { captureIndex, counters } of all) this.setCounters(captureIndex, counters);
+    this.load = load;
+  }
+
   /** A capture begins. */
   addCapture({ index, netns, interface: name }: CaptureInfo): void {
     this.#captures.set(index, { netns: netns ?? '', interface: name ?? '', counters: null });

@@ -1,7 +1,8 @@
+import { SyscallError } from '../kernel/errors.ts';
 import { FdWatch } from '../kernel/fd-watch.ts';
 import { type Interface, listInterfaces } from '../kernel/interfaces.ts';
 import { type NetlinkSocket, openNetlinkSocket } from '../kernel/netlink-socket.ts';
-import { type NetnsHandle, openNetns, withNetns } from '../kernel/netns.ts';
+import { type NetnsHandle, openNetns, StaleNetnsError, withNetns } from '../kernel/netns.ts';
 import type { FoundNetns } from './discovery.ts';
 
 /** linux/rtnetlink.h */
@@ -92,4 +93,10 @@ export class LinkWatcher {
     }
     this.#hooks.changed();
   }
+}
+
+/** The namespace, or the process that it was found by, went away between the look and the opening. */
+export function isNetnsGone(error: unknown): boolean {
+  if (error instanceof StaleNetnsError || error instanceof NetnsReplacedError) return true;
+  return error instanceof SyscallError && (error.code === 'ENOENT' || error.code === 'ESRCH');
 }

@@ -55,7 +55,10 @@ function main({ file, wakeFd, requests }: Data, parent: MessagePort): void {
     },
   };
   const loop = new LiveLoop(wakeFd, sink, {
-    tick: write,
+    tick() {
+      write();
+      reply({ type: 'alive' });
+    },
     work: () => false,
     wake() {
       for (const port of [requests, parent])

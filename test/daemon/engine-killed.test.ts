@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Lab, labMissing, run } from '../kernel/lab.ts';
 import { withDb } from '../storage/temp-db.ts';
@@ -65,7 +66,20 @@ describe.skipIf(missing !== null)(
       await opened(1);
       // The oracle: times and number of all packets, of which the daemon must have those outside of its gaps.
       const file = join(dir, 'oracle.pcap');
-      const words = ['-i', 'v0', '-w', file, '-B', '32768', '-s', '64', '--nano', 'udp port 9'];
+      const words = [
+        '-i',
+        'v0',
+        '-w',
+        file,
+        '-B',
+        '32768',
+        '-s',
+        '64',
+        '--nano',
+        '--immediate-mode',
+        '-U',
+        'udp port 9',
+      ];
       const tcpdump = lab.start(b, 'tcpdump', ...words);
       let said = '';
       tcpdump.stderr!.on('data', (chunk) => (said += chunk));
@@ -84,14 +98,25 @@ describe.skipIf(missing !== null)(
         'packets of the last engine are counted',
         () => counted(db).length === KILLS + 1 && counted(db).at(-1)!.last !== null,
       );
-      trafgen.kill('SIGINT');
-      await once(trafgen, 'exit');
+      // It is two processes, and the one that sends does not end with its parent.
+      const ended = once(trafgen, 'exit');
+      for (const pid of run('ip', 'netns', 'pids', a).trim().split('\n')) process.kill(Number(pid), 'SIGINT');
+      await ended;
+      // What it has received by then it drops when it is told to end.
+      for (let before = -1; statSync(file).size !== before; await sleep(300)) before = statSync(file).size;
       tcpdump.kill('SIGINT');
       await once(tcpdump, 'exit');
       expect(await d.end()).toBe(0);
 
       expect(said).toMatch(/^0 packets dropped by kernel$/m);
-      const times = run('tcpdump', '-r', file, '-tt', '-nn', '--nano').trimEnd().split('\n').map(timeOf);
+      const times = execFileSync('tcpdump', ['-r', file, '-tt', '-nn', '--nano'], {
+        encoding: 'utf8',
+        maxBuffer: 2 ** 30,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+        .trimEnd()
+        .split('\n')
+        .map(timeOf);
       const captures = counted(db);
       const gaps = withDb(db, (reader) =>
         reader

@@ -149,6 +149,22 @@ describe.skipIf(missing !== null)(`supervisor and engine${missing ? ` (${missing
     expect(await d.end()).toBe(0);
   });
 
+  it('kills an engine that hangs, and starts another', async () => {
+    const name = lab.add('hang');
+    daemon = start({ netns: [name], interfaces: ['lo'] });
+    const d = daemon;
+    await d.captures(name, 'lo');
+    const { pid } = d.counted();
+    process.kill(pid, 'SIGSTOP');
+    await d.until('it is told', () => d.events('engine-hung').length === 1);
+    await d.until(
+      'another engine captures',
+      () => d.counted().pid !== pid && d.events('capture-opened').length === 2,
+    );
+    expect(d.events('engine-exited')).toMatchObject([{ signal: 'SIGKILL' }]);
+    expect(await d.end()).toBe(0);
+  });
+
   it('has an engine that drains and ends when the supervisor is killed', async () => {
     const a = lab.add('k');
     const d = start({ netns: [a], filter: 'udp' });

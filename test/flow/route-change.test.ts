@@ -72,9 +72,9 @@ describe('a change of a flow', () => {
 
   test('keeps its side when the originator is corrected after it, and the record says who that is', () => {
     const { m, tagger } = setUp();
-    m.feed({ ...SERVER, flags: 'A' }, 10); // the server spoke first, so it is the originator for now
+    m.feed({ ...SERVER, flags: 'A', ack: 2 }, 10); // the server spoke first, so it is the originator for now
     tagger.decision = 1;
-    m.feed({ ...SERVER, flags: 'A' }, 11);
+    m.feed({ ...SERVER, flags: 'A', ack: 2 }, 11);
     m.table.endCapture(1); // of another capture: nothing
     m.feed({ ...CLIENT, flags: 'S' }, 12);
     expect(m.changes()).toMatchObject([{ side: LO, decisions: [0, 1] }]);
