@@ -1,4 +1,4 @@
-import { readCaptures } from '../storage/captures.ts';
+import { readCaptures, readGaps } from '../storage/captures.ts';
 import { type FlowDatabase, openForReading } from '../storage/database.ts';
 import { StorageError } from '../storage/errors.ts';
 import { type CaptureCounters, zeroCounters } from '../storage/messages.ts';
@@ -85,6 +85,16 @@ export interface RetentionStatus {
   dropped_octets: number;
 }
 
+/** A time in which an interface was not captured, as the engine before this run had ended. */
+export interface GapStatus {
+  netns: string | null;
+  interface: string | null;
+  /** RFC 3339: of the last packet counted before, and of the first one after. */
+  from: string | null;
+  to: string;
+  reason: string;
+}
+
 /** What `nstap status --json` prints. Every key is always there. */
 export interface Status {
   database: string;
@@ -111,6 +121,7 @@ export interface Status {
   };
   retention: RetentionStatus;
   captures: CaptureStatus[];
+  gaps: GapStatus[];
   namespaces: NamespaceStatus[];
   /** Sums over all captures and namespaces. */
   totals: CaptureCounts & MirrorCounts & AuditCounts;
@@ -166,6 +177,13 @@ function statusOf(db: FlowDatabase, path: string, run: RunRow): Status {
     },
     retention: retentionStatus(db),
     captures,
+    gaps: readGaps(db, run.runId).map(({ fromNs, toNs, ...gap }) => ({
+      netns: gap.netns,
+      interface: gap.interface,
+      from: fromNs === null ? null : formatTime(fromNs),
+      to: formatTime(toNs),
+      reason: gap.reason,
+    })),
     namespaces,
     totals: {
       ...sum(CAPTURE_KEYS, captures),

@@ -29,3 +29,29 @@ export function readCaptures(db: FlowDatabase, runId: number | null = null): Cap
     throw toStorageError('query', db.name, error);
   }
 }
+
+/** A time in which an interface was not captured because an engine had ended. Nanoseconds since the epoch. */
+export interface CaptureGap {
+  netns: string | null;
+  interface: string | null;
+  /** Time of the last packet that was counted before; null: nothing is known of that capture. */
+  fromNs: bigint | null;
+  /** Time of the first packet after it, else when capture went on. */
+  toNs: bigint;
+  reason: string;
+}
+
+/** Gaps in what a run captured, oldest first. @throws StorageError */
+export function readGaps(db: FlowDatabase, runId: number): CaptureGap[] {
+  try {
+    return db
+      .prepare<[number], CaptureGap>(
+        `SELECT netns, interface, from_ns AS fromNs, to_ns AS toNs, reason FROM capture_gaps
+         WHERE run_id = ? ORDER BY capture_id`,
+      )
+      .safeIntegers()
+      .all(runId);
+  } catch (error) {
+    throw toStorageError('query', db.name, error);
+  }
+}

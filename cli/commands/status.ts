@@ -25,6 +25,7 @@ Keys of --json, all always there:
   captures[]  netns netns_id interface source file filter ended received packets bytes decoded undecoded unaccounted
               truncated fragments tunnelled tunnel_undecoded kernel_drops duplicates shed_records shed_route_changes
               evicted_flows untracked_flows shed_hints alive_flows cpu_ns
+  gaps[]      netns interface from to reason: not captured in that time, as the engine before had ended
   namespaces[] netns netns_id
               mirror {resyncs reloads applied interrupted shed_updates}  audit {asked agreed disagreed unasked}, or null
   totals      the counts of captures, mirrors and audits added up

@@ -28,6 +28,8 @@ const LOSSES = {
 } as const satisfies Partial<Record<keyof Status['totals'], string>>;
 
 const TOTAL = 'total';
+/** Lines of gaps. */
+const GAPS_SHOWN = 10;
 
 /** A capture point, or all of them. */
 type CaptureLine = CaptureCounts & { place: string; state: string };
@@ -113,7 +115,7 @@ export function formatStatus(status: Status, width: number | null, { bold, red }
     );
   }
   if (run.queue_size > 0) lines.push('', loadLine(status));
-  lines.push('', lawLine(status, red), ...lossLines(totals, red));
+  lines.push('', lawLine(status, red), ...lossLines(totals, red), ...gapLines(status.gaps, red));
   return `${lines.join('\n')}\n`;
 }
 
@@ -183,6 +185,14 @@ function lawLine({ captures, totals, balanced }: Status, red: Colors['red']): st
     .filter(({ unaccounted }) => unaccounted !== 0)
     .map((capture) => printable(placeOf(capture)));
   return `law       ${sum}: ${red(`BROKEN for ${broken.join(', ')}`)}`;
+}
+
+/** The latest ones; all are in --json. */
+function gapLines(gaps: Status['gaps'], red: Colors['red']): string[] {
+  return gaps.slice(-GAPS_SHOWN).map(({ netns, interface: name, from, to, reason }, i) => {
+    const head = (i === 0 ? 'gaps' : '').padEnd(10);
+    return `${head}${red(printable(`${netns ?? '-'}/${name ?? '-'}`))}: not captured from ${from ?? 'before'} to ${to}: ${printable(reason)}`;
+  });
 }
 
 function lossLines(totals: Status['totals'], red: Colors['red']): string[] {

@@ -273,6 +273,29 @@ describe('status', () => {
     expect(shown('1')).not.toContain('\u001b[31m');
   });
 
+  test('tells the time in which an interface was not captured', () => {
+    const path = tempDb();
+    const span = { firstSec: 10, firstNsec: 1, lastSec: 20, lastNsec: 2 };
+    for (const gapReason of [undefined, 'engine ended by SIGKILL']) {
+      const writer = new FlowWriter(path, { ...TEST_RUN, kind: 'daemon' });
+      const channel = writer.channel();
+      const info = { ...captureInfo(0), ...(gapReason === undefined ? {} : { gapReason }) };
+      writer.write([
+        [channel, { type: 'capture', info }],
+        [channel, { ...counters(0, {}), span: gapReason === undefined ? span : { ...span, firstSec: 30 } }],
+      ]);
+      writer.close();
+    }
+    const { netns, interface: name } = captureInfo(0);
+    const [from, to] = ['1970-01-01T00:00:20.000000002Z', '1970-01-01T00:00:30.000000001Z'];
+    expect(json(path).gaps).toEqual([
+      { netns, interface: name, from, to, reason: 'engine ended by SIGKILL' },
+    ]);
+    expect(nstap(['status', '--db', path]).stdout).toContain(
+      `\ngaps      ${netns}/${name}: not captured from ${from} to ${to}: engine ended by SIGKILL\n`,
+    );
+  });
+
   test('says where the law is broken', () => {
     const path = tempDb();
     write(path, { ...CLEAN, packets: 9 }).close();

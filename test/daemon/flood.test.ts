@@ -169,12 +169,15 @@ describe.skipIf(missing !== null)(`a flood on the wire${missing ? ` (${missing})
           counters.undecoded!,
       ).toBe(counters.packets);
       expect(counters.evicted_flows).toBeGreaterThan(kind === 'flood' ? PACKETS / 2 : 10_000);
-      // What is stored, and what was shed (one packet a flow in a flood), is all there was.
+      // No packet is in two flows, and each that is in none is in a record that was shed: of one packet in a flood, and perhaps
+      // of one that had been stored before, at a checkpoint. Two packets from the same random source are rare.
       const stored = flows.reduce((n, flow) => n + flow.packetsFwd + flow.packetsRev, 0);
       const ip = counters.decoded_ipv4! + counters.decoded_ipv6!;
       if (counters.shed_records === 0) expect(stored).toBe(ip);
-      else if (kind === 'flood')
-        expect(Math.abs(stored + counters.shed_records! - ip)).toBeLessThan(ip / 1000);
+      else {
+        expect(stored).toBeLessThanOrEqual(ip);
+        if (kind === 'flood') expect(stored + counters.shed_records!).toBeGreaterThan(ip * 0.999);
+      }
       expect(conversations).toHaveLength(CONVERSATIONS);
       if (counters.kernel_drops === 0)
         for (const flow of conversations)
