@@ -33,7 +33,9 @@ function largeUpdate(): RouteUpdate {
 
 /** The live capture thread, with the ends of its ports that the mirror, storage and the engine have. */
 class Harness {
+  /** All but signs of life, which come whenever a second is over. */
   readonly replies: CaptureReply[] = [];
+  signs = 0;
   readonly decisions: RouteDecision[] = [];
   packets = 0;
   /** Packets of each capture that has ended, by its interface. */
@@ -79,6 +81,7 @@ class Harness {
     });
     this.#worker.on('message', (reply: CaptureReply) => {
       if (reply.type === 'close') close(reply.fd);
+      else if (reply.type === 'alive') this.signs++;
       else this.replies.push(reply);
     });
   }
@@ -157,6 +160,7 @@ describe.skipIf(missing !== null)(`the live capture thread${missing ? ` (${missi
     await until('all are counted', () => harness.packets >= PACKETS);
     expect(harness.decisions.length).toBeGreaterThan(0);
     for (const { type } of harness.decisions) expect(type).not.toBe('unknown');
+    expect(harness.signs).toBeGreaterThan(0);
     expect(harness.types()).toEqual(['opened', 'ended', 'stopped']);
   });
 
