@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { ControlError } from '../daemon/control/errors.ts';
 import type { LiveCapture } from '../daemon/control/messages.ts';
-import { openForWriting } from '../storage/database.ts';
+import { openForReading, openForWriting } from '../storage/database.ts';
 import { changeExperiment, type Experiment, type ExperimentChange } from '../storage/experiments.ts';
 import { nowNs } from '../storage/time.ts';
 import { isSameFile } from './daemon-status.ts';
@@ -51,7 +52,9 @@ export async function markExperiment(place: MarkPlace, change: ExperimentChange)
   if (told instanceof ControlError) throw told;
   if (told !== null) return told;
   const database = place.db ?? ensureDefaultDb();
-  const db = openForWriting(database);
+  // To stop something is no reason to make a database: this says that there is none.
+  const isMissing = change.type === 'stop' && !existsSync(database);
+  const db = isMissing ? openForReading(database) : openForWriting(database);
   try {
     return { database, experiment: changeExperiment(db, change, nowNs()) };
   } finally {

@@ -52,6 +52,14 @@ describe('nstap experiment start, stop and list', () => {
     ]);
   });
 
+  test('stop makes no database', async () => {
+    const db = `${tempDb()}-none`;
+    const stopped = await experiment(db, 'stop');
+    expect(stopped.status).toBe(1);
+    expect(stopped.stderr).toMatch(/^nstap: open \S+-none: NSTAP_MISSING, there is no such database; /);
+    expect(existsSync(db)).toBe(false);
+  });
+
   test('started by several at once, one gets it', async () => {
     const db = tempDb();
     openForWriting(db).close();
