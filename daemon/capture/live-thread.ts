@@ -19,8 +19,9 @@ const FLUSH_MS = 200;
 const CHECKPOINT_DELAY_MS = 3 * RING_RETIRE_MS;
 /** While the queue is full, a checkpoint is tried again for so long. */
 const CHECKPOINT_PATIENCE_MS = 10_000;
-/** At the end storage may take so long to take a batch. */
+/** At the end storage may take so long to take a batch, and so long for all of them: the supervisor waits for 30 s. */
 const DRAIN_MS = 5000;
+const DRAIN_TOTAL_MS = 25_000;
 
 type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
 type FilterRequest = Extract<CaptureRequest, { type: 'filter' }>;
@@ -151,6 +152,8 @@ function main(data: LiveThreadData): void {
         break;
       case 'stop':
         for (const each of waiting.splice(0)) open(each);
+        // Sources take nothing new from here on, so waiting for storage loses nothing.
+        session.queue.drain(DRAIN_MS, DRAIN_TOTAL_MS);
         loop.stop('stopped');
     }
   }
@@ -264,7 +267,6 @@ function main(data: LiveThreadData): void {
   }
 
   loop.run();
-  session.queue.drain(DRAIN_MS);
   session.table.endAll('shutdown');
   session.queue.close();
   reply({ type: 'stopped' });
