@@ -288,8 +288,6 @@ export class Supervisor {
   }
 
   #change(isAdd: boolean, selection: Selection): number {
-    // A rule that cannot be followed is none.
-    parseNetnsSelectors([selection.netns]);
     this.#rules.set(isAdd, selection);
     this.#log.info(
       { event: isAdd ? 'capture-added' : 'capture-removed', ...selection },
