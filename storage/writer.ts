@@ -240,16 +240,12 @@ export class FlowWriter implements ChannelOwner {
 
   /** Of the one capture thread that a run has. */
   #setLoad({ queued, queueSize, cpuNs }: ThreadLoad): void {
-    this.db
-      .prepare('UPDATE runs SET queued = ?, queue_size = ?, capture_cpu_ns = ? WHERE run_id = ?')
-      .run(queued, queueSize, cpuNs, this.runId);
+    this.statements.updateLoad.run(queued, queueSize, cpuNs, this.runId);
   }
 
   #updateRun(totals: WriterTotals, endedNs: bigint | null): void {
     const clamped = this.#channels.reduce((n, channel) => n + channel.clampedTimes, 0);
-    this.db
-      .prepare('UPDATE runs SET flows = ?, records = ?, clamped_times = ?, ended_ns = ? WHERE run_id = ?')
-      .run(totals.flows, totals.records, clamped, endedNs, this.runId);
+    this.statements.updateRun.run(totals.flows, totals.records, clamped, endedNs, this.runId);
   }
 }
 
