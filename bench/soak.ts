@@ -4,12 +4,13 @@
  * root and trafgen; ends with 1 when a packet was lost.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readCaptures } from '../storage/captures.ts';
 import { openForReading } from '../storage/database.ts';
+import { allFilesOctets } from '../storage/partition-files.ts';
 import { childrenOf } from '../test/support/processes.ts';
 import { cpuSeconds, ended, has, NSTAP, printTable, sleep } from './support.ts';
 import {
@@ -60,7 +61,10 @@ try {
 }
 
 async function soak(): Promise<void> {
-  const words = ['daemon', '--netns', RECEIVER, '--interface', 'veth', '--db', db, '--filter', FILTER];
+  const where = ['--netns', RECEIVER, '--interface', 'veth', '--filter', FILTER];
+  // Every flow is to be found at the end, and a daemon that runs here already is not to be disturbed.
+  const kept = ['--retain-size', 'off', '--retain-free', 'off', '--control', 'none'];
+  const words = ['daemon', ...where, '--db', db, ...kept];
   const { child, log } = await listening([process.execPath, NSTAP, ...words], 'capture-opened');
   const rows: string[][] = [];
   const begin = performance.now();
@@ -75,7 +79,7 @@ async function soak(): Promise<void> {
       mib(supervisor),
       mib(engine ?? Number.NaN),
       cpu.toFixed(0),
-      mib(sizeMib(db)),
+      mib(allFilesOctets(db) / 2 ** 20),
       `${sent}`,
     ];
     rows.push(row);
@@ -129,11 +133,6 @@ function send(from: End, to: End, round: number): ChildProcess {
 /** Resident memory of a process in MiB; proc(5), VmRSS. */
 function rssMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
-}
-
-/** Of the database with its write-ahead log. */
-function sizeMib(path: string): number {
-  return (statSync(path).size + statSync(`${path}-wal`).size) / 2 ** 20;
 }
 
 function mib(value: number): string {

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { registerCompletion } from './commands/completion.ts';
 import { ExitStatus, UsageError } from './errors.ts';
+import { printable } from './format/columns.ts';
 import { createProgram } from './program.ts';
 
 /** Says why on stderr. @returns the exit status */
@@ -9,7 +10,8 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitStatus.Done : ExitStatus.Usage;
   if (isBrokenPipe(error)) return ExitStatus.Done;
   const text = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`nstap: ${process.env.NSTAP_DEBUG && error instanceof Error ? error.stack : text}\n`);
+  const shown = process.env.NSTAP_DEBUG && error instanceof Error ? error.stack! : printable(text, '\n');
+  process.stderr.write(`nstap: ${shown}\n`);
   return error instanceof UsageError || isMistake(error) ? ExitStatus.Usage : ExitStatus.Failed;
 }
 

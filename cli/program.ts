@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { version } from '../daemon/version.ts';
+import { printable } from './format/columns.ts';
 import { registerDaemon } from './commands/daemon.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -46,7 +47,9 @@ Example:
   $ sudo nstap daemon --netns 'lab-*'
   $ nstap flows --since 10m 'tcp port 443'`,
     )
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'nstap: ')) })
+    .configureOutput({
+      outputError: (text, write) => write(printable(text.replace(/^error: /, 'nstap: '), '\n')),
+    })
     // Inherited by the commands: without it commander ends the process with 1 on wrong usage.
     .exitOverride();
   for (const register of COMMANDS) register(program);

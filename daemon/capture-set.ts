@@ -11,7 +11,7 @@ import { type LinkLayer, linkLayerOf } from './kernel/packet-socket.ts';
 import type { Logger } from './logger.ts';
 import type { FoundNetns } from './netns/discovery.ts';
 import type { LinkWatcher } from './netns/link-watcher.ts';
-import { parseInterfaceSelectors, selectsInterface, type Selection as Selectors } from './netns/selector.ts';
+import { parseInterfaceSelectors, selectsInterface, type Selectors } from './netns/selector.ts';
 import { filterCommands } from './filter-commands.ts';
 import { CaptureOpener } from './open-capture.ts';
 

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { release, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { allFilesOctets } from '../storage/partition-files.ts';
 import { RING_MIB_DEFAULT } from './config.ts';
 import { defaultEngineUser, STATE_DIR, whyCannotWork } from './engine-user.ts';
 import { ARPHRD_LOOPBACK } from './kernel/constants.ts';
@@ -205,7 +206,7 @@ function database(path: string, isDefault: boolean): Finding {
     );
   const { bavail, blocks, bsize } = statfsSync(folder);
   const free = bavail * bsize;
-  const size = existsSync(file) ? `${mib(statSync(file).size)} MiB` : 'not there yet';
+  const size = existsSync(file) ? `${mib(allFilesOctets(file))} MiB` : 'not there yet';
   const text = `${file} (${size}), ${mib(free)} MiB free`;
   if (free >= FREE_BYTES_MIN && bavail >= blocks * FREE_SHARE_MIN) return ok('database', text);
   return {

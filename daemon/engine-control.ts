@@ -151,7 +151,9 @@ export class EngineControl implements ControlBackend {
       engineCpuS: (user + system) / 1e6,
       engineRssBytes: process.memoryUsage.rss(),
       ...counts,
-      captures: thread.captures.flatMap((each) => liveCapture(each, this.#captures.get(each.index)) ?? []),
+      captures: thread.captures.flatMap(
+        (each) => liveCapture(each, this.#captures.get(each.captureIndex)) ?? [],
+      ),
     };
   }
 

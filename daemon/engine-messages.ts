@@ -2,7 +2,7 @@ import type { CaptureInfo } from '../storage/messages.ts';
 import type { RetentionOptions } from '../storage/retention-options.ts';
 import type { ControlCode } from './control/errors.ts';
 import type { LiveInterface, Selection } from './control/messages.ts';
-import { isSelector } from './control/selectors.ts';
+import { isNetnsSelector, isSelector } from './control/selectors.ts';
 import type { RingGeometry } from './kernel/packet-socket.ts';
 import type { Backend, DaemonOptions, LogLevel, MeteringOptions } from './config.ts';
 
@@ -125,8 +125,7 @@ function count(type: string, key: string, value: unknown): number {
 /** A selection by name or pattern: no path, which the supervisor would open with all its rights. */
 function selectionOf(value: unknown): Selection {
   const { netns, interface: name } = (value ?? {}) as Record<string, unknown>;
-  for (const text of [netns, name])
-    if (typeof text !== 'string' || !isSelector(text))
-      throw new Error('engine report change-capture: bad selection');
-  return { netns: netns as string, interface: name as string };
+  if (typeof netns !== 'string' || !isNetnsSelector(netns) || typeof name !== 'string' || !isSelector(name))
+    throw new Error('engine report change-capture: bad selection');
+  return { netns, interface: name };
 }

@@ -1,5 +1,6 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { createBatchPool } from '../storage/batch-pool.ts';
+import { isoTime } from '../storage/time.ts';
 import type { CaptureReply } from './capture/capture-messages.ts';
 import { createPacketTap } from './capture/packet-tap.ts';
 import type { LiveThreadData } from './capture/live-thread.ts';
@@ -97,7 +98,7 @@ function logStorage(log: Logger, notice: StorageNotice): void {
       break;
     case 'dropped': {
       const { partition, flows, octets, fromNs, untilNs, reason } = notice;
-      const [from, until] = [isoTime(fromNs), isoTime(untilNs)];
+      const [from, until] = [fromNs, untilNs].map((ns) => (ns === null ? null : isoTime(ns)));
       const what = partition === 0 ? 'outside of partitions' : `of partition ${partition}`;
       log.info(
         { event: 'retention-dropped', partition, flows, octets, from, until, reason },
@@ -105,9 +106,4 @@ function logStorage(log: Logger, notice: StorageNotice): void {
       );
     }
   }
-}
-
-/** RFC 3339 to the millisecond. @param ns since the epoch, or null */
-function isoTime(ns: bigint | null): string | null {
-  return ns === null ? null : new Date(Number(ns / 1_000_000n)).toISOString();
 }

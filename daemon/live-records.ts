@@ -1,7 +1,7 @@
 import { formatAddress } from '../decoders/address.ts';
 import type { TappedFlow } from '../storage/flow-tap.ts';
 import type { CaptureInfo } from '../storage/messages.ts';
-import type { ThreadCounts } from './capture/capture-messages.ts';
+import type { CountedCapture } from './capture/capture-messages.ts';
 import type { TappedPacket } from './capture/packet-tap.ts';
 import type { LiveCapture, LiveFlow, LivePacket } from './control/messages.ts';
 
@@ -10,7 +10,7 @@ const TEXT_MAX = 192;
 
 /** What a capture counted, as clients are told. @returns null when nobody knows its name any more */
 export function liveCapture(
-  { index, received, counters: c }: ThreadCounts['captures'][number],
+  { captureIndex: index, counters: c }: CountedCapture,
   info: CaptureInfo | undefined,
 ): LiveCapture | null {
   if (info === undefined) return null;
@@ -21,7 +21,7 @@ export function liveCapture(
     interface: info.interface ?? '',
     source: info.source,
     filter: (info.filter ?? '').slice(0, TEXT_MAX),
-    received,
+    received: c.received,
     kernelDrops: c.kernelDrops,
     duplicates: c.duplicates,
     packets: c.packets,
@@ -36,6 +36,9 @@ export function liveCapture(
     shedRouteChanges: c.shedRouteChanges,
     evictedFlows: c.evictedFlows,
     shedHints: c.shedHints,
+    untrackedFlows: c.untrackedFlows,
+    aliveFlows: c.aliveFlows,
+    cpuNs: c.cpuNs,
   };
 }
 

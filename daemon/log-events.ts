@@ -73,15 +73,16 @@ export const LOG_EVENTS: Readonly<Record<string, LogEvent>> = {
   'engine-is-root': { role: 'supervisor', meaning: 'The engine runs as root (`--user root`).' },
   reloaded: {
     role: 'supervisor',
-    meaning: 'SIGHUP: the configuration was read; `changed` has the keys that changed.',
+    meaning: 'SIGHUP, or a control client: the configuration was read; `changed` has the keys that changed.',
   },
   'reload-needs-restart': {
     role: 'supervisor',
-    meaning: 'SIGHUP: these `keys` changed, and wait for a restart.',
+    meaning: 'As `reloaded`: these `keys` changed, and wait for a restart.',
   },
   'reload-failed': {
     role: 'supervisor',
-    meaning: 'SIGHUP: the configuration is wrong (`reason`); all stays as it was.',
+    meaning:
+      'SIGHUP: the configuration is wrong (`reason`); all stays as it was. A control client is told itself.',
   },
   stopping: {
     role: 'supervisor',

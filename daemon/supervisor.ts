@@ -26,6 +26,8 @@ const ENGINE_HEALTHY_MS = 60_000;
 const SCAN_ERRORS_MAX = 100;
 /** An engine that says nothing for so long has hung. */
 const SILENT_MS = 15_000;
+/** Two signals this close are one: Ctrl-C and SIGTERM of a script, timeout(1) that signals a process and its group. */
+const SAME_SIGNAL_MS = 250;
 /** Patience with an engine that was asked to drain. */
 const DRAIN_MS = 30_000;
 /** Messages that wait for an engine before its control clients get no answers any more. */
@@ -69,6 +71,8 @@ export class Supervisor {
   /** The engine was asked to end so that another takes its place. */
   #renewing = false;
   #stopping = false;
+  #stoppedMs = 0;
+  #isFinished = false;
   #exitCode = 0;
   readonly #done = Promise.withResolvers<number>();
 
@@ -121,6 +125,7 @@ export class Supervisor {
   /** The first call drains and ends; the second ends at once. */
   stop(reason: string): void {
     if (this.#stopping) {
+      if (performance.now() - this.#stoppedMs < SAME_SIGNAL_MS) return;
       this.#log.warn({ event: 'killed', reason }, 'second signal: ending at once');
       this.#exitCode = 1;
       this.#engine?.kill();
@@ -128,6 +133,7 @@ export class Supervisor {
       return;
     }
     this.#stopping = true;
+    this.#stoppedMs = performance.now();
     this.#log.info({ event: 'stopping', reason }, 'draining');
     this.#manager.stopping();
     this.#netns.close();
@@ -164,6 +170,8 @@ export class Supervisor {
   }
 
   #finish(): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
     this.#netns.close();
     clearInterval(this.#timer);
     if (this.#engineTimer !== null) clearTimeout(this.#engineTimer);
@@ -213,6 +221,7 @@ export class Supervisor {
 
   #engineExited(code: number | null, signal: string | null): void {
     this.#engine = null;
+    if (this.#isFinished) return;
     const failed = code !== 0;
     const fields = { code, signal };
     this.#endedBy = signal === null ? `engine ended with ${code}` : `engine ended by ${signal}`;
@@ -288,8 +297,6 @@ export class Supervisor {
   }
 
   #change(isAdd: boolean, selection: Selection): number {
-    // A rule that cannot be followed is none.
-    parseNetnsSelectors([selection.netns]);
     this.#rules.set(isAdd, selection);
     this.#log.info(
       { event: isAdd ? 'capture-added' : 'capture-removed', ...selection },

@@ -8,6 +8,8 @@ const ADVICE: Record<string, string> = {
   SQLITE_CORRUPT: 'move it away, and try `sqlite3 FILE .recover` to rescue what can be read',
   SQLITE_IOERR: 'the disk or its file system failed; see the kernel log',
   SQLITE_PERM: 'this user may not open it',
+  NSTAP_GONE:
+    'what was in it is lost, unless it was moved; stop the daemon before you move or remove its files',
   ENOENT: 'create the folder first, or choose another file with --db',
   ENOTDIR: 'choose another file with --db',
   EISDIR: 'name a file, not a folder, with --db',

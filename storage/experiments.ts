@@ -1,6 +1,7 @@
 import { durably, type FlowDatabase } from './database.ts';
 import { StorageError, toStorageError } from './errors.ts';
 import { parseExperimentName, whyNoExperimentName, whyNoNetnsPattern } from './experiment-name.ts';
+import { isoTime } from './time.ts';
 
 /** A marked time: flows that were alive in it belong to it. */
 export interface Experiment {
@@ -141,9 +142,4 @@ function stored(db: FlowDatabase, id: number): Experiment {
   if (row === undefined)
     throw new StorageError('query', db.name, 'NSTAP_DANGLING', `experiment ${id} is gone`);
   return row;
-}
-
-/** RFC 3339 to the millisecond. */
-function isoTime(ns: bigint): string {
-  return new Date(Number(ns / 1_000_000n)).toISOString();
 }

@@ -77,6 +77,12 @@ export function databaseOctets(path: string): number {
   return octets;
 }
 
+/** Octets of all files that a database has, see `databaseFiles`. */
+export function allFilesOctets(path: string): number {
+  const each = databaseFiles(path).map((file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0);
+  return each.reduce((sum, octets) => sum + octets, 0);
+}
+
 /** Removes a partition's files at once. */
 export function removePartition(dbPath: string, number: number): void {
   for (const suffix of SUFFIXES) rmSync(`${partitionPath(dbPath, number)}${suffix}`, { force: true });

@@ -63,6 +63,9 @@ export class Retention {
   readonly #env: RetentionEnv;
   readonly #sweep: MainSweep;
   #freedMs = Number.NEGATIVE_INFINITY;
+  /** Prepared once each, as all that is done again and again. */
+  readonly #asks = new Map<string, { get(): unknown }>();
+  readonly #asksNs = new Map<string, { get(): bigint | undefined }>();
   /** Something was dropped since the main file was last tidied, or may have been before this run. */
   #isUntidy = true;
   /** Flows dropped from the main file that were not told yet: they go by the hundred. */
@@ -229,10 +232,15 @@ export class Retention {
   }
 
   #ask<T>(sql: string): T | null {
-    return this.#writer.db.prepare<[], T>(sql).pluck().get() ?? null;
+    const statement = this.#asks.get(sql) ?? this.#writer.db.prepare<[], unknown>(sql).pluck();
+    this.#asks.set(sql, statement);
+    return (statement.get() as T | undefined) ?? null;
   }
 
   #askNs(sql: string): bigint | null {
-    return this.#writer.db.prepare<[], bigint>(sql).pluck().safeIntegers().get() ?? null;
+    const statement =
+      this.#asksNs.get(sql) ?? this.#writer.db.prepare<[], bigint>(sql).pluck().safeIntegers();
+    this.#asksNs.set(sql, statement);
+    return statement.get() ?? null;
   }
 }

@@ -112,6 +112,7 @@ export class StorageService {
   mark(request: number, change: ExperimentChange, atNs: bigint): void {
     if (this.#isOver) return;
     try {
+      this.#writer.checkFile();
       const experiment = changeExperiment(this.#writer.db, change, atNs);
       this.#reply({ type: 'marked', request, experiment });
     } catch (error) {
@@ -237,6 +238,7 @@ export class StorageService {
     if (this.#retentionTimer !== null) clearTimeout(this.#retentionTimer);
     this.#retention?.tell();
     const { flows, records } = this.#writer.totals;
+    this.#writer.checkFile();
     this.#writer.close();
     this.#reply({ type: 'closed', flows, records });
   }

@@ -16,6 +16,11 @@ export function clampNs(ns: bigint): bigint {
   return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : ns;
 }
 
+/** RFC 3339 in UTC to the millisecond. @param ns since the epoch */
+export function isoTime(ns: bigint): string {
+  return new Date(Number(ns / 1_000_000n)).toISOString();
+}
+
 /** Now, in nanoseconds since the epoch, to the millisecond. */
 export function nowNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n;

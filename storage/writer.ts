@@ -1,5 +1,6 @@
+import { statSync } from 'node:fs';
 import { durably, type FlowDatabase, openForWriting } from './database.ts';
-import { toStorageError } from './errors.ts';
+import { StorageError, toStorageError } from './errors.ts';
 import type { FlowBatch } from './flow-batch.ts';
 import { type FlowHome, flowHome } from './flow-home.ts';
 import { localHost } from './host.ts';
@@ -60,6 +61,8 @@ export class FlowWriter implements ChannelOwner {
   /** Requests without flows that are committed although the batches beside them are not. */
   readonly #announced = new WeakSet<WriteRequest>();
   #totals: WriterTotals = { flows: 0, records: 0 };
+  /** The file that was opened, see fileNumber. */
+  readonly #file: string | null;
   #isClosed = false;
 
   /**
@@ -70,6 +73,7 @@ export class FlowWriter implements ChannelOwner {
     this.path = path;
     this.db = openForWriting(path);
     try {
+      this.#file = fileNumber(path);
       const timeseries = run.timeseries ?? false;
       this.statements = prepareStatements(this.db);
       this.#main = flowHome(this.db, 0, timeseries);
@@ -122,9 +126,10 @@ export class FlowWriter implements ChannelOwner {
 
   /**
    * Writes requests, in order: all of them, or none; see the class for partitions.
-   * @throws StorageError; the same call may be tried again then
+   * @throws StorageError; the same call may be tried again then, unless the file is gone (see checkFile)
    */
   write(requests: Iterable<Addressed>): void {
+    this.checkFile();
     if (this.partitions === null) {
       this.#commit(requests);
       return;
@@ -139,6 +144,26 @@ export class FlowWriter implements ChannelOwner {
     }
     const batches = all.filter(([, request]) => request.type === 'batch');
     if (batches.length > 0) this.#commit(batches);
+  }
+
+  /**
+   * Looks whether what is written can still be found. A file that was removed takes every commit, and they go with it.
+   * @throws StorageError: NSTAP_GONE when the path leads to no file or to another one
+   */
+  checkFile(): void {
+    let file: string | null;
+    try {
+      file = fileNumber(this.path);
+    } catch (error) {
+      throw toStorageError('find', this.path, error);
+    }
+    if (file !== this.#file)
+      throw new StorageError(
+        'commit',
+        this.path,
+        'NSTAP_GONE',
+        `the file was ${file === null ? 'removed or moved' : 'replaced'} while it was written; flows of this run in it: ${this.#totals.flows}`,
+      );
   }
 
   /**
@@ -215,17 +240,19 @@ export class FlowWriter implements ChannelOwner {
 
   /** Of the one capture thread that a run has. */
   #setLoad({ queued, queueSize, cpuNs }: ThreadLoad): void {
-    this.db
-      .prepare('UPDATE runs SET queued = ?, queue_size = ?, capture_cpu_ns = ? WHERE run_id = ?')
-      .run(queued, queueSize, cpuNs, this.runId);
+    this.statements.updateLoad.run(queued, queueSize, cpuNs, this.runId);
   }
 
   #updateRun(totals: WriterTotals, endedNs: bigint | null): void {
     const clamped = this.#channels.reduce((n, channel) => n + channel.clampedTimes, 0);
-    this.db
-      .prepare('UPDATE runs SET flows = ?, records = ?, clamped_times = ?, ended_ns = ? WHERE run_id = ?')
-      .run(totals.flows, totals.records, clamped, endedNs, this.runId);
+    this.statements.updateRun.run(totals.flows, totals.records, clamped, endedNs, this.runId);
   }
+}
+
+/** What tells a file from another of the same path, as SQLite does; null: there is none. stat(2) */
+function fileNumber(path: string): string | null {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { printable } from './columns.ts';
 import type { ListedInterface, ListedNetns } from '../netns-command.ts';
 
 /** Namespaces for people: a line each, and a line an interface below it. */
@@ -9,7 +10,8 @@ export function formatNetnsList(list: readonly ListedNetns[]): string {
     const nameWidth = Math.max(0, ...interfaces.map((entry) => entry.name.length));
     for (const entry of interfaces) lines.push(`  ${interfaceLine(entry, nameWidth)}`);
   }
-  return `${lines.join('\n')}\n`;
+  // Names are whatever somebody called a namespace or an interface: no control character of theirs reaches the terminal.
+  return `${lines.map((line) => printable(line)).join('\n')}\n`;
 }
 
 function interfaceLine(entry: ListedInterface, nameWidth: number): string {

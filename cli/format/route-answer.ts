@@ -1,3 +1,4 @@
+import { printable } from './columns.ts';
 import type { RouteAnswer } from '../route-command.ts';
 
 /** What was asked and decided, for people: a line that says it, the decision's parts, and each rule that was tried. */
@@ -26,7 +27,7 @@ export function formatRouteAnswer(answer: RouteAnswer): string {
   add('reason', answer.reason);
   if (answer.steps.length > 0) lines.push('', '  rules tried:', ...stepLines(answer));
   if (answer.kernel !== undefined) lines.push('', ...kernelLines(answer));
-  return `${lines.join('\n')}\n`;
+  return `${lines.map((line) => printable(line)).join('\n')}\n`;
 }
 
 function summary({ verdict, type, gateway, dev }: RouteAnswer): string {

@@ -115,7 +115,7 @@ export function formatStatus(status: Status, width: number | null, { bold, red }
     );
   }
   if (run.queue_size > 0) lines.push('', loadLine(status));
-  lines.push('', lawLine(status, red), ...lossLines(totals, red), ...gapLines(status.gaps, red));
+  lines.push('', lawLine(status, red), ...lossLines(status, red), ...gapLines(status.gaps, red));
   return `${lines.join('\n')}\n`;
 }
 
@@ -170,10 +170,13 @@ function placeOf({ netns, interface: name, file }: CaptureStatus): string {
 }
 
 /** What the capture thread does. */
-function loadLine({ run, totals }: Status): string {
+function loadLine({ run, totals, daemon }: Status): string {
   const { queue_waiting: waiting, queue_size: size, capture_cpu_ns: cpuNs } = run;
   const seconds = (cpuNs / 1e9).toFixed(1);
-  return `load      ${counted(totals.alive_flows, 'flow')} in the table, ${waiting} of ${size} batches wait for the database, ${seconds} s of CPU in the capture thread`;
+  const cpu = `${seconds} s of CPU in the capture thread`;
+  // The daemon has told the rest, as it is now.
+  if (daemon !== null) return `load      ${cpu}`;
+  return `load      ${counted(totals.alive_flows, 'flow')} in the table, ${waiting} of ${size} batches wait for the database, ${cpu}`;
 }
 
 /** The law that nothing is lost silently. */
@@ -195,9 +198,10 @@ function gapLines(gaps: Status['gaps'], red: Colors['red']): string[] {
   });
 }
 
-function lossLines(totals: Status['totals'], red: Colors['red']): string[] {
+/** "none" where nothing is lost: what a gap has cost is in no counter. */
+function lossLines({ totals, gaps }: Status, red: Colors['red']): string[] {
   const lost = (Object.keys(LOSSES) as (keyof typeof LOSSES)[]).filter((key) => totals[key] !== 0);
-  if (lost.length === 0) return ['losses    none'];
+  if (lost.length === 0) return gaps.length === 0 ? ['losses    none'] : [];
   return lost.map((key, i) => {
     const count = `${key} ${totals[key].toLocaleString('en-US')}`;
     const head = (i === 0 ? 'losses' : '').padEnd(10);

@@ -1,6 +1,7 @@
 import { tableNames } from '../../daemon/netlink/names.ts';
 import { formatRoute, formatRule } from '../../daemon/routes/format.ts';
 import type { RouteSnapshot, SnapshotRoute } from '../../daemon/routes/snapshot.ts';
+import { printable } from './columns.ts';
 
 /**
  * Rules, then tables in the order in which the rules come to them, as `ip rule` and `ip route` print them. In lines with their
@@ -15,7 +16,7 @@ export function* formatTables(snapshot: RouteSnapshot): Iterable<string> {
     if (!isFirst) yield '\n';
     isFirst = false;
     yield `IPv${family} rules\n`;
-    for (const rule of rules) yield `  ${formatRule(rule)}\n`;
+    for (const rule of rules) yield `  ${printable(formatRule(rule), '\t')}\n`;
     const tables = new Map<number, SnapshotRoute[]>();
     // A table that no rule looks into comes last; one without routes is not shown.
     for (const rule of rules) if (rule.action === 'lookup') tables.set(rule.table, []);
@@ -27,7 +28,7 @@ export function* formatTables(snapshot: RouteSnapshot): Iterable<string> {
     for (const [id, own] of tables) {
       if (own.length === 0) continue;
       yield `\nIPv${family} table ${tableNames.name(id)}\n`;
-      for (const route of own) yield `  ${formatRoute(route)}\n`;
+      for (const route of own) yield `  ${printable(formatRoute(route))}\n`;
     }
   }
   if (isFirst) yield 'no rules and no routes\n';

@@ -60,11 +60,17 @@ export type CaptureReply =
   /** The kernel did not take the filter; the one before is in force. */
   | { type: 'filter-failed'; captureIndex: number; reason: string }
   /** Once a second, when asked for: what every capture counted since it began. */
-  | { type: 'counters'; counters: { captureIndex: number; counters: CaptureCounters }[]; load: ThreadLoad }
+  | { type: 'counters'; counters: CountedCapture[]; load: ThreadLoad }
   /** Once a second: the thread has not hung. */
   | { type: 'alive' }
   /** Everything is drained and handed to the storage thread. */
   | { type: 'stopped' };
+
+/** What a capture has counted since it began. */
+export interface CountedCapture {
+  captureIndex: number;
+  counters: CaptureCounters;
+}
 
 /** What a capture thread counts. */
 export interface ThreadCounts {
@@ -74,5 +80,5 @@ export interface ThreadCounts {
   /** Batches of records that storage has not given back, and how many there are. */
   queuedBatches: number;
   batches: number;
-  captures: { index: number; received: number; counters: CaptureCounters }[];
+  captures: CountedCapture[];
 }

@@ -1,9 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
-import type { CaptureInfo } from '../../storage/messages.ts';
+import type { CaptureCounters, CaptureInfo } from '../../storage/messages.ts';
 import { threadCpuNs } from '../kernel/thread-clock.ts';
-import type { CaptureReply, CaptureRequest, ThreadCounts } from './capture-messages.ts';
+import type { CaptureReply, CaptureRequest, CountedCapture, ThreadCounts } from './capture-messages.ts';
 import { changeFilter } from './change-filter.ts';
 import { RING_RETIRE_MS } from '../kernel/packet-socket.ts';
 import { LiveLoop } from './live-loop.ts';
@@ -19,8 +19,9 @@ const FLUSH_MS = 200;
 const CHECKPOINT_DELAY_MS = 3 * RING_RETIRE_MS;
 /** While the queue is full, a checkpoint is tried again for so long. */
 const CHECKPOINT_PATIENCE_MS = 10_000;
-/** At the end storage may take so long to take a batch. */
+/** At the end storage may take so long to take a batch, and so long for all of them: the supervisor waits for 30 s. */
 const DRAIN_MS = 5000;
+const DRAIN_TOTAL_MS = 25_000;
 
 type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
 type FilterRequest = Extract<CaptureRequest, { type: 'filter' }>;
@@ -94,16 +95,26 @@ function main(data: LiveThreadData): void {
     return { received, kernelDrops: drops, duplicates: source.duplicates, cpuNs, span: source.span };
   }
 
-  function tellCounters(): void {
-    const counters = [];
-    for (const { index } of session.captures()) {
-      const source = loop.source(index);
+  /** Counters of every capture that is open. @param each called with them, and with the times of its packets */
+  function countAll(
+    each?: (captureIndex: number, counters: CaptureCounters, span: SourceCounts['span']) => void,
+  ): CountedCapture[] {
+    const all: CountedCapture[] = [];
+    for (const { index: captureIndex } of session.captures()) {
+      const source = loop.source(captureIndex);
       if (source === undefined) continue;
-      const counts = countsOf(source, loop.cpuNs(index));
-      const of = session.counters(index, counts);
-      session.queue.counters(index, of, counts.span, false);
-      counters.push({ captureIndex: index, counters: of });
+      const counts = countsOf(source, loop.cpuNs(captureIndex));
+      const counters = session.counters(captureIndex, counts);
+      each?.(captureIndex, counters, counts.span);
+      all.push({ captureIndex, counters });
     }
+    return all;
+  }
+
+  function tellCounters(): void {
+    const counters = countAll((captureIndex, of, span) =>
+      session.queue.counters(captureIndex, of, span, false),
+    );
     const load = session.queue.load(threadCpuNs());
     if (data.isWatched) reply({ type: 'counters', counters, load });
   }
@@ -151,6 +162,8 @@ function main(data: LiveThreadData): void {
         break;
       case 'stop':
         for (const each of waiting.splice(0)) open(each);
+        // Sources take nothing new from here on, so waiting for storage loses nothing.
+        session.queue.drain(DRAIN_MS, DRAIN_TOTAL_MS);
         loop.stop('stopped');
     }
   }
@@ -166,16 +179,9 @@ function main(data: LiveThreadData): void {
   }
 
   function counts(): ThreadCounts {
-    const captures = [];
-    for (const { index } of session.captures()) {
-      const source = loop.source(index);
-      if (source === undefined) continue;
-      const counters = session.counters(index, countsOf(source, loop.cpuNs(index)));
-      captures.push({ index, received: source.stats().received, counters });
-    }
     const { live: flows, created: createdFlows } = session.table;
     const { waiting: queuedBatches, size: batches } = session.queue;
-    return { flows, createdFlows, queuedBatches, batches, captures };
+    return { flows, createdFlows, queuedBatches, batches, captures: countAll() };
   }
 
   /** Forgets the routes of namespaces that are gone and whose rings are empty. */
@@ -264,7 +270,6 @@ function main(data: LiveThreadData): void {
   }
 
   loop.run();
-  session.queue.drain(DRAIN_MS);
   session.table.endAll('shutdown');
   session.queue.close();
   reply({ type: 'stopped' });

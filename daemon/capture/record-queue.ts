@@ -30,6 +30,8 @@ export class RecordQueue implements RecordSink {
   readonly #wait: boolean;
   /** Milliseconds to wait for a batch; 0: none is waited for. */
   #patienceMs: number;
+  /** When waiting is over for good. performance.now() */
+  #drainedMs = Infinity;
   /** The pool's count of releases, the word behind the states of its batches. */
   readonly #releases: Int32Array;
   #current: FlowBatch | null = null;
@@ -54,11 +56,12 @@ export class RecordQueue implements RecordSink {
   }
 
   /**
-   * Waits for storage from now on, as a replay does, but no longer than `patienceMs` at a time: at the end of a live capture
-   * there may be more flows than the queue holds, and nothing comes any more that waiting would lose.
+   * Waits for storage from now on, as a replay does, but no longer than `patienceMs` at a time and `totalMs` in all: at the end
+   * of a live capture there may be more flows than the queue holds, and nothing comes any more that waiting would lose.
    */
-  drain(patienceMs: number): void {
+  drain(patienceMs: number, totalMs = Infinity): void {
     this.#patienceMs = patienceMs;
+    this.#drainedMs = performance.now() + totalMs;
   }
 
   /**
@@ -73,6 +76,7 @@ export class RecordQueue implements RecordSink {
   }
 
   #take(): FlowBatch | null {
+    if (performance.now() >= this.#drainedMs) this.#patienceMs = 0;
     const index = this.#patienceMs > 0 ? this.#pool.acquireWait(this.#patienceMs) : this.#pool.acquire();
     if (index < 0) {
       this.#patienceMs = 0;

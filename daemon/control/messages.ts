@@ -63,6 +63,9 @@ export interface LiveCapture {
   shedRouteChanges: number;
   evictedFlows: number;
   shedHints: number;
+  untrackedFlows: number;
+  aliveFlows: number;
+  cpuNs: number;
 }
 
 export interface LiveStatus {

@@ -1,4 +1,5 @@
 import { globRegExp } from '../netns/glob.ts';
+import { type NetnsTerm, parseNetnsSelectors, SelectorError } from '../netns/selector.ts';
 import { ControlError } from './errors.ts';
 import type { Selection } from './messages.ts';
 
@@ -28,6 +29,25 @@ export function isSelector(text: string): boolean {
 }
 
 /**
+ * As `isSelector`, of namespaces: read as `--netns` reads it, it is "host", "any", a name or a pattern. The other words of
+ * that option (all, processes, newly, pid:N) are no names, by which clients select, and would match nothing.
+ */
+export function isNetnsSelector(text: string): boolean {
+  if (!isSelector(text)) return false;
+  try {
+    return parseNetnsSelectors([text]).include.every(({ term }) => isNamed(term));
+  } catch (error) {
+    if (error instanceof SelectorError) return false;
+    throw error;
+  }
+}
+
+function isNamed(term: NetnsTerm): boolean {
+  if (term.kind === 'pid') return term.name !== null;
+  return term.kind === 'host' || term.kind === 'any' || term.kind === 'name';
+}
+
+/**
  * Checks what a client selects.
  * @param isOpen '' is allowed, for any
  * @throws ControlError CONTROL_BAD_REQUEST
@@ -36,11 +56,12 @@ export function checkSelection(selection: Selection, isOpen = false): void {
   for (const key of ['netns', 'interface'] as const) {
     const text = selection[key];
     if (isOpen && text === '') continue;
-    if (!isSelector(text))
-      throw new ControlError(
-        'CONTROL_BAD_REQUEST',
-        `${key} ${JSON.stringify(text.slice(0, 64))}: a name or pattern of 1 to ${SELECTOR_MAX} characters is wanted, without a slash, blanks, or more than ${STARS_MAX} stars`,
-      );
+    if (key === 'netns' ? isNetnsSelector(text) : isSelector(text)) continue;
+    const other = key === 'netns' ? '; processes, all, newly and pid:N are not taken here' : '';
+    throw new ControlError(
+      'CONTROL_BAD_REQUEST',
+      `${key} ${JSON.stringify(text.slice(0, 64))}: a name or pattern of 1 to ${SELECTOR_MAX} characters is wanted, without a slash, blanks, or more than ${STARS_MAX} stars${other}`,
+    );
   }
 }
 

@@ -5,6 +5,7 @@ import type {
   RouteMirrorCounts,
   ThreadLoad,
 } from '../../storage/messages.ts';
+import type { CountedCapture } from '../capture/capture-messages.ts';
 import type { RouteCountsRequest } from '../mirror/messages.ts';
 
 /** How long the last counts of a capture or namespace that is gone are still shown: some scrapes. */
@@ -54,7 +55,7 @@ export class MetricsStore {
   }
 
   /** What the capture thread tells once a second. */
-  setAll(all: readonly { captureIndex: number; counters: CaptureCounters }[], load: ThreadLoad): void {
+  setAll(all: readonly CountedCapture[], load: ThreadLoad): void {
     for (const { captureIndex, counters } of all) this.setCounters(captureIndex, counters);
     this.load = load;
   }

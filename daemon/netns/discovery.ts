@@ -9,7 +9,7 @@ import {
   type NetnsTerm,
   needsProcesses,
   parseNetnsSelectors,
-  type Selection,
+  type Selectors,
 } from './selector.ts';
 
 /** A namespace that exists now. */
@@ -54,7 +54,7 @@ const SETTLE_MS = 100;
  * labels, and what was there at the first look.
  */
 export class NetnsDiscovery {
-  readonly #selection: Selection<NetnsTerm>;
+  readonly #selection: Selectors<NetnsTerm>;
   readonly #needsProcesses: boolean;
   readonly #processes = new ProcessTable();
   readonly #labels = new Map<string, Label>();

@@ -41,7 +41,7 @@ export type NetnsTerm =
   | { kind: 'name'; pattern: RegExp; ofLabel: boolean };
 
 /** Selectors with those that leave out apart, in the order given; `texts` as the user wrote them, without the "!". */
-export interface Selection<Term> {
+export interface Selectors<Term> {
   readonly include: readonly { text: string; term: Term }[];
   readonly exclude: readonly { text: string; term: Term }[];
 }
@@ -62,7 +62,7 @@ const LONG_ID = /^([a-z-]+:[0-9a-f]{12})[0-9a-f]{1,52}$/;
  * names; the order does not matter. None that chooses means "any".
  * @throws SelectorError
  */
-export function parseNetnsSelectors(texts: readonly string[]): Selection<NetnsTerm> {
+export function parseNetnsSelectors(texts: readonly string[]): Selectors<NetnsTerm> {
   return select(texts, 'any', NETNS_SELECTORS, netnsTerm);
 }
 
@@ -138,7 +138,7 @@ export function needsProcesses(term: NetnsTerm): boolean {
  * Reads patterns over interface names (`globRegExp`), "!" before one that leaves out; none that chooses means "*".
  * @throws SelectorError
  */
-export function parseInterfaceSelectors(texts: readonly string[]): Selection<RegExp> {
+export function parseInterfaceSelectors(texts: readonly string[]): Selectors<RegExp> {
   const allowed =
     "a name of at most 15 octets or a pattern (* ? [a-z]), ! before one leaves it out: 'veth*', '!docker0'";
   return select(texts, '*', allowed, (text) => {
@@ -151,7 +151,7 @@ export function parseInterfaceSelectors(texts: readonly string[]): Selection<Reg
 }
 
 /** Whether an interface of this name is chosen. */
-export function selectsInterface({ include, exclude }: Selection<RegExp>, name: string): boolean {
+export function selectsInterface({ include, exclude }: Selectors<RegExp>, name: string): boolean {
   return include.some(({ term }) => term.test(name)) && !exclude.some(({ term }) => term.test(name));
 }
 
@@ -160,7 +160,7 @@ function select<Term>(
   everything: string,
   allowed: string,
   read: (text: string) => Term,
-): Selection<Term> {
+): Selectors<Term> {
   const include: { text: string; term: Term }[] = [];
   const exclude: { text: string; term: Term }[] = [];
   for (const text of texts) {

@@ -100,6 +100,9 @@ describe.skipIf(missing !== null)(`the control socket of a daemon${missing ? ` (
       undecoded: 0,
       kernelDrops: 0,
       bytes: 25 * 142,
+      untrackedFlows: 0,
+      aliveFlows: 1,
+      cpuNs: expect.any(Number),
     });
     expect(await client.status()).toMatchObject({
       pid: d.child.pid,

@@ -1,16 +1,12 @@
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Lab, labMissing, until } from '../kernel/lab.ts';
+import { labMissing, until } from '../kernel/lab.ts';
 import { sendFrames, setTxChecksum, UdpSocket } from '../kernel/traffic.ts';
 import { type FrameSpec, frame, withChecksum } from '../support/frames.ts';
 import { nstap } from '../support/nstap.ts';
+import { DaemonLab } from './daemon-lab.ts';
 import { Talkers } from './talkers.ts';
-import { TestDaemon } from './test-daemon.ts';
 
 const missing = labMissing();
-const NOBODY = 65534;
 /** Packets of each kind that are sent by hand: a letter of the history stands at the first and the tenth. */
 const COUNT = 12;
 
@@ -23,31 +19,21 @@ interface Flow {
 }
 
 describe.skipIf(missing !== null)(`checksums on the wire${missing ? ` (${missing})` : ''}`, () => {
-  const lab = new Lab('csum');
-  const dir = mkdtempSync(join(tmpdir(), 'nsd-csum-'));
-  const db = join(dir, 'flows.db');
-  let daemon: TestDaemon | undefined;
+  const lab = new DaemonLab('csum');
 
   afterAll(async () => {
-    if (daemon && daemon.code === undefined) await daemon.end('SIGKILL');
+    await lab.endDaemon();
     lab.close();
-    rmSync(dir, { recursive: true, force: true });
   });
 
   test('only a wrong one that is final is noted, at both ends', { timeout: 120_000 }, async () => {
-    chownSync(dir, NOBODY, NOBODY);
     const [a, b] = [lab.add('a'), lab.add('b')];
     lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
-    daemon = new TestDaemon(
-      db,
+    const { d, db } = lab.daemon(
       { netns: [a, b], interfaces: ['v0'], filter: 'tcp or udp', checkpointSec: 1 },
       'real',
     );
-    const d = daemon;
-    await d.until(
-      'it captures',
-      () => d.events('capture-opened').length === 2 && d.events('ready').length === 1,
-    );
+    await d.opened(2);
 
     /** Real sockets. @param ports of TCP and of UDP */
     const talk = async (tcp: number, udp: number): Promise<void> => {

@@ -1,12 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Lab, labMissing, until } from '../kernel/lab.ts';
+import { labMissing, until } from '../kernel/lab.ts';
 import { readFlows } from '../storage/temp-db.ts';
+import { DaemonLab } from './daemon-lab.ts';
 import { Talkers } from './talkers.ts';
-import { TestDaemon } from './test-daemon.ts';
 
 /** Why a NAT cannot be made here, or null. */
 function natMissing(): string | null {
@@ -20,24 +17,18 @@ function natMissing(): string | null {
   }
 }
 const missing = labMissing() ?? natMissing();
-const NOBODY = 65534;
 
 describe.skipIf(missing !== null)(`IPv4 identifications${missing ? ` (${missing})` : ''}`, () => {
-  const lab = new Lab('ipid');
-  const dir = mkdtempSync(join(tmpdir(), 'nsd-ipid-'));
-  const db = join(dir, 'flows.db');
-  let daemon: TestDaemon | undefined;
+  const lab = new DaemonLab('ipid');
 
   afterAll(async () => {
-    if (daemon && daemon.code === undefined) await daemon.end('SIGKILL');
+    await lab.endDaemon();
     lab.close();
-    rmSync(dir, { recursive: true, force: true });
   });
 
   test('are the same before and after a NAT, so that flows can be told to be one', {
     timeout: 90_000,
   }, async () => {
-    chownSync(dir, NOBODY, NOBODY);
     const [client, nat, server] = [lab.add('client'), lab.add('nat'), lab.add('server')];
     lab.veth(client, 'v0', '10.9.1.1/24', nat, 'in0', '10.9.1.254/24');
     lab.veth(nat, 'out0', '10.9.2.254/24', server, 'v0', '10.9.2.1/24');
@@ -45,12 +36,8 @@ describe.skipIf(missing !== null)(`IPv4 identifications${missing ? ` (${missing}
     lab.sysctl(nat, 'net.ipv4.ip_forward=1');
     lab.exec(nat, 'nft', 'add table ip n; add chain ip n p { type nat hook postrouting priority 100; }');
     lab.exec(nat, 'nft', 'add rule ip n p oifname out0 masquerade random');
-    daemon = new TestDaemon(db, { netns: [client, server], interfaces: ['v0'], filter: 'tcp' }, 'real');
-    const d = daemon;
-    await d.until(
-      'it captures',
-      () => d.events('capture-opened').length === 2 && d.events('ready').length === 1,
-    );
+    const { d, db } = lab.daemon({ netns: [client, server], interfaces: ['v0'], filter: 'tcp' }, 'real');
+    await d.opened(2);
     const talkers = await Talkers.start(lab, client, server, '10.9.2.1', 7001, 8);
     await talkers.stop();
     await until(

@@ -1,39 +1,31 @@
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { idleTimeouts } from '../../daemon/config.ts';
 import { readCaptures } from '../../storage/captures.ts';
 import { readRetained } from '../../storage/retained.ts';
 import { latestRun } from '../../storage/runs.ts';
-import { Lab, labMissing } from '../kernel/lab.ts';
+import { labMissing } from '../kernel/lab.ts';
 import { UdpSocket } from '../kernel/traffic.ts';
 import { readFlows, withDb } from '../storage/temp-db.ts';
-import { TestDaemon } from './test-daemon.ts';
+import { DaemonLab } from './daemon-lab.ts';
 
 const missing = labMissing();
-const NOBODY = 65534;
 /** Two empty partitions take more. */
 const OCTETS = 300_000;
 
 describe.skipIf(missing !== null)(`a daemon with little room${missing ? ` (${missing})` : ''}`, () => {
-  const lab = new Lab('keep');
-  const dir = mkdtempSync(join(tmpdir(), 'nsd-keep-'));
-  const db = join(dir, 'flows.db');
-  let daemon: TestDaemon | undefined;
+  const lab = new DaemonLab('keep');
 
   afterAll(async () => {
-    if (daemon && daemon.code === undefined) await daemon.end('SIGKILL');
+    await lab.endDaemon();
     lab.close();
-    rmSync(dir, { recursive: true, force: true });
   });
 
   test('begins and drops partitions while it captures, and every packet is accounted for', async () => {
-    chownSync(dir, NOBODY, NOBODY);
     const [a, b] = [lab.add('a'), lab.add('b')];
     lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
-    daemon = new TestDaemon(
-      db,
+    const { d, db } = lab.daemon(
       {
         netns: [a],
         interfaces: ['v0'],
@@ -44,11 +36,7 @@ describe.skipIf(missing !== null)(`a daemon with little room${missing ? ` (${mis
       },
       'real',
     );
-    const d = daemon;
-    await d.until(
-      'it captures',
-      () => d.events('capture-opened').length === 1 && d.events('ready').length === 1,
-    );
+    await d.opened(1);
     using udp = new UdpSocket(lab, a, 4, { port: 4000 });
     let sent = 0;
     await d.until('three partitions are dropped', () => {
@@ -56,7 +44,7 @@ describe.skipIf(missing !== null)(`a daemon with little room${missing ? ` (${mis
       return d.events('retention-dropped').filter(({ partition }) => partition !== 0).length >= 3;
     });
     expect(await d.end()).toBe(0);
-    expect(readdirSync(dir).filter((name) => /-(wal|shm)$/.test(name))).toEqual([]);
+    expect(readdirSync(dirname(db)).filter((name) => /-(wal|shm)$/.test(name))).toEqual([]);
 
     const told = d.events('retention-dropped');
     const dropped = told.filter(({ partition }) => partition !== 0);

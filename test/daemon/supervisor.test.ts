@@ -227,8 +227,13 @@ describe.skipIf(missing !== null)(`supervisor and engine${missing ? ` (${missing
     process.kill(d.counted().pid, 'SIGSTOP');
     d.child.kill('SIGTERM');
     await d.until('it drains', () => d.events('stopping').length === 1);
+    // One that comes with the first is the same.
+    d.child.kill('SIGINT');
+    const again = performance.now() + 300;
+    await until('the next one is another', () => performance.now() > again);
     expect(await d.end()).toBe(1);
     expect(d.events('killed')).toHaveLength(1);
+    expect(d.events('stopped')).toHaveLength(1);
     await until('the engine is gone', () => !existsSync(`/proc/${d.counted().pid}`));
   });
 

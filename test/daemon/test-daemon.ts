@@ -73,6 +73,14 @@ export class TestDaemon {
     await this.until(`${name} in ${netns} is captured`, () => this.capture(netns, name)?.ended === null);
   }
 
+  /** Waits until the daemon has opened so many interfaces and its database. */
+  async opened(count: number): Promise<void> {
+    await this.until(
+      `${count} interfaces are captured`,
+      () => this.events('capture-opened').length === count && this.events('ready').length === 1,
+    );
+  }
+
   /** Sends a signal and waits for the exit status. */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     this.child.kill(signal);

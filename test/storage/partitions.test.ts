@@ -8,7 +8,12 @@ import Database from 'better-sqlite3';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { openForReading } from '../../storage/database.ts';
 import { APPLICATION_ID, MIGRATIONS } from '../../storage/migrations.ts';
-import { MAX_PARTITIONS, partitionPath, partitionRows } from '../../storage/partition-files.ts';
+import {
+  allFilesOctets,
+  MAX_PARTITIONS,
+  partitionPath,
+  partitionRows,
+} from '../../storage/partition-files.ts';
 import { queryFlows } from '../../storage/query.ts';
 import { seriesReader } from '../../storage/series.ts';
 import { FlowWriter } from '../../storage/writer.ts';
@@ -34,6 +39,13 @@ function files(path: string): string[] {
     .filter((name) => /^flows\.db(-\d+)?$/.test(name))
     .sort();
 }
+
+test('all octets of a database are those of its partitions and logs as well, and of no other file', () => {
+  const path = join(tempFolder(), 'flows.db');
+  const octets = { '': 1, '-wal': 20, '-shm': 300, '-0001': 4000, '-0001-wal': 50_000, '-old': 600_000 };
+  for (const [suffix, size] of Object.entries(octets)) writeFileSync(path + suffix, Buffer.alloc(size));
+  expect(allFilesOctets(path)).toBe(54_321);
+});
 
 describe('a writer with partitions', () => {
   test('writes flows into files of their own, for owner and group, and counts them in the main one', () => {

@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { BatchPool, createBatchPool } from '../../storage/batch-pool.ts';
@@ -213,6 +214,43 @@ describe('the storage thread', () => {
     worker.postMessage(request);
     expect((await ended)[0].at(-1)).toEqual({ type: 'closed', flows: 3, records: 3 });
     capture.die();
+  });
+
+  test.each([
+    ['removed or moved', (path: string) => rmSync(path)],
+    ['removed or moved', (path: string) => rmSync(dirname(path), { recursive: true })],
+    [
+      'replaced',
+      (path: string) => {
+        renameSync(path, `${path}.old`);
+        writeFileSync(path, '');
+      },
+    ],
+  ])('ends with 1 and says so when the file is %s, and takes no experiment', async (what, take) => {
+    const path = join(tempFolder(), 'flows.db');
+    const capture = new Capture(8, 2);
+    const { worker, ended } = start(path, [capture]);
+    const answers: StorageReply[] = [];
+    worker.on('message', (reply: StorageReply) => answers.push(reply));
+    capture.send({ type: 'capture', info: captureInfo(0) });
+    capture.batch({}, { seq: 1 });
+    capture.send({ type: 'sync', request: 1 });
+    await until('they are written', () => answers.some(({ type }) => type === 'synced'));
+    take(path);
+    const change: ExperimentChange = { type: 'start', name: 'a', netns: null };
+    worker.postMessage({ type: 'mark', request: 2, change, atNs: 1n } satisfies StorageThreadRequest);
+    await until('it is answered', () => answers.some(({ type }) => type === 'unmarked'));
+    capture.send({ type: 'close' });
+    const message = `commit ${path}: NSTAP_GONE, the file was ${what} while it was written; flows of this run in it: 2 (what was in it is lost, unless it was moved; stop the daemon before you move or remove its files)`;
+    expect(await ended).toEqual([
+      [
+        { type: 'ready', runId: 1 },
+        { type: 'synced', request: 1 },
+        { type: 'unmarked', request: 2, code: 'NSTAP_GONE', message },
+        { type: 'error', code: 'NSTAP_GONE', message, fatal: true, lostRecords: 0 },
+      ],
+      1,
+    ]);
   });
 
   test('says why it cannot open the database, and ends with 1', async () => {
