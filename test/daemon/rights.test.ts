@@ -49,7 +49,19 @@ describe.skipIf(missing !== null)(`rights${missing ? ` (${missing})` : ''}`, () 
     lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
 
     const db = join(own, 'flows.db');
-    const words = ['daemon', '--netns', b, '--interface', 'v0', '--filter', 'udp port 4000', '--db', db];
+    const words = [
+      'daemon',
+      '--netns',
+      b,
+      '--interface',
+      'v0',
+      '--filter',
+      'udp port 4000',
+      '--db',
+      db,
+      '--control',
+      'none',
+    ];
     const child = spawn(node, [MAIN, ...words], {
       uid: STRANGER,
       gid: STRANGER,

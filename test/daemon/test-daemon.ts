@@ -23,7 +23,7 @@ export class TestDaemon {
     const script = fileURLToPath(new URL('./run-test-daemon.ts', import.meta.url));
     const words =
       'length' in options
-        ? [MAIN, 'daemon', '--db', db, ...options]
+        ? [MAIN, 'daemon', '--db', db, '--control', 'none', ...options]
         : [script, JSON.stringify({ db, ringMib: 2, ...options }), engine];
     this.child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.child.stderr!.on('data', (chunk) => {
