@@ -97,8 +97,10 @@ describe.skipIf(missing !== null)(`rights${missing ? ` (${missing})` : ''}`, () 
     daemon = new TestDaemon(db, { netns: [name] }, 'real');
     await daemon.until('it captures', () => daemon!.events('capture-opened').length === 1);
     expect(statSync(db).mode & 0o777).toBe(0o640);
+    // A daemon of the host's own is not asked.
+    const env = { ...process.env, NSTAP_CONTROL: join(folder, 'none.sock') };
     const as = (uid: number, ...words: string[]): { status: number | null; stderr: string } =>
-      spawnSync(process.execPath, [MAIN, ...words], { uid, gid: uid, encoding: 'utf8', cwd: '/' });
+      spawnSync(process.execPath, [MAIN, ...words], { uid, gid: uid, encoding: 'utf8', cwd: '/', env });
 
     expect(as(NOBODY, 'flows', '--db', db)).toMatchObject({ status: 0, stderr: '' });
     for (const command of ['flows', 'status']) {
