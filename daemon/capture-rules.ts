@@ -1,4 +1,4 @@
-import { isSelected } from './control/selectors.ts';
+import { type Selects, selectsOf } from './control/selectors.ts';
 import { ControlError } from './control/errors.ts';
 import type { Selection } from './control/messages.ts';
 
@@ -7,6 +7,7 @@ const RULES_MAX = 256;
 
 interface Rule extends Selection {
   isAdd: boolean;
+  selects: Selects;
 }
 
 /**
@@ -29,12 +30,13 @@ export class CaptureRules {
         'CONTROL_REFUSED',
         `${RULES_MAX} selections were added or removed already; put them into the daemon's options, and restart it`,
       );
-    this.#rules.push({ isAdd, netns, interface: name });
+    const selection = { netns, interface: name };
+    this.#rules.push({ ...selection, isAdd, selects: selectsOf(selection) });
   }
 
   /** What the latest rule says of an interface, or null when none does. */
   decide(netns: string, name: string): boolean | null {
-    const rule = this.#rules.findLast((each) => isSelected(each, { netns, interface: name }));
+    const rule = this.#rules.findLast(({ selects }) => selects({ netns, interface: name }));
     return rule?.isAdd ?? null;
   }
 

@@ -2,7 +2,7 @@ import type { CaptureInfo } from '../storage/messages.ts';
 import type { CaptureRules } from './capture-rules.ts';
 import type { DaemonOptions } from './config.ts';
 import type { Selection } from './control/messages.ts';
-import { isSelected } from './control/selectors.ts';
+import { selectsOf } from './control/selectors.ts';
 import type { CaptureReport, EngineCommand } from './engine-messages.ts';
 import { ENODEV, IFF_UP } from './kernel/constants.ts';
 import { SyscallError } from './kernel/errors.ts';
@@ -175,9 +175,10 @@ export class CaptureSet {
 
   /** Captures of a selection that are open, or being opened. */
   count(selection: Selection): number {
+    const selects = selectsOf(selection);
     let n = 0;
     for (const { info } of this.#captures.values())
-      if (isSelected(selection, { netns: info.netns ?? '', interface: info.interface ?? '' })) n++;
+      if (selects({ netns: info.netns ?? '', interface: info.interface ?? '' })) n++;
     return n;
   }
 

@@ -15,7 +15,7 @@ import type {
   LiveStatus,
   Selection,
 } from './control/messages.ts';
-import { isSelected } from './control/selectors.ts';
+import { type Selects, selectsOf } from './control/selectors.ts';
 import { liveCapture, liveFlow, livePacket } from './live-records.ts';
 import { Questions } from './questions.ts';
 import type { ControlReport, EngineCommand } from './engine-messages.ts';
@@ -63,7 +63,7 @@ export class EngineControl implements ControlBackend {
   #checkpointMs = -CHECKPOINT_MS;
   #rows: LiveInterface[] = [];
   readonly #packets: PacketTapReader;
-  #selections: readonly Selection[] = [];
+  #selections: readonly Selects[] = [];
   #flowPort: MessagePort | null = null;
   #flows: TappedFlow[] = [];
   #skippedFlows = 0;
@@ -217,7 +217,7 @@ export class EngineControl implements ControlBackend {
   watchPackets(selections: readonly Selection[]): void {
     const wasOn = this.#selections.length > 0;
     const isOn = selections.length > 0;
-    this.#selections = selections;
+    this.#selections = selections.map(selectsOf);
     for (const info of this.#captures.values()) this.#packets.want(info.index, this.#isWatched(info));
     if (isOn === wasOn) return;
     // What was left from the time before is none of what is asked for now.
@@ -282,6 +282,6 @@ export class EngineControl implements ControlBackend {
 
   #isWatched({ netns, interface: name }: CaptureInfo): boolean {
     const place = { netns: netns ?? '', interface: name ?? '' };
-    return this.#selections.some((selection) => isSelected(selection, place));
+    return this.#selections.some((selects) => selects(place));
   }
 }

@@ -135,7 +135,7 @@ export class CaptureSession {
   }
 
   /** All counters of a capture point. */
-  counters(captureIndex: number, source: SourceCounts): CaptureCounters {
+  counters(captureIndex: number, { span: _, ...source }: SourceCounts): CaptureCounters {
     const packets = this.meter.counters.read(captureIndex);
     return {
       ...packets,

@@ -65,11 +65,14 @@ export function checkSelection(selection: Selection, isOpen = false): void {
   }
 }
 
-/** True when an interface of a namespace is selected; '' and, for namespaces, "any" select all. */
-export function isSelected(selection: Selection, place: Selection): boolean {
-  const { netns, interface: name } = selection;
-  return (
-    (netns === '' || netns === 'any' || netns === place.netns || globRegExp(netns).test(place.netns)) &&
-    (name === '' || name === place.interface || globRegExp(name).test(place.interface))
-  );
+/** True for an interface of a namespace that is selected. */
+export type Selects = (place: Selection) => boolean;
+
+/** What a selection selects; '' and, for namespaces, "any" are all. Its patterns are compiled here, and not for each place. */
+export function selectsOf({ netns, interface: name }: Selection): Selects {
+  const ofNetns = netns === '' || netns === 'any' ? null : globRegExp(netns);
+  const ofName = name === '' ? null : globRegExp(name);
+  return (place) =>
+    (ofNetns === null || netns === place.netns || ofNetns.test(place.netns)) &&
+    (ofName === null || name === place.interface || ofName.test(place.interface));
 }

@@ -2,7 +2,7 @@ import type { ControlBackend, Taken } from './backend.ts';
 import { encodeBody } from './codec.ts';
 import type { ControlConnection } from './connection.ts';
 import type { LiveFlow, LivePacket, ResponseBody, Selection } from './messages.ts';
-import { isSelected } from './selectors.ts';
+import { type Selects, selectsOf } from './selectors.ts';
 
 /** Live records are fetched, and sent, this often. */
 const TURN_MS = 20;
@@ -13,6 +13,7 @@ interface Watcher {
   connection: ControlConnection;
   id: number;
   selection: Selection;
+  selects: Selects;
   key: string;
   /** Left out since its last message: for its own sake, and before they came here. */
   skippedClient: number;
@@ -46,7 +47,15 @@ export class LiveStreams<T extends { netns: string; interface: string }> {
   /** Begins a stream. */
   add(connection: ControlConnection, id: number, selection: Selection): void {
     const key = `${selection.netns}\0${selection.interface}`;
-    this.#watchers.add({ connection, id, selection, key, skippedClient: 0, skipped: 0 });
+    this.#watchers.add({
+      connection,
+      id,
+      selection,
+      selects: selectsOf(selection),
+      key,
+      skippedClient: 0,
+      skipped: 0,
+    });
     this.#changed();
   }
 
@@ -102,7 +111,7 @@ export class LiveStreams<T extends { netns: string; interface: string }> {
       const key = `${watcher.key}\0${skippedClient}\0${skipped}`;
       let message = encoded.get(key);
       if (message === undefined) {
-        const wanted = list.filter((record) => isSelected(watcher.selection, record));
+        const wanted = list.filter((record) => watcher.selects(record));
         const octets = encodeBody(this.#feed.body(wanted, skippedClient, skipped));
         message = { count: wanted.length, octets };
         encoded.set(key, message);

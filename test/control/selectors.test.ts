@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkSelection, isNetnsSelector, isSelected, isSelector } from '../../daemon/control/selectors.ts';
+import { checkSelection, isNetnsSelector, isSelector, selectsOf } from '../../daemon/control/selectors.ts';
 
 describe('a selector of a control client', () => {
   it.each(['a', 'lab-*', 'veth[0-9]', '*', 'any', 'host', 'docker:4f5e', 'x'.repeat(255), 'eth0.10', 'ü'])(
@@ -38,7 +38,7 @@ describe('a selector of a control client', () => {
 
   it('of any place selects all, and a pattern what it matches', () => {
     const place = { netns: 'lab-a', interface: 'veth0' };
-    const selects = (netns: string, name: string): boolean => isSelected({ netns, interface: name }, place);
+    const selects = (netns: string, name: string): boolean => selectsOf({ netns, interface: name })(place);
     expect(selects('', '')).toBe(true);
     expect(selects('any', '*')).toBe(true);
     expect(selects('lab-?', 'veth0')).toBe(true);
