@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readCaptures } from '../storage/captures.ts';
 import { openForReading } from '../storage/database.ts';
-import { cpuSeconds, ended, has, NSTAP, printTable, sh, sleep } from './support.ts';
+import { cpuSeconds, ended, NSTAP, printTable, sh, sleep } from './support.ts';
+import { hasProgram } from '../test/support/processes.ts';
 import { ADDRESS, buildLab, listening, macOf, RECEIVER, removeLab, SENDER, sentBy } from './veth-lab.ts';
 
 const CAP_PEER = fileURLToPath(new URL('./cap-peer.cjs', import.meta.url));
@@ -26,13 +27,13 @@ interface Outcome {
 /** 64-byte UDP over veth as fast as trafgen sends: nstap with everything it does, then its rivals, in turn. */
 export async function run(): Promise<void> {
   if (process.getuid?.() !== 0) return void process.stdout.write('skipped: needs root\n');
-  if (!has('trafgen'))
+  if (!hasProgram('trafgen'))
     return void process.stdout.write('skipped: trafgen is missing (package netsniff-ng)\n');
   const rows: string[][] = [];
   try {
     buildLab();
     rows.push(row('nstap daemon (flows, routes, SQLite)', await measure(nstap)));
-    if (has('tcpdump')) rows.push(row('tcpdump -w /dev/null', await measure(tcpdump)));
+    if (hasProgram('tcpdump')) rows.push(row('tcpdump -w /dev/null', await measure(tcpdump)));
     else process.stdout.write('not found here: tcpdump\n');
     const node = nodeForCap();
     if (node !== null) rows.push(row('cap 0.2.1 (counts only)', await measure(() => cap(node))));

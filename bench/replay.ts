@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateCapture } from './generate.ts';
-import { has, median, NSTAP, printTable } from './support.ts';
+import { median, NSTAP, printTable } from './support.ts';
+import { hasProgram } from '../test/support/processes.ts';
 
 const ROUNDS = 3;
 const SPEC = { packets: 5_000_000, flows: 60_000, frameLen: 500, seed: 42 };
@@ -49,8 +50,8 @@ export async function run(): Promise<void> {
   process.stdout.write(
     `${SPEC.packets} packets, ${SPEC.flows} flows, ${(statSync(file).size / 1e9).toFixed(2)} GB, seed ${SPEC.seed}\n`,
   );
-  const peers = PEERS.filter((peer) => has(peer.program));
-  const absent = PEERS.filter((peer) => !has(peer.program)).map((peer) => peer.program);
+  const peers = PEERS.filter((peer) => hasProgram(peer.program));
+  const absent = PEERS.filter((peer) => !hasProgram(peer.program)).map((peer) => peer.program);
   if (absent.length > 0) process.stdout.write(`not found here: ${absent.join(', ')}\n`);
   const nstap: Peer = {
     name: 'nstap replay (with SQLite)',

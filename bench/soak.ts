@@ -4,15 +4,15 @@
  * root and trafgen; ends with 1 when a packet was lost.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readCaptures } from '../storage/captures.ts';
 import { openForReading } from '../storage/database.ts';
 import { allFilesOctets } from '../storage/partition-files.ts';
-import { childrenOf } from '../test/support/processes.ts';
-import { cpuSeconds, ended, has, NSTAP, printTable, sleep } from './support.ts';
+import { childrenOf, hasProgram, residentKib } from '../test/support/processes.ts';
+import { cpuSeconds, ended, NSTAP, printTable, sleep } from './support.ts';
 import {
   ADDRESS,
   buildLab,
@@ -44,7 +44,7 @@ const minutes = Number(values.minutes ?? MINUTES_DEFAULT);
 const rate = Number(values.rate ?? RATE_DEFAULT);
 if (!(minutes > 0 && rate > 0)) fail('--minutes and --rate take numbers above 0', 2);
 if (process.getuid?.() !== 0) fail('the soak test needs root', 1);
-if (!has('trafgen')) fail('trafgen is missing (package netsniff-ng)', 1);
+if (!hasProgram('trafgen')) fail('trafgen is missing (package netsniff-ng)', 1);
 
 /** Packets that trafgen was told to send in all. */
 let told = 0;
@@ -130,9 +130,9 @@ function send(from: End, to: End, round: number): ChildProcess {
   return spawn('ip', ['netns', 'exec', from, 'trafgen', ...words], { stdio: 'ignore' });
 }
 
-/** Resident memory of a process in MiB; proc(5), VmRSS. */
+/** Resident memory of a process in MiB. */
 function rssMib(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+  return residentKib(pid) / 1024;
 }
 
 function mib(value: number): string {

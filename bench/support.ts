@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { childrenOf } from '../test/support/processes.ts';
@@ -7,11 +7,6 @@ export const NSTAP = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 
 /** Clock ticks a second of /proc/PID/stat; fixed to 100 for user space on Linux. proc(5) */
 const CLK_TCK = 100;
-
-/** True when this program is on the PATH. */
-export function has(program: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
-}
 
 /** Runs a command and gives its stdout; throws with its stderr. */
 export function sh(command: string, words: string[]): string {

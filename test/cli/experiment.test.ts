@@ -24,6 +24,11 @@ async function list(db: string): Promise<ExperimentJson[]> {
   return JSON.parse(stdout) as ExperimentJson[];
 }
 
+/** Arguments of Node for a shell that runs as experiment "a". */
+function runningShell(db: string, command: string): string[] {
+  return [MAIN, 'experiment', 'run', 'a', '--db', db, '--control', 'none', '--', 'sh', '-c', command];
+}
+
 describe('nstap experiment start, stop and list', () => {
   test('mark a time, whether or not a daemon ever wrote the database', async () => {
     const db = tempDb();
@@ -221,24 +226,10 @@ describe('nstap experiment run', () => {
   ] as const)('passes %s on, and ends the experiment', async (signal, status) => {
     const db = tempDb();
     // A session of its own, as that of a service: without a terminal that would send the signal to both.
-    const child = spawn(
-      process.execPath,
-      [
-        MAIN,
-        'experiment',
-        'run',
-        'a',
-        '--db',
-        db,
-        '--control',
-        'none',
-        '--',
-        'sh',
-        '-c',
-        'echo on; exec sleep 600',
-      ],
-      { stdio: ['ignore', 'pipe', 'ignore'], detached: true },
-    );
+    const child = spawn(process.execPath, runningShell(db, 'echo on; exec sleep 600'), {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
+    });
     let out = '';
     child.stdout!.on('data', (text) => {
       out += text;
@@ -258,21 +249,7 @@ test.skipIf(!hasScript)(
   async () => {
     const db = tempDb();
     const command = `trap 'n=$((n+1)); echo got $n' INT; echo on; while [ ! -e ${db}-end ]; do sleep 0.05; done; exit 7`;
-    const words = [
-      process.execPath,
-      MAIN,
-      'experiment',
-      'run',
-      'a',
-      '--db',
-      db,
-      '--control',
-      'none',
-      '--',
-      'sh',
-      '-c',
-      command,
-    ];
+    const words = [process.execPath, ...runningShell(db, command)];
     const line = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
     const terminal = spawn('script', ['-qefc', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
     let out = '';

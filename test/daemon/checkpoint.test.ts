@@ -1,38 +1,28 @@
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { seriesReader } from '../../storage/series.ts';
-import { Lab, labMissing } from '../kernel/lab.ts';
+import { labMissing } from '../kernel/lab.ts';
 import { UdpSocket } from '../kernel/traffic.ts';
 import { readFlows, withDb } from '../storage/temp-db.ts';
 import { dnsMessage } from '../support/payloads.ts';
-import { TestDaemon } from './test-daemon.ts';
+import { DaemonLab } from './daemon-lab.ts';
 
 const missing = labMissing();
-const NOBODY = 65534;
 
 describe.skipIf(missing !== null)(`a flow that goes on${missing ? ` (${missing})` : ''}`, () => {
-  const lab = new Lab('ckpt');
-  const dir = mkdtempSync(join(tmpdir(), 'nsd-ckpt-'));
-  const db = join(dir, 'flows.db');
-  let daemon: TestDaemon | undefined;
+  const lab = new DaemonLab('ckpt');
 
   afterAll(async () => {
-    if (daemon && daemon.code === undefined) await daemon.end('SIGKILL');
+    await lab.endDaemon();
     lab.close();
-    rmSync(dir, { recursive: true, force: true });
   });
 
   test('is in the database while it lives, as one row that grows, and over time', {
     timeout: 60_000,
   }, async () => {
-    chownSync(dir, NOBODY, NOBODY);
     const [a, b] = [lab.add('a'), lab.add('b')];
     lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
-    daemon = new TestDaemon(
-      db,
+    const { d, db } = lab.daemon(
       {
         netns: [a],
         interfaces: ['v0'],
@@ -44,11 +34,7 @@ describe.skipIf(missing !== null)(`a flow that goes on${missing ? ` (${missing})
       },
       'real',
     );
-    const d = daemon;
-    await d.until(
-      'it captures',
-      () => d.events('capture-opened').length === 1 && d.events('ready').length === 1,
-    );
+    await d.opened(1);
     using udp = new UdpSocket(lab, a, 4, { port: 4000 });
     const seen: number[] = [];
     let sent = 0;

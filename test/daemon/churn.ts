@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { until } from '../kernel/lab.ts';
 import { ethernetFrame, sendFrames, udpPacket } from '../kernel/traffic.ts';
-import { childrenOf } from '../support/processes.ts';
+import { childrenOf, residentKib } from '../support/processes.ts';
 import { type DaemonLab, openFiles } from './daemon-lab.ts';
 import type { TestDaemon } from './test-daemon.ts';
 
@@ -23,14 +22,10 @@ export function held(d: TestDaemon): Held {
   const [engine] = childrenOf(supervisor);
   return {
     supervisorFds: openFiles(supervisor).length,
-    supervisorMib: residentMib(supervisor),
+    supervisorMib: Math.round(residentKib(supervisor) / 1024),
     engineFds: openFiles(engine!).length,
-    engineMib: residentMib(engine!),
+    engineMib: Math.round(residentKib(engine!) / 1024),
   };
-}
-
-function residentMib(pid: number): number {
-  return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024);
 }
 
 /** Many commands of ip(8) in one process. */

@@ -1,42 +1,29 @@
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { openForReading } from '../../storage/database.ts';
 import { queryFlows } from '../../storage/query.ts';
 import { EVERYTHING } from '../storage/temp-db.ts';
-import { Lab, labMissing, until } from '../kernel/lab.ts';
+import { labMissing, until } from '../kernel/lab.ts';
 import { sendUdp } from '../kernel/traffic.ts';
+import { DaemonLab } from './daemon-lab.ts';
 import { TestDaemon } from './test-daemon.ts';
 
 const missing = labMissing();
-const NOBODY = 65534;
 
 describe.skipIf(missing !== null)(`the whole daemon${missing ? ` (${missing})` : ''}`, () => {
-  const lab = new Lab('all');
-  const dir = mkdtempSync(join(tmpdir(), 'nsd-all-'));
-  const db = join(dir, 'flows.db');
-  let daemon: TestDaemon | undefined;
+  const lab = new DaemonLab('all');
 
-  beforeAll(() => chownSync(dir, NOBODY, NOBODY));
-  afterAll(async () => {
-    if (daemon && daemon.code === undefined) await daemon.end('SIGKILL');
-    lab.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
+  afterEach(() => lab.endDaemon());
+  afterAll(() => lab.close());
 
   it('keeps the flows of two namespaces with their route decisions, and every packet is accounted for', async () => {
     const a = lab.add('a');
     const b = lab.add('b');
     lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
     lab.ip(a, 'route add 10.50.0.0/16 via 10.9.0.2');
-    daemon = new TestDaemon(db, { netns: [a, b], filter: 'udp' }, 'real');
-    const d = daemon;
-    await d.until(
-      'all is captured',
-      () => d.events('capture-opened').length === 4 && d.events('ready').length === 1,
-    );
+    const { d, db } = lab.daemon({ netns: [a, b], filter: 'udp' }, 'real');
+    await d.opened(4);
     sendUdp(lab, a, '10.9.0.2', 4000, 100, 25);
     sendUdp(lab, a, '10.50.1.1', 4001, 10, 5);
     expect(await d.end()).toBe(0);
@@ -75,11 +62,8 @@ describe.skipIf(missing !== null)(`the whole daemon${missing ? ` (${missing})` :
     const b = lab.add('time');
     lab.veth(a, 'v0', '10.8.0.1/24', b, 'v0', '10.8.0.2/24');
     lab.ip(a, 'route add 10.51.0.0/16 via 10.8.0.2');
-    const path = join(dir, 'changes.db');
-    const d = new TestDaemon(path, { netns: [a], filter: 'udp' }, 'real');
-    daemon = d;
-    await d.until('all is captured', () => d.events('ready').length === 1);
-    await d.until('both are open', () => d.events('capture-opened').length === 2);
+    const { d, db: path } = lab.daemon({ netns: [a], filter: 'udp' }, 'real');
+    await d.opened(2);
     sendUdp(lab, a, '10.51.1.1', 4001, 10, 5, 5001);
     const changedMs = Date.now();
     lab.ip(a, 'route add 10.51.1.0/24 via 10.8.0.2 metric 7');
@@ -111,15 +95,10 @@ describe.skipIf(missing !== null)(`the whole daemon${missing ? ` (${missing})` :
   });
 
   it('ends with 1 and the reason when the database is none', async () => {
-    const own = mkdtempSync(join(dir, 'x-'));
-    chownSync(own, NOBODY, NOBODY);
-    const d = new TestDaemon(
-      join(own, 'none', 'flows.db'),
-      { netns: ['host'], interfaces: ['none'] },
-      'real',
-    );
+    const none = join(lab.dir, 'none');
+    const d = new TestDaemon(join(none, 'flows.db'), { netns: ['host'], interfaces: ['none'] }, 'real');
     await until('it ends', () => d.code !== undefined);
     expect(d.code).toBe(1);
-    expect(d.log).toContain(`there is no folder ${join(own, 'none')}`);
+    expect(d.log).toContain(`there is no folder ${none}`);
   });
 });

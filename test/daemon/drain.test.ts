@@ -1,37 +1,27 @@
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Lab, labMissing } from '../kernel/lab.ts';
+import { labMissing } from '../kernel/lab.ts';
 import { UdpSocket } from '../kernel/traffic.ts';
 import { withDb } from '../storage/temp-db.ts';
-import { TestDaemon } from './test-daemon.ts';
+import { DaemonLab } from './daemon-lab.ts';
 
 const missing = labMissing();
-const NOBODY = 65534;
 /** More than the queue to the database holds: 64 batches of 2,048 records. */
 const SOURCES = 3;
 const PORTS = 50_000;
 
 describe.skipIf(missing !== null)(`a daemon that is told to end${missing ? ` (${missing})` : ''}`, () => {
-  const lab = new Lab('drn');
-  const dir = mkdtempSync(join(tmpdir(), 'nsd-drain-'));
-  let daemon: TestDaemon | undefined;
+  const lab = new DaemonLab('drn');
   afterAll(async () => {
-    if (daemon && daemon.code === undefined) await daemon.end('SIGKILL');
+    await lab.endDaemon();
     lab.close();
-    rmSync(dir, { recursive: true, force: true });
   });
 
   test('writes every flow, also when there are more than the queue holds', { timeout: 120_000 }, async () => {
-    chownSync(dir, NOBODY, NOBODY);
-    const db = join(dir, 'flows.db');
     const [a, b] = [lab.add('a'), lab.add('b')];
     lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
     const options = { netns: [a], interfaces: ['v0'], filter: 'udp', checkpointSec: 3600, ringMib: 32 };
-    const d = new TestDaemon(db, { ...options, maxFlows: 200_000 }, 'real');
-    daemon = d;
-    await d.until('it captures', () => d.events('capture-opened').length === 1);
+    const { d, db } = lab.daemon({ ...options, maxFlows: 200_000 }, 'real');
+    await d.opened(1);
     for (let source = 0; source < SOURCES; source++) {
       using udp = new UdpSocket(lab, a, 4, { port: 5000 + source });
       for (let port = 0; port < PORTS; port++) udp.send('10.9.0.2', 10_000 + port, 10);

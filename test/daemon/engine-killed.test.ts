@@ -1,22 +1,15 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Lab, labMissing, run } from '../kernel/lab.ts';
+import { labMissing, run } from '../kernel/lab.ts';
 import { withDb } from '../storage/temp-db.ts';
 import { childrenOf } from '../support/processes.ts';
-import { TestDaemon } from './test-daemon.ts';
+import { DaemonLab } from './daemon-lab.ts';
 
-const hasTrafgen = spawn('trafgen', ['-v'], { stdio: 'ignore' });
-const trafgenMissing = await once(hasTrafgen, 'close').then(
-  () => null,
-  () => 'needs trafgen (package netsniff-ng)',
-);
-const missing = labMissing() ?? trafgenMissing;
-const NOBODY = 65534;
+const missing = labMissing('trafgen');
 /** Each wait for the next engine is twice as long as the one before: 20 of them take minutes. */
 const KILLS = Number(process.env.NSTAP_KILLS ?? 6);
 const RATE = 20_000;
@@ -39,33 +32,26 @@ interface Gap {
 describe.skipIf(missing !== null)(
   `an engine that is killed under load${missing ? ` (${missing})` : ''}`,
   () => {
-    const lab = new Lab('kill');
-    const dir = mkdtempSync(join(tmpdir(), 'nsd-kill-'));
-    const db = join(dir, 'flows.db');
-    let daemon: TestDaemon | undefined;
+    const lab = new DaemonLab('kill');
     afterAll(async () => {
-      if (daemon && daemon.code === undefined) await daemon.end('SIGKILL');
+      await lab.endDaemon();
       lab.close();
-      rmSync(dir, { recursive: true, force: true });
     });
 
     test(`${KILLS} times: what is not counted lies in a gap that is noted, and nothing else is missing`, {
       timeout: 600_000,
     }, async () => {
-      chownSync(dir, NOBODY, NOBODY);
       const [a, b] = [lab.add('a'), lab.add('b')];
       lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
-      const d = new TestDaemon(
-        db,
+      const { d, db } = lab.daemon(
         { netns: [b], interfaces: ['v0'], filter: 'udp port 9', checkpointSec: 1, ringMib: 32 },
         'real',
       );
-      daemon = d;
       const opened = (n: number): Promise<void> =>
         d.until(`opened ${n} times`, () => d.events('capture-opened').length === n);
       await opened(1);
       // The oracle: times and number of all packets, of which the daemon must have those outside of its gaps.
-      const file = join(dir, 'oracle.pcap');
+      const file = join(lab.dir, 'oracle.pcap');
       const words = [
         '-i',
         'v0',

@@ -1,26 +1,15 @@
-import { execFileSync } from 'node:child_process';
-import { chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, describe, expect, test } from 'vitest';
-import { Lab, labMissing, until } from '../kernel/lab.ts';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { labMissing, until } from '../kernel/lab.ts';
 import { UdpSocket } from '../kernel/traffic.ts';
 import { readFlows, withDb } from '../storage/temp-db.ts';
-import { childrenOf } from '../support/processes.ts';
+import { childrenOf, residentKib } from '../support/processes.ts';
 import { Talkers } from './talkers.ts';
-import { TestDaemon } from './test-daemon.ts';
+import { DaemonLab } from './daemon-lab.ts';
 
-function trafgenMissing(): string | null {
-  try {
-    execFileSync('sh', ['-c', 'command -v trafgen'], { stdio: 'ignore' });
-    return null;
-  } catch {
-    return 'needs trafgen';
-  }
-}
-const missing = labMissing() ?? trafgenMissing();
-const NOBODY = 65534;
+const missing = labMissing('trafgen');
 const MAX_FLOWS = 4096;
 const PACKETS = 600_000;
 const CONVERSATIONS = 50;
@@ -48,29 +37,19 @@ function trafgenConfig(kind: 'flood' | 'scan', mac: string): string {
 function residentMib(pid: number): number {
   const pids = [pid];
   for (const parent of pids) pids.push(...childrenOf(parent));
-  const kib = pids.map((each) =>
-    Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0),
-  );
-  return Math.round(kib.reduce((a, b) => a + b, 0) / 1024);
+  return Math.round(pids.reduce((sum, each) => sum + residentKib(each), 0) / 1024);
 }
 
 describe.skipIf(missing !== null)(`a flood on the wire${missing ? ` (${missing})` : ''}`, () => {
-  const lab = new Lab('flood');
-  const dir = mkdtempSync(join(tmpdir(), 'nsd-flood-'));
-  const db = join(dir, 'flows.db');
-  let daemon: TestDaemon | undefined;
+  const lab = new DaemonLab('flood');
 
-  afterAll(async () => {
-    if (daemon && daemon.code === undefined) await daemon.end('SIGKILL');
-    lab.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
+  afterEach(() => lab.endDaemon());
+  afterAll(() => lab.close());
 
   test.for(['flood', 'scan'] as const)(
     '%s: conversations keep their counters, and every packet is accounted for',
     { timeout: 120_000 },
     async (kind) => {
-      chownSync(dir, NOBODY, NOBODY);
       const [a, b] = [lab.add(`${kind}a`), lab.add(`${kind}b`)];
       lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
       // No answer to what the flood asks: its packets would be answered with RST, each.
@@ -79,17 +58,11 @@ describe.skipIf(missing !== null)(`a flood on the wire${missing ? ` (${missing})
       const sent = (): number => Number(lab.exec(b, 'cat', '/sys/class/net/v0/statistics/tx_packets'));
       const mac = lab.exec(b, 'cat', '/sys/class/net/v0/address').trim();
       const base = [received(), sent()];
-      const path = `${db}.${kind}`;
-      daemon = new TestDaemon(
-        path,
+      const { d, db: path } = lab.daemon(
         { netns: [b], interfaces: ['v0'], maxFlows: MAX_FLOWS, checkpointSec: 2, ringMib: 32 },
         'real',
       );
-      const d = daemon;
-      await d.until(
-        'it captures',
-        () => d.events('capture-opened').length === 1 && d.events('ready').length === 1,
-      );
+      await d.opened(1);
       const quiet = residentMib(d.child.pid!);
 
       // Conversations that go on through all of it: a datagram each way, again and again.
@@ -106,7 +79,7 @@ describe.skipIf(missing !== null)(`a flood on the wire${missing ? ` (${missing})
         rounds++;
       };
       for (let i = 0; i < 5; i++) round();
-      const config = join(dir, `${kind}.cfg`);
+      const config = join(lab.dir, `${kind}.cfg`);
       writeFileSync(config, trafgenConfig(kind, mac));
       const started = performance.now();
       const trafgen = lab.start(
@@ -196,7 +169,6 @@ describe.skipIf(missing !== null)(`a flood on the wire${missing ? ` (${missing})
   test('both at once: TCP conversations keep their flows, and every octet of theirs is counted', {
     timeout: 180_000,
   }, async () => {
-    chownSync(dir, NOBODY, NOBODY);
     const [a, b] = [lab.add('tcpa'), lab.add('tcpb')];
     lab.veth(a, 'v0', '10.9.0.1/24', b, 'v0', '10.9.0.2/24');
     lab.exec(b, 'ip', 'route', 'add', 'blackhole', '11.0.0.0/8');
@@ -207,22 +179,16 @@ describe.skipIf(missing !== null)(`a flood on the wire${missing ? ` (${missing})
       );
     const mac = lab.exec(b, 'cat', '/sys/class/net/v0/address').trim();
     const base = wire();
-    const path = `${db}.tcp`;
     // The ring has room for all of the flood: nothing is dropped, however late the engine gets to it.
-    daemon = new TestDaemon(
-      path,
+    const { d, db: path } = lab.daemon(
       { netns: [b], interfaces: ['v0'], maxFlows: MAX_FLOWS, checkpointSec: 2, ringMib: RING_MIB },
       'real',
     );
-    const d = daemon;
-    await d.until(
-      'it captures',
-      () => d.events('capture-opened').length === 1 && d.events('ready').length === 1,
-    );
+    await d.opened(1);
     const quiet = residentMib(d.child.pid!);
     const talkers = await Talkers.start(lab, a, b, '10.9.0.2', TCP_PORT, CONVERSATIONS);
     const codes = (['flood', 'scan'] as const).map((kind) => {
-      const config = join(dir, `both-${kind}.cfg`);
+      const config = join(lab.dir, `both-${kind}.cfg`);
       writeFileSync(config, trafgenConfig(kind, mac));
       const words = ['-o', 'v0', '-i', config, '-n', String(BOTH[kind]), '-P', '1', '-b', '20000pps', '-q'];
       const child = lab.start(a, 'trafgen', ...words);

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { routeAudits } from '../../storage/route-counts.ts';
 import { withDb } from '../storage/temp-db.ts';
-import { RouteScene, sceneMissing } from './route-scene.ts';
+import { RouteScene } from './route-scene.ts';
+import { labMissing } from '../kernel/lab.ts';
 
-const missing = sceneMissing();
+const missing = labMissing();
 /** Packets of flows of their own that each kind of traffic has. */
 const FLOWS = 8;
 

@@ -4,9 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import { nstap } from '../support/nstap.ts';
 import { type KernelRoute, kernelRoute, tableRoute } from './kernel-route.ts';
-import { type CliFlow, type Judgement, RouteScene, decision, sceneMissing } from './route-scene.ts';
+import { type CliFlow, type Judgement, RouteScene, decision } from './route-scene.ts';
+import { labMissing } from '../kernel/lab.ts';
 
-const missing = sceneMissing();
+const missing = labMissing();
 
 /** A decision that a flow had from some time on. */
 interface RouteChange {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Servers, fetchFrom } from '../../cli/demo/traffic.ts';
-import { until } from '../kernel/lab.ts';
+import { labMissing, until } from '../kernel/lab.ts';
 import { kernelRoute } from './kernel-route.ts';
-import { RouteScene, type SceneCase, decision, sceneMissing } from './route-scene.ts';
+import { RouteScene, type SceneCase, decision } from './route-scene.ts';
 
-const missing = sceneMissing();
+const missing = labMissing();
 
 /** What the router forwards: out of `sv` by its table main, out of `alt` where policy says so. */
 const FORWARDED = [

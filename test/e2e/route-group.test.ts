@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { kernelRefusal, kernelRoute, tableRoute } from './kernel-route.ts';
-import { RouteScene, type SceneCase, decision, sceneMissing } from './route-scene.ts';
+import { RouteScene, type SceneCase, decision } from './route-scene.ts';
+import { labMissing } from '../kernel/lab.ts';
 
-const missing = sceneMissing();
+const missing = labMissing();
 
 /**
  *   sender 10.5.0.1 [a0] -- [b0] 10.5.0.2 receiver 10.6.0.2 [b1] -- [d0] a host without an address

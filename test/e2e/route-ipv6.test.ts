@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../kernel/lab.ts';
+import { labMissing, until } from '../kernel/lab.ts';
 import { sendFrames } from '../kernel/traffic.ts';
 import { frame } from '../support/frames.ts';
 import { kernelRefusal, kernelRoute, tableRoute } from './kernel-route.ts';
-import { type Judgement, RouteScene, type SceneCase, decision, sceneMissing } from './route-scene.ts';
+import { type Judgement, RouteScene, type SceneCase, decision } from './route-scene.ts';
 
-const missing = sceneMissing();
+const missing = labMissing();
 
 const SENT: Judgement = { rule: 32766, verdict: 'send', stage: 'output', observed: 'agrees' };
 const CAME: Judgement = { rule: 32766, verdict: 'forward', stage: 'input' };

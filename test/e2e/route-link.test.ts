@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { kernelRoute } from './kernel-route.ts';
-import { type Judgement, RouteScene, type SceneCase, decision, sceneMissing } from './route-scene.ts';
+import { type Judgement, RouteScene, type SceneCase, decision } from './route-scene.ts';
+import { labMissing } from '../kernel/lab.ts';
 
-const missing = sceneMissing();
+const missing = labMissing();
 
 const SENT: Judgement = { rule: 32766, verdict: 'send', stage: 'output', observed: 'agrees' };
 const DELIVERED: Judgement = { rule: 0, verdict: 'deliver', stage: 'input' };

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { kernelRefusal, kernelRoute, tableRoute } from './kernel-route.ts';
-import { RouteScene, type SceneCase, decision, sceneMissing } from './route-scene.ts';
+import { RouteScene, type SceneCase, decision } from './route-scene.ts';
+import { labMissing } from '../kernel/lab.ts';
 
-const missing = sceneMissing();
+const missing = labMissing();
 const BROADCAST_MAC = Buffer.alloc(6, 0xff);
 
 /**

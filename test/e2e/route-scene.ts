@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +5,7 @@ import { expect } from 'vitest';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { DaemonOptions } from '../../daemon/config.ts';
 import { TestDaemon } from '../daemon/test-daemon.ts';
-import { Lab, Tcpdump, labMissing } from '../kernel/lab.ts';
+import { Lab, Tcpdump } from '../kernel/lab.ts';
 import { UdpSocket, ethernetFrame, sendFrames, udpPacket } from '../kernel/traffic.ts';
 import { withDb } from '../storage/temp-db.ts';
 import { nstap } from '../support/nstap.ts';
@@ -41,12 +40,6 @@ export interface SceneCase {
 }
 
 const NOBODY = 65534;
-
-/** Why a test that needs these programs cannot run here, or null. */
-export function sceneMissing(...tools: string[]): string | null {
-  const missing = tools.filter((tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0);
-  return labMissing() ?? (missing.length > 0 ? `needs ${missing.join(' and ')}` : null);
-}
 
 /**
  * A lab of namespaces with the real daemon in it: build namespaces, `capture`, send, `finish`, and read the flows as

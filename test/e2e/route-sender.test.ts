@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Servers, fetchFrom } from '../../cli/demo/traffic.ts';
 import { kernelRoute } from './kernel-route.ts';
-import { type Judgement, RouteScene, type SceneCase, decision, sceneMissing } from './route-scene.ts';
+import { type Judgement, RouteScene, type SceneCase, decision } from './route-scene.ts';
+import { labMissing } from '../kernel/lab.ts';
 
-const missing = sceneMissing();
-const noNft = sceneMissing('nft');
+const missing = labMissing();
+const noNft = labMissing('nft');
 
 const SENT: Judgement = { rule: 32766, verdict: 'send', stage: 'output', observed: 'agrees' };
 const CAME: Judgement = { rule: 32766, verdict: 'forward', stage: 'input' };

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../kernel/lab.ts';
+import { labMissing, until } from '../kernel/lab.ts';
 import { withDb } from '../storage/temp-db.ts';
-import { RouteScene, sceneMissing } from './route-scene.ts';
+import { RouteScene } from './route-scene.ts';
 
-const missing = sceneMissing();
+const missing = labMissing();
 const SERVER = '10.9.0.2';
 
 /**

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { kernelRefusal, kernelRoute } from './kernel-route.ts';
-import { RouteScene, type SceneCase, decision, sceneMissing } from './route-scene.ts';
+import { RouteScene, type SceneCase, decision } from './route-scene.ts';
+import { labMissing } from '../kernel/lab.ts';
 
-const missing = sceneMissing();
+const missing = labMissing();
 
 /** Interfaces of the router, each with one setting that matters; 10.N.0.1/24 by their place. */
 const LINKS = [

@@ -1,17 +1,13 @@
 import { type ChildProcess, type ExecFileSyncOptions, execFileSync, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openNetns, withNetns } from '../../daemon/kernel/netns.ts';
+import { hasProgram } from '../support/processes.ts';
 
-/** Why the tests on the live kernel cannot run here, or null. */
-export function labMissing(): string | null {
+/** Why the tests on the live kernel cannot run here, or null. @param tools programs that a test needs beside `ip` and `tcpdump` */
+export function labMissing(...tools: string[]): string | null {
   if (process.getuid?.() !== 0) return 'needs root';
-  for (const tool of ['ip', 'tcpdump']) {
-    try {
-      execFileSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' });
-    } catch {
-      return `needs ${tool}`;
-    }
-  }
+  const missing = ['ip', 'tcpdump', ...tools].filter((tool) => !hasProgram(tool));
+  if (missing.length > 0) return `needs ${missing.join(' and ')}`;
   try {
     execFileSync('unshare', ['--net', 'true'], { stdio: 'ignore' });
   } catch {
