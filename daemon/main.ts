@@ -51,8 +51,8 @@ export async function runDaemon(
       { event: 'engine-is-root' },
       'the engine runs as root without capabilities: a user of its own protects more',
     );
-  // First, as it looks at the filter.
   const manager = new ServiceManager(process.env, log);
+  // Before the socket, as it looks at the filter.
   const supervisor = new Supervisor({ ...options, db }, user, engineEntry, log, manager);
   const control = openControl(options.control, supervisor);
   if (control === null) log.info({ event: 'control-none' }, 'no control socket: no clients are taken');
