@@ -26,7 +26,12 @@ async function list(db: string): Promise<ExperimentJson[]> {
 
 /** Arguments of Node for a shell that runs as experiment "a". */
 function runningShell(db: string, command: string): string[] {
-  return [MAIN, 'experiment', 'run', 'a', '--db', db, '--control', 'none', '--', 'sh', '-c', command];
+  return running(db, 'sh', '-c', command);
+}
+
+/** Arguments of Node for a command that runs as experiment "a". */
+function running(db: string, ...words: string[]): string[] {
+  return [MAIN, 'experiment', 'run', 'a', '--db', db, '--control', 'none', '--', ...words];
 }
 
 describe('nstap experiment start, stop and list', () => {
@@ -248,8 +253,12 @@ test.skipIf(!hasScript)(
   'Ctrl-C in a terminal reaches the command once, not twice (needs script of util-linux)',
   async () => {
     const db = tempDb();
-    const command = `trap 'n=$((n+1)); echo got $n' INT; echo on; while [ ! -e ${db}-end ]; do sleep 0.05; done; exit 7`;
-    const words = [process.execPath, ...runningShell(db, command)];
+    // One process: a shell has children, which the terminal signals as well.
+    const command = `let n = 0;
+      process.on('SIGINT', () => console.log('got', ++n));
+      setInterval(() => { if (fs.existsSync(process.argv[1])) process.exit(7); }, 20);
+      console.log('on');`;
+    const words = [process.execPath, ...running(db, process.execPath, '-e', command, `${db}-end`)];
     const line = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
     const terminal = spawn('script', ['-qefc', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
     let out = '';
@@ -261,7 +270,7 @@ test.skipIf(!hasScript)(
     await until('it hears of it', () => out.includes('got 1'));
     writeFileSync(`${db}-end`, '');
     await until('it ends', () => terminal.exitCode !== null);
-    expect(terminal.exitCode).toBe(7);
+    expect({ status: terminal.exitCode, out }).toMatchObject({ status: 7 });
     expect(out).not.toContain('got 2');
     expect(await list(db)).toMatchObject([{ name: 'a', running: false }]);
   },
