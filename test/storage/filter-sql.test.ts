@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { flowJson } from '../../cli/format/flow-json.ts';
 import { openForReading } from '../../storage/database.ts';
 import type { Comparator, FilterNode, Side } from '../../storage/filter-ast.ts';
 import { CONN_STATES, TUNNEL_TYPES } from '../../storage/flow-batch.ts';
@@ -100,6 +101,17 @@ const leaf: fc.Arbitrary<FilterNode> = fc.oneof(
     value: pick([0n, 999_999_999n, 10_000_000_000n]),
   }),
   fc.record({
+    kind: fc.constant('quantity'),
+    field: pick(['pps', 'bps', 'bpp'] as const),
+    comparator,
+    value: pick([0n, 1n, 100n, 800n, 1000n, 2n ** 70n]),
+  }),
+  fc.record({ kind: fc.constant('flowId'), values: listOf(pick([1, 7, 399, 2 ** 52])) }),
+  fc.record({
+    kind: fc.constant('communityId'),
+    values: listOf(pick(['1:OSZO4vp4DWMALjBJujmi1p1XLfk=', '1:0DSRqeUAurktYtLPv7pMNMxZDFc='])),
+  }),
+  fc.record({
     kind: fc.constant('route'),
     field: pick(['type', 'verdict', 'table', 'prefix', 'gateway', 'dev', 'observed'] as const),
     values: listOf(pick(['unicast', 'blackhole', 'drop', 'main', '100', '10.2.0.0/24', 'veth0', 'n/a'])),
@@ -173,14 +185,25 @@ function matches(node: FilterNode, row: FlowRow): boolean {
       return row.connState !== null && node.states.includes(row.connState);
     case 'flags':
       return row.tcpFlagsFwd !== null && ((row.tcpFlagsFwd | row.tcpFlagsRev!) & node.mask) === node.mask;
+    case 'flowId':
+      return node.values.includes(row.flowId);
+    case 'communityId':
+      return node.values.includes(flowJson(row).community_id);
     case 'quantity': {
+      const packets = row.packetsFwd + row.packetsRev;
+      const bytes = row.bytesFwd + row.bytesRev;
+      const ns = Number(row.endNs - row.startNs);
+      const rate = (part: number, of: number): number | null => (of === 0 ? null : part / of);
       const value = {
+        pps: rate(packets * 1e9, ns),
+        bps: rate(bytes * 8e9, ns),
+        bpp: rate(bytes, packets),
         bytes: BigInt(row.bytesFwd + row.bytesRev),
         packets: BigInt(row.packetsFwd + row.packetsRev),
         duration: row.endNs - row.startNs,
         retransmits: row.retransmitsFwd === null ? null : BigInt(row.retransmitsFwd + row.retransmitsRev!),
       }[node.field];
-      return value !== null && compare(value, node.comparator, node.value);
+      return value !== null && compare<number | bigint>(value, node.comparator, node.value);
     }
     case 'route':
       return [row.routeFwd, row.routeRev].some((route) =>
@@ -206,9 +229,9 @@ function bits(bytes: Uint8Array): string {
 function compare<T extends number | bigint>(a: T, by: Comparator, b: T): boolean {
   switch (by) {
     case '=':
-      return a === b;
+      return a >= b && a <= b; // also of a double and a bigint
     case '!=':
-      return a !== b;
+      return a < b || a > b;
     case '>':
       return a > b;
     case '>=':
@@ -262,6 +285,8 @@ test('SQL answers every filter as plain evaluation does', () => {
     'tunnelId',
     'tunnelOuter',
     'flags',
+    'flowId',
+    'communityId',
     'quantity',
     'route',
     'routeRule',
