@@ -4,15 +4,15 @@ import { CONN_STATES } from '../../storage/flow-batch.ts';
 import { decision, type RecordSpec } from './records.ts';
 
 // Few distinct values, so that filters hit; the IPv6 ones begin like the IPv4 ones, which a range of BLOBs must not mix.
-const V4 = [
+export const V4 = [
   [10, 0, 0, 1],
   [10, 0, 0, 2],
   [10, 0, 1, 1],
   [255, 255, 255, 255],
   [0, 0, 0, 0],
 ];
-const V6 = [10, 255, 0].map((first) => [first, 0, 0, 1, ...new Array(11).fill(0), first]);
-const PORTS = [0, 8, 53, 80, 1024, 65_535];
+export const V6 = [10, 255, 0].map((first) => [first, 0, 0, 1, ...new Array(11).fill(0), first]);
+export const PORTS = [0, 8, 53, 80, 1024, 65_535];
 const QUANTITIES = [0, 1, 1000, 1_000_000];
 
 /** Capture points of the records: namespace and interface. Half a surrogate pair is stored as U+FFFD. */
