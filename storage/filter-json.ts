@@ -10,10 +10,13 @@ import { CONN_STATES, TUNNEL_TYPES } from './flow-batch.ts';
 
 /** Octets of a filter as JSON, at most: a request of the control socket takes it with room to spare. */
 export const FILTER_JSON_MAX = 49_152;
-/** Nodes within nodes, at most: the language takes 200 levels of parentheses, each of which may be an "or" of an "and". */
-export const FILTER_DEPTH_MAX = 512;
-/** Nodes and values of all lists together, at most: what the test of one packet may cost. */
-export const FILTER_PARTS_MAX = 4096;
+/**
+ * What a filter may cost each packet: a value of a list counts as 1, for it is looked up, a condition, an "and", an "or" and a
+ * "not" as 16, and a condition by community id, which is a digest, as 1,000. So there are 256 levels at most, too.
+ */
+export const FILTER_COST_MAX = 4096;
+const CONDITION_COST = 16;
+const DIGEST_COST = 1000;
 
 /** Characters of a name, at most: namespaces have 255, experiments 100 and a number. */
 const NAME_MAX = 255;
@@ -43,7 +46,7 @@ export class FilterJsonError extends Error {
  * @throws FilterJsonError FILTER_TOO_LARGE when decodeFilter would refuse it
  */
 export function encodeFilter(node: FilterNode): string {
-  new Reader().weigh(node, 1);
+  new Reader().weigh(node);
   const text = JSON.stringify(node, (_, value: unknown) => {
     if (typeof value === 'bigint') return String(value > INT64_MAX ? INT64_MAX : value);
     return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
@@ -66,7 +69,7 @@ export function decodeFilter(text: string): FilterNode {
     // A SyntaxError; of JSON that is nested too deep for the parser, a RangeError.
     throw new FilterJsonError('FILTER_INVALID', 'filter: no JSON', { cause: error });
   }
-  return new Reader().node(value, 'filter', 1);
+  return new Reader().node(value, 'filter');
 }
 
 function checkLength(text: string): void {
@@ -112,14 +115,14 @@ const STATES = Object.fromEntries(CONN_STATES.filter((name) => name !== null).ma
 type Source = Record<string, unknown>;
 type Kind = FilterNode['kind'];
 /** Reads a node whose kind is known. */
-type Readers = { [K in Kind]: (r: Reader, from: Source, path: string, depth: number) => FilterNode };
+type Readers = { [K in Kind]: (r: Reader, from: Source, path: string) => FilterNode };
 
 const READERS: Readers = {
-  and: (r, from, path, depth) => r.group('and', from, path, depth),
-  or: (r, from, path, depth) => r.group('or', from, path, depth),
-  not: (r, from, path, depth) => ({
+  and: (r, from, path) => r.group('and', from, path),
+  or: (r, from, path) => r.group('or', from, path),
+  not: (r, from, path) => ({
     kind: 'not',
-    node: r.node(r.keys(from, path, 'node').node, `${path}.node`, depth + 1),
+    node: r.node(r.keys(from, path, 'node').node, `${path}.node`),
   }),
   host: (r, from, path) => ({
     kind: 'host',
@@ -208,29 +211,29 @@ const READERS: Readers = {
   },
 };
 
-/** Reads one filter, and counts its parts. */
+/** Reads one filter, and adds up its cost. */
 class Reader {
-  #parts = 0;
+  #cost = 0;
 
-  node(value: unknown, path: string, depth: number): FilterNode {
-    this.#enter(depth, path);
+  node(value: unknown, path: string): FilterNode {
     const from = this.object(value, path);
     const kind = this.word(READERS, from.kind, `${path}.kind`);
-    return READERS[kind](this, from, path, depth);
+    this.#enter(kind);
+    return READERS[kind](this, from, path);
   }
 
   /** Throws as reading the node would for its size. */
-  weigh(node: FilterNode, depth: number): void {
-    this.#enter(depth, 'filter');
-    if ('nodes' in node) for (const each of node.nodes) this.weigh(each, depth + 1);
-    else if ('node' in node) this.weigh(node.node, depth + 1);
-    else for (const each of Object.values(node)) if (Array.isArray(each)) this.#count(each.length, 'filter');
+  weigh(node: FilterNode): void {
+    this.#enter(node.kind);
+    if ('nodes' in node) for (const each of node.nodes) this.weigh(each);
+    else if ('node' in node) this.weigh(node.node);
+    else for (const each of Object.values(node)) if (Array.isArray(each)) this.#count(each.length);
   }
 
-  group(kind: 'and' | 'or', from: Source, path: string, depth: number): FilterNode {
+  group(kind: 'and' | 'or', from: Source, path: string): FilterNode {
     const { nodes } = this.keys(from, path, 'nodes');
     const all = this.#array(nodes, `${path}.nodes`);
-    return { kind, nodes: all.map((each, i) => this.node(each, `${path}.nodes[${i}]`, depth + 1)) };
+    return { kind, nodes: all.map((each, i) => this.node(each, `${path}.nodes[${i}]`)) };
   }
 
   object(value: unknown, path: string): Source {
@@ -254,7 +257,7 @@ class Reader {
 
   list<T>(value: unknown, path: string, read: (each: unknown, path: string) => T): T[] {
     const all = this.#array(value, path);
-    this.#count(all.length, path);
+    this.#count(all.length);
     return all.map((each, i) => read(each, `${path}[${i}]`));
   }
 
@@ -310,18 +313,16 @@ class Reader {
     throw wanted(path, 'a list that is not empty');
   }
 
-  #enter(depth: number, path: string): void {
-    if (depth > FILTER_DEPTH_MAX)
-      throw new FilterJsonError('FILTER_TOO_LARGE', `filter: more than ${FILTER_DEPTH_MAX} levels`);
-    this.#count(1, path);
+  #enter(kind: Kind): void {
+    this.#count(kind === 'communityId' ? DIGEST_COST : CONDITION_COST);
   }
 
-  #count(parts: number, path: string): void {
-    this.#parts += parts;
-    if (this.#parts > FILTER_PARTS_MAX)
+  #count(cost: number): void {
+    this.#cost += cost;
+    if (this.#cost > FILTER_COST_MAX)
       throw new FilterJsonError(
         'FILTER_TOO_LARGE',
-        `${path}: more than ${FILTER_PARTS_MAX} conditions and values; name fewer of them`,
+        `filter: it would cost each packet more than ${FILTER_COST_MAX}, where a condition is ${CONDITION_COST}, one by community id ${DIGEST_COST} and a value of a list 1; name fewer of them, or lists (in [ … ]) instead of "or"`,
       );
   }
 }

@@ -108,7 +108,7 @@ export class FlowSubject implements FilterSubject {
     this.vlanInner = c.vlanCount[i]! > 1 ? c.vlanInner[i]! : -1;
     this.tunnelType = c.tunnelType[i]!;
     this.tunnelId = this.tunnelType === 0 ? -1 : c.tunnelId[i]!;
-    this.tunnelOuter = this.tunnelType === 0 || c.outerSeq[i]! < 0 ? -1 : tunnelOuter;
+    this.tunnelOuter = this.tunnelType === 0 ? -1 : tunnelOuter;
     this.connState = c.connState[i]!;
     const isTcp = this.proto === TCP;
     this.tcpFlags = isTcp ? c.tcpFlagsFwd[i]! | c.tcpFlagsRev[i]! : -1;

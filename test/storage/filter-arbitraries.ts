@@ -49,7 +49,7 @@ export const records: fc.Arbitrary<RecordSpec> = fc.boolean().chain((isIPv6) =>
     start: fc.tuple(pick([-1, 0, 5, 9, -9_223_372_037, -9_300_000_000]), pick([0, 1, 999_999_999])),
     end: fc.tuple(pick([9, 10, 15, 9_223_372_036, 9_300_000_000]), pick([0, 999_999_999])),
     packets: pair(pick(QUANTITIES)),
-    bytes: pair(pick([...QUANTITIES, 2 ** 52 - 1])),
+    bytes: pair(pick([...QUANTITIES, 2 ** 52 - 1, 2 ** 52])),
     flags: pair(pick([0, 2, 0x12, 0xff])),
     retransmits: pair(pick([0, 1, 0xffff_ffff])),
     connState: fc.nat(CONN_STATES.length - 1),
