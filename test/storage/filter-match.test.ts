@@ -5,14 +5,16 @@ import type { LiveFlow } from '../../daemon/control/messages.ts';
 import { liveFlow } from '../../daemon/live-records.ts';
 import { setLiveFlow } from '../../daemon/live-subject.ts';
 import { openForReading } from '../../storage/database.ts';
+import { experimentCondition } from '../../storage/experiment-flows.ts';
 import { experimentMatch } from '../../storage/experiment-match.ts';
 import type { FilterNode } from '../../storage/filter-ast.ts';
 import { matcher } from '../../storage/filter-match.ts';
 import { inapplicable } from '../../storage/filter-scope.ts';
+import { filterToSql } from '../../storage/filter-sql.ts';
+import type { SqlValue } from '../../storage/flow-columns.ts';
 import { FlowSubject } from '../../storage/flow-subject.ts';
 import { FlowTap, type FlowTapMessage } from '../../storage/flow-tap.ts';
-import type { SqlValue } from '../../storage/flow-columns.ts';
-import { type FlowRow, queryFlows, selectionToSql } from '../../storage/query.ts';
+import { type FlowRow, queryFlows } from '../../storage/query.ts';
 import { FlowWriter } from '../../storage/writer.ts';
 import { DECISIONS, filters, PLACES, records } from './filter-arbitraries.ts';
 import { batchOf, captureInfo, TEST_RUN } from './records.ts';
@@ -116,7 +118,7 @@ test('a filter in memory finds the flows that SQL finds: as rows, as records of 
   const liveOutcomes = new Set<string>();
   fc.assert(
     fc.property(filters(NAMES), (node) => {
-      const where = selectionToSql(db, { filter: node, since: null, until: null });
+      const where = filterToSql(node, (names) => experimentCondition(db, names));
       const expected = db
         .prepare<SqlValue[], number>(`SELECT f.flow_id FROM flows f WHERE ${where.sql} ORDER BY f.flow_id`)
         .pluck()
