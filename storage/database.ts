@@ -5,6 +5,7 @@ import { StorageError, toStorageError } from './errors.ts';
 import { partitionPath, partitionRows } from './partition-files.ts';
 import { attachForReading } from './partition-views.ts';
 import { migrate, SCHEMA_VERSION, schemaVersion } from './schema.ts';
+import { addSqlFunctions } from './sql-functions.ts';
 
 /** A connection; what it is good for says the function that opened it. */
 export type FlowDatabase = Database.Database;
@@ -89,6 +90,7 @@ export function openForReading(path: string): FlowDatabase {
             : `schema version ${version} of an older nstap; a run of \`nstap daemon\` or \`nstap replay\` brings it up to date`,
         );
       attachForReading(db, SCHEMA_VERSION);
+      addSqlFunctions(db);
     });
   });
 }

@@ -118,8 +118,8 @@ function countStarted(spans: readonly Span[], ns: bigint): number {
   return low;
 }
 
-/** SQLite's own GLOB, so that a flow that is found by its experiment also says that it belongs to it. */
-function netnsMatcher(db: FlowDatabase): (netns: string, pattern: string) => boolean {
+/** SQLite's own GLOB, so that a flow that is found by its experiment also says that it belongs to it. @throws SqliteError */
+export function netnsMatcher(db: FlowDatabase): (netns: string, pattern: string) => boolean {
   const statement = db
     .prepare<[string, string], number>(
       'SELECT netns = pattern OR netns GLOB pattern FROM (SELECT ? AS netns, ? AS pattern)',

@@ -10,8 +10,17 @@ export interface FilterAddress {
   bytes: Uint8Array;
 }
 
-/** Quantities of a whole flow: both directions together; `duration` is in nanoseconds. */
-export type FlowQuantity = 'bytes' | 'packets' | 'duration' | 'retransmits';
+/** What adds up or is measured, of a whole flow: both directions together; `duration` is in nanoseconds. */
+export type FlowTotal = 'bytes' | 'packets' | 'duration' | 'retransmits';
+
+/**
+ * Packets and bits a second, and octets a packet: as in nfdump. They are doubles, and compared as doubles: packets * 1e9 /
+ * duration, bytes * 8e9 / duration, bytes / packets. A flow that took no time has no rate: that matches nothing.
+ */
+export type FlowRate = 'pps' | 'bps' | 'bpp';
+
+/** What a filter compares of a whole flow. */
+export type FlowQuantity = FlowTotal | FlowRate;
 
 /** Fields of the route decision that compare as text, by the names of the decision object. */
 export type RouteTextField =
@@ -49,6 +58,10 @@ export type FilterNode =
   | { kind: 'tunnel'; types: number[] | null }
   /** Of flows inside a tunnel: its id, or the flow that it came in. */
   | { kind: 'tunnelId' | 'tunnelOuter'; values: number[] }
+  /** The `flow_id` that JSON has: one flow of this database. */
+  | { kind: 'flowId'; values: number[] }
+  /** Community id v1 with seed 0, "1:…=", as communityId makes it. */
+  | { kind: 'communityId'; values: string[] }
   /** Zeek conn_state in upper case. */
   | { kind: 'state'; states: string[] }
   /** All bits of `mask` were seen in segments of the flow, in either direction. */

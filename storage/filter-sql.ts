@@ -1,4 +1,4 @@
-import type { Comparator, FilterNode, FlowQuantity, Side } from './filter-ast.ts';
+import type { Comparator, FilterNode, FlowQuantity, FlowRate, FlowTotal, Side } from './filter-ast.ts';
 import { CONN_STATES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
 import { clampNs } from './time.ts';
@@ -9,13 +9,22 @@ export interface SqlCondition {
   params: SqlValue[];
 }
 
-/** SQL of the quantities; nanoseconds for `duration`. */
-export const QUANTITY_SQL: Readonly<Record<FlowQuantity, string>> = {
+/** SQL of the totals; nanoseconds for `duration`. */
+export const QUANTITY_SQL: Readonly<Record<FlowTotal, string>> = {
   bytes: '(f.bytes_fwd + f.bytes_rev)',
   packets: '(f.packets_fwd + f.packets_rev)',
   duration: '(f.end_ns - f.start_ns)',
   retransmits: '(f.retransmits_fwd + f.retransmits_rev)',
 };
+
+/** SQL of the rates, as doubles; NULL for a flow that took no time. */
+export const RATE_SQL: Readonly<Record<FlowRate, string>> = {
+  pps: `(${QUANTITY_SQL.packets} * 1e9 / nullif(${QUANTITY_SQL.duration}, 0))`,
+  bps: `(${QUANTITY_SQL.bytes} * 8e9 / nullif(${QUANTITY_SQL.duration}, 0))`,
+  bpp: `(${QUANTITY_SQL.bytes} * 1.0 / nullif(${QUANTITY_SQL.packets}, 0))`,
+};
+
+const COMPARED_SQL: Readonly<Record<FlowQuantity, string>> = { ...QUANTITY_SQL, ...RATE_SQL };
 
 /** Protocols whose port columns hold type and code. */
 const ICMP_NUMBERS = '(1, 58)';
@@ -98,6 +107,11 @@ export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCon
       return oneOf('f.tunnel_id', node.values);
     case 'tunnelOuter':
       return oneOf('f.tunnel_outer_flow_id', node.values);
+    case 'flowId':
+      return oneOf('f.flow_id', node.values);
+    case 'communityId':
+      // Of no column: made again for each flow that the rest of the filter leaves, by a function of sql-functions.ts.
+      return oneOf('community_id(f.proto, f.src, f.dst, f.src_port, f.dst_port)', node.values);
     case 'state':
       return oneOf(
         'f.conn_state',
@@ -107,7 +121,7 @@ export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCon
       return { sql: '((f.tcp_flags_fwd | f.tcp_flags_rev) & ?) = ?', params: [node.mask, node.mask] };
     case 'quantity':
       return {
-        sql: `${QUANTITY_SQL[node.field]} ${COMPARATOR_SQL[node.comparator]} ?`,
+        sql: `${COMPARED_SQL[node.field]} ${COMPARATOR_SQL[node.comparator]} ?`,
         params: [clampNs(node.value)],
       };
     case 'route':
@@ -138,6 +152,7 @@ export function hasIndex(node: FilterNode): boolean {
         'tunnel',
         'tunnelOuter',
         'routeChanged',
+        'flowId',
       ].includes(node.kind);
   }
 }

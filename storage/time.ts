@@ -11,6 +11,12 @@ export function toNs(sec: number, nsec: number): bigint {
   return BigInt(sec) * NS_PER_SEC + BigInt(nsec);
 }
 
+/** The parts of `toNs`: whole seconds rounded down, also before the epoch, and the nanoseconds after them. */
+export function fromNs(ns: bigint): { sec: number; nsec: number } {
+  const nsec = ((ns % NS_PER_SEC) + NS_PER_SEC) % NS_PER_SEC;
+  return { sec: Number((ns - nsec) / NS_PER_SEC), nsec: Number(nsec) };
+}
+
 /** The nearest time that a 64-bit INTEGER of SQLite holds: years 1677 to 2262. */
 export function clampNs(ns: bigint): bigint {
   return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : ns;

@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
  */
 const ALLOWED: Record<string, string[]> = {
   decoders: [],
-  storage: [],
+  storage: ['decoders/community-id.ts'],
   'daemon/kernel': [],
   'daemon/netlink': ['daemon/kernel', 'daemon/routes/snapshot.ts', 'decoders/address.ts'],
   'daemon/routes': ['daemon/netlink', 'daemon/kernel', 'decoders', 'storage/route-decision.ts'],

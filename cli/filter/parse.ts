@@ -4,6 +4,7 @@ import { parseCount, parseDuration } from '../../daemon/options/units.ts';
 import { mistakeAt, type Token, tokenize } from './tokens.ts';
 import {
   ADDRESS,
+  COMMUNITY_ID,
   FLAGS,
   FLOW_ID,
   NAME,
@@ -42,10 +43,13 @@ const QUANTITIES: Readonly<Record<FlowQuantity, ValueReader<bigint>>> = {
   packets: COUNT,
   retransmits: COUNT,
   duration: DURATION,
+  pps: COUNT,
+  bps: COUNT,
+  bpp: COUNT,
 };
 
 const PRIMITIVES =
-  'host, src, dst, net, port, proto, tcp, udp, icmp, icmp6, sctp, ip, ip6, netns, if, vlan, tunnel, state, flags, bytes, packets, duration, retransmits, experiment, route, an address, not, or (';
+  'host, src, dst, net, port, proto, tcp, udp, icmp, icmp6, sctp, ip, ip6, netns, if, vlan, tunnel, state, flags, bytes, packets, duration, retransmits, pps, bps, bpp, flow, community-id, experiment, route, an address, not, or (';
 
 /**
  * Reads a filter expression: see `nstap flows --help`. `not` binds tighter than `and`, `and` tighter than `or`; two
@@ -153,6 +157,11 @@ class Parser {
     packets: () => this.#quantity('packets'),
     duration: () => this.#quantity('duration'),
     retransmits: () => this.#quantity('retransmits'),
+    pps: () => this.#quantity('pps'),
+    bps: () => this.#quantity('bps'),
+    bpp: () => this.#quantity('bpp'),
+    flow: () => this.#oneOf(FLOW_ID, (values) => ({ kind: 'flowId', values })),
+    'community-id': () => this.#oneOf(COMMUNITY_ID, (values) => ({ kind: 'communityId', values })),
     route: () => this.#route(),
   };
 

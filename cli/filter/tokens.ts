@@ -10,8 +10,12 @@ export interface Token {
   at: number;
 }
 
-/** Words run up to the next of these; a value with one of them in it is written in quotes. */
-const PIECE = /\s+|(&&|\|\||!=|>=|<=|==|[()[\],!<>=])|"([^"]*)"|'([^']*)'|([^\s()[\],!<>="'&|]+)/y;
+/**
+ * Words run up to the next of these; a value with one of them in it is written in quotes. A community id ends in "=", and is
+ * a word all the same.
+ */
+const PIECE =
+  /\s+|(&&|\|\||!=|>=|<=|==|[()[\],!<>=])|"([^"]*)"|'([^']*)'|(1:[\w+/]{27}=|[^\s()[\],!<>="'&|]+)/y;
 
 /** Splits an expression. @throws UsageError with a caret under a character that means nothing */
 export function tokenize(expression: string): Token[] {

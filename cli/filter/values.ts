@@ -68,6 +68,12 @@ export const FLOW_ID: ValueReader<number> = {
   expected: 'the flow_id of a flow, a number',
 };
 
+/** Version 1, whose hash is a SHA-1: 20 octets in base64. */
+export const COMMUNITY_ID: ValueReader<string> = {
+  read: (text) => (/^1:[\w+/]{27}=$/.test(text) && !text.includes('_') ? text : null),
+  expected: 'a community id such as 1:wCb3OG7yAFWelaUydu0D+125CLM=',
+};
+
 export const NAME: ValueReader<string> = { read: (text) => (text === '' ? null : text), expected: 'a name' };
 
 export const STATE: ValueReader<string> = {

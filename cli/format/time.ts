@@ -1,3 +1,5 @@
+import { fromNs } from '../../storage/time.ts';
+
 const NS_PER_SEC = 1_000_000_000n;
 
 /** RFC 3339 in UTC with 9 decimals: "2026-11-23T10:00:00.123456789Z". @param ns nanoseconds since the epoch */
@@ -13,8 +15,8 @@ export function formatSeconds(ns: bigint): string {
 
 /** Whole seconds rounded down, also before the epoch, and the nanoseconds after them. */
 function split(ns: bigint): { sec: number; fraction: string } {
-  const nsec = ((ns % NS_PER_SEC) + NS_PER_SEC) % NS_PER_SEC;
-  return { sec: Number((ns - nsec) / NS_PER_SEC), fraction: String(nsec).padStart(9, '0') };
+  const { sec, nsec } = fromNs(ns);
+  return { sec, fraction: String(nsec).padStart(9, '0') };
 }
 
 /** UTC to the millisecond, for people: "2026-11-23 10:00:00.123". */

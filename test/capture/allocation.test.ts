@@ -19,3 +19,9 @@ test('nor when it keeps hints and payload', () => {
   expect(result).toMatchObject({ packets: 3_500_000, live: 1000 });
   expect(result.octetsPerPacket).toBeLessThan(0.5);
 });
+
+test.each(['packets', 'flows'])('a filter allocates nothing when it is asked of %s', (what) => {
+  const result = measureAllocation(new URL('filter-allocation-child.ts', import.meta.url), what);
+  expect(result.yes).toBe(750_000);
+  expect(result.octetsPerPacket).toBeLessThan(0.5);
+});

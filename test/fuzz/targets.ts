@@ -1,6 +1,7 @@
 import { controlTarget } from './control-target.ts';
 import { decodeTarget } from './decode-target.ts';
 import { hintTarget } from './hint-target.ts';
+import { filterJsonTarget } from './filter-json-target.ts';
 import { filterTarget } from './filter-target.ts';
 import { meterTarget } from './meter-target.ts';
 import { packetLineTarget } from './packet-line-target.ts';
@@ -17,7 +18,8 @@ export const TARGETS: readonly { make: () => Target; share: number }[] = [
   { make: packetLineTarget, share: 0.03 },
   { make: pcapTarget, share: 0.1 },
   { make: pcapngTarget, share: 0.1 },
-  { make: filterTarget, share: 0.06 },
+  { make: filterTarget, share: 0.04 },
+  { make: filterJsonTarget, share: 0.02 },
   { make: controlTarget, share: 0.05 },
   { make: hintTarget, share: 0.1 },
 ];

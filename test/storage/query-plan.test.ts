@@ -83,7 +83,10 @@ function plan(filter: string, since: bigint | null = null, until: bigint | null 
 function indexes(lines: string[]): Record<string, string[]> {
   const found: Record<string, string[]> = {};
   for (const line of lines) {
-    const match = /^(SEARCH|SCAN) (\w+)\.flows\b(?: USING (?:COVERING )?INDEX (\w+))?/.exec(line);
+    const match =
+      /^(SEARCH|SCAN) (\w+)\.flows\b(?: USING (?:COVERING )?(?:INDEX )?(INTEGER PRIMARY KEY|\w+))?/.exec(
+        line,
+      );
     if (match === null) continue;
     const [, verb, file, index] = match;
     found[file!] = [...(found[file!] ?? []), index ?? verb!];
@@ -102,6 +105,7 @@ const BY_INDEX: [filter: string, indexes: string[]][] = [
   ['dst port in [80 443]', ['flows_dst_port']],
   ['tcp port 80 and bytes > 1M', ['flows_src_port', 'flows_dst_port']],
   ['route changed', ['flows_route_changed']],
+  ['flow 17', ['INTEGER PRIMARY KEY']],
   ['netns blue', ['flows_capture']],
   ['experiment early', ['flows_start']],
   ['experiment open', ['flows_end']],
@@ -117,7 +121,9 @@ describe('SQLite answers from an index', () => {
   test.each(BY_INDEX)('%s', (filter, wanted) => {
     const lines = plan(filter);
     expect(lines.join('\n')).not.toMatch(/SCAN/);
-    expect(lines.map((line) => /USING INDEX (\w+)/.exec(line)?.[1]).sort()).toEqual(wanted.toSorted());
+    expect(lines.map((line) => /USING (?:INDEX )?(INTEGER PRIMARY KEY|\w+)/.exec(line)?.[1]).sort()).toEqual(
+      wanted.toSorted(),
+    );
   });
 
   test('a time bound, by the index that leaves fewer flows', () => {
