@@ -5,7 +5,9 @@ import type { InterfacesFlags } from '../interfaces-command.ts';
 export function registerInterfaces(program: Command): void {
   program
     .command('interfaces')
-    .description('interfaces of all namespaces with peers and counters, whether the daemon captures them, and why not')
+    .description(
+      'interfaces of all namespaces with peers and counters, whether the daemon captures them, and why not',
+    )
     .option('--netns <name>', 'only those of this namespace')
     .option('--control <socket>', 'control socket of the daemon, or "none": only the kernel is asked')
     .option('--json', 'print one JSON array')

@@ -9,7 +9,7 @@ export function stateOf({ up, oper_state: state }: Pick<ListedInterface, 'up' | 
 }
 
 /** What its kind has, as `ip -d link` says it: "id 42 remote 10.0.0.1 port 4789". */
-export function infoWords({ info }: ListedInterface): string[] {
+export function infoWords({ info }: Pick<ListedInterface, 'info'>): string[] {
   return Object.entries(info).flatMap(([key, value]) => {
     if (value === false) return [];
     if (value === true) return [key.replace('_', ' ')];
@@ -20,7 +20,11 @@ export function infoWords({ info }: ListedInterface): string[] {
 }
 
 /** Its other end, or the device below. @param netns of the interface itself */
-export function relationWords({ peer, lower }: ListedInterface, netns: string, glyphs: Glyphs): string[] {
+export function relationWords(
+  { peer, lower }: Pick<ListedInterface, 'peer' | 'lower'>,
+  netns: string,
+  glyphs: Glyphs,
+): string[] {
   const words: string[] = [];
   if (peer !== null) words.push(`${glyphs.pair} ${place(peer, netns)}`);
   if (lower === null) return words;

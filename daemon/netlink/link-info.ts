@@ -61,8 +61,8 @@ const MACVLAN_MODES = { 1: 'private', 2: 'vepa', 4: 'bridge', 8: 'passthru', 16:
 const IPVLAN_MODES = ['l2', 'l3', 'l3s'];
 /** linux/if_tun.h IFF_TUN, IFF_TAP */
 const TUN_TYPES = { 1: 'tun', 2: 'tap' };
-/** linux/if_ether.h ETH_P_8021Q, ETH_P_8021AD */
-const VLAN_PROTOCOLS = { 0x8100: '802.1Q', 0x88a8: '802.1ad' };
+/** linux/if_ether.h ETH_P_8021Q 0x8100, ETH_P_8021AD 0x88a8 */
+const VLAN_PROTOCOLS = { 33024: '802.1Q', 34984: '802.1ad' };
 
 const macvlan: Reads = { 1: word('mode', MACVLAN_MODES, (a) => a.u32()) };
 const ipvlan: Reads = { 1: word('mode', IPVLAN_MODES, (a) => a.u16()) };
