@@ -1,10 +1,10 @@
 import type { DaemonStatus } from '../daemon-status.ts';
 import type { CaptureCounts, CaptureStatus, NamespaceStatus, Status } from '../status.ts';
-import stringWidth from 'string-width';
 import { type Column, formatColumns, printable } from './columns.ts';
 import { counted, formatCount } from './count.ts';
 import { type Glyphs, glyphs as glyphsOf } from './glyphs.ts';
 import { shortDuration } from './time.ts';
+import { wrapLine } from './wrap.ts';
 
 /** How to print what must not be overlooked, what is well, and titles. */
 interface Colors {
@@ -118,7 +118,7 @@ export function formatStatus(
     `database  ${printable(database)}: ${counted(run.flows, 'flow')} of this run`,
     `kept      ${keptSentence(status.retention)}`,
     ...(daemon === null ? [] : daemonLines(daemon, red)),
-  ].flatMap((line) => wrapLine(line, width));
+  ].flatMap((line) => wrapLine(line, width, LABEL_WIDTH));
   lines.push('');
   if (captures.length === 0) lines.push('no interface has been captured');
   else
@@ -127,7 +127,11 @@ export function formatStatus(
     const all: NamespaceLine = { netns: TOTAL, mirror: totals, audit: totals };
     lines.push(
       '',
-      ...wrapLine('routes: changes followed, and a sample of decisions that the kernel was asked for', width),
+      ...wrapLine(
+        'routes: changes followed, and a sample of decisions that the kernel was asked for',
+        width,
+        LABEL_WIDTH,
+      ),
       formatColumns(NAMESPACE_COLUMNS, [...namespaces, all], width, bold, undefined, red).trimEnd(),
     );
   }
@@ -138,24 +142,8 @@ export function formatStatus(
     ...lossLines(status, { red, green }),
     ...gapLines(status.gaps, red),
   ];
-  lines.push(...below.flatMap((line) => wrapLine(line, width)));
+  lines.push(...below.flatMap((line) => wrapLine(line, width, LABEL_WIDTH)));
   return `${lines.join('\n')}\n`;
-}
-
-/** A line in as many as it takes; those after the first begin where its text does. */
-function wrapLine(line: string, width: number | null): string[] {
-  if (width === null || stringWidth(line) <= width) return [line];
-  const lines: string[] = [];
-  let current = '';
-  // Blanks that a line begins with, or that are behind its label, stay.
-  for (const word of line.split(/(?<=\S) (?=\S)/)) {
-    const isFirst = current === '' || current.trim() === '';
-    if (!isFirst && stringWidth(current) + 1 + stringWidth(word) > width) {
-      lines.push(current);
-      current = ' '.repeat(LABEL_WIDTH) + word;
-    } else current += (current === '' ? '' : ' ') + word;
-  }
-  return [...lines, current];
 }
 
 function runSentence({ state, started, ended }: Status['run']): string {

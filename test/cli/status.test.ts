@@ -299,11 +299,11 @@ describe('status', () => {
       expect(text).toContain(
         'law ✓ 1,255 received = 15 decoded + 1 undecoded + 1,234 dropped by the kernel + 5 duplicates of lo',
       );
-      expect(terminal.coloredScreen().join('\n')).toMatch(/\u001b\[32m✓/);
+      expect(terminal.coloredScreen().join('\n')).toContain('\u001b[32m✓');
       alter(path, `UPDATE captures SET packets = packets + 4 WHERE interface = 'lo'`);
       using broken = await show({ LC_ALL: 'C' });
       expect(broken.screen().join(' ').replace(/ +/g, ' ')).toContain('BROKEN for blue/lo (4 in no count)');
-      expect(broken.coloredScreen().join('\n')).toMatch(/law {7}\u001b\[31m!!/);
+      expect(broken.coloredScreen().join('\n')).toContain('law       \u001b[31m!!');
     },
   );
 
