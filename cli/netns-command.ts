@@ -31,7 +31,7 @@ export async function netnsCommand(selectors: readonly string[], flags: NetnsFla
   }
   const style = { width: terminalWidth(), colors: stdoutColors(), glyphs: glyphs() };
   await writeLines([flags.json ? `${JSON.stringify(shown)}\n` : formatNetnsTree(shown, style)]);
-  if (process.getuid!() !== 0) sayUnseen(shown, unreadableProcesses);
+  sayUnseen(shown, process.getuid!() === 0 ? 0 : unreadableProcesses);
   return shown.some(({ error, interfaces }) => error === null || interfaces.length > 0) ? 0 : 1;
 }
 
@@ -49,9 +49,9 @@ function chooser(selectors: readonly string[]): (netns: ListedNetns) => boolean 
   };
 }
 
-/** Without root the list is not whole: says what is missing. */
+/** Without root, or as root without its capabilities, the list is not whole: says what is missing. */
 function sayUnseen(list: readonly ListedNetns[], unreadableProcesses: number): void {
-  const closed = list.filter(({ error, id }) => error !== null && id !== null).length;
+  const closed = list.filter(({ error }) => error !== null && /\b(EPERM|EACCES)\b/.test(error)).length;
   const parts = [
     ...(closed > 0 ? [`${counted(closed, 'namespace')} could not be entered`] : []),
     ...(unreadableProcesses > 0
