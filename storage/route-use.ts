@@ -64,7 +64,7 @@ type Row = [
 const INDEX_SHARE = 1 / 16;
 
 /**
- * Reads the flows of a namespace in one pass: adding them up in SQLite, which sorts for that, takes three times as long.
+ * Reads the flows of a namespace in one pass: adding them up in SQLite, which sorts for that, takes twice as much CPU.
  * @param netns names by which the daemon, or a replay, has known it
  * @throws StorageError; whatever the sink throws
  */
