@@ -13,6 +13,7 @@ const PARTS = [
   'live',
   'retention',
   'experiments',
+  'route-use',
 ] as const;
 
 const wanted = process.argv.slice(2);

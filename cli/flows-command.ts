@@ -1,11 +1,11 @@
 import { type FlowDatabase, openForReading } from '../storage/database.ts';
-import { experimentsNamed, readExperiments } from '../storage/experiments.ts';
 import type { FilterNode } from '../storage/filter-ast.ts';
 import { FLOW_SORTS, type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
 import { GROUP_FIELDS, GROUP_SORTS, type GroupRow, queryBy } from '../storage/query-by.ts';
 import { DECISION_KEYS } from '../storage/route-decision.ts';
 import { seriesReader } from '../storage/series.ts';
 import { nowNs } from '../storage/time.ts';
+import { askedExperiment } from './asked-experiment.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
 import { parseFilter } from './filter/parse.ts';
@@ -83,22 +83,6 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   } finally {
     db.close();
   }
-}
-
-/**
- * The experiment that the flags ask for, as a filter names it; null: none.
- * @throws Error when there is no such experiment: in a filter that is no flow, but who asks for one expects it to be there
- */
-function askedExperiment(db: FlowDatabase, flags: FlowsFlags): string | null {
-  const { experiment, lastExperiment } = flags;
-  if (experiment === undefined && !lastExperiment) return null;
-  const all = readExperiments(db);
-  const found = experiment === undefined ? all.at(-1) : experimentsNamed(all, experiment)[0];
-  if (found === undefined)
-    throw new Error(
-      `${experiment === undefined ? 'there is no experiment' : `there is no experiment ${experiment}`} in ${db.name}; \`nstap experiment list\` shows them`,
-    );
-  return experiment ?? `${found.name}#${found.number}`;
 }
 
 function allOf(nodes: FilterNode[]): FilterNode | null {

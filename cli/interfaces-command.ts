@@ -1,6 +1,7 @@
-import type { LiveCapture, LiveInterface } from '../daemon/control/messages.ts';
+import type { LiveCapture } from '../daemon/control/messages.ts';
+import { glyphs } from './format/glyphs.ts';
 import { formatInterfaces } from './format/interface-list.ts';
-import { listNamespaces } from './netns-command.ts';
+import { askNetns, type KernelCounters, type ListedInterface, listNamespaces } from './netns-list.ts';
 import { stdoutColors, terminalWidth, writeLines } from './output.ts';
 import { askRunningDaemon } from './running-daemon.ts';
 
@@ -11,27 +12,28 @@ export interface InterfacesFlags {
   json?: boolean;
 }
 
+/** What the daemon has counted of an interface; each null where it does not capture it. */
+export type CaptureCounters = Record<(typeof CAPTURE_KEYS)[number], number | null>;
+const CAPTURE_KEYS = [
+  'packets',
+  'kernel_drops',
+  'received',
+  'bytes',
+  'duplicates',
+  'decoded',
+  'undecoded',
+  'flows',
+] as const;
+
 /** An interface as `nstap interfaces` shows it. */
-export interface InterfaceRow {
+export interface InterfaceRow
+  extends CaptureCounters,
+    Pick<ListedInterface, Exclude<keyof ListedInterface, 'name' | 'counters'>>,
+    Record<keyof KernelCounters, number | null> {
   netns: string;
   /** "dev:inode" of the namespace. */
   netns_id: string;
   interface: string;
-  if_index: number;
-  up: boolean;
-  /** null: no daemon was asked. */
-  captured: boolean | null;
-  /** Why a daemon does not capture it, else null. */
-  reason: string | null;
-  /** Of its capture, else null. */
-  packets: number | null;
-  kernel_drops: number | null;
-}
-
-/** What a daemon says of interfaces. */
-interface Told {
-  interfaces: LiveInterface[];
-  captures: LiveCapture[];
 }
 
 /**
@@ -41,10 +43,13 @@ interface Told {
  */
 export async function interfacesCommand(flags: InterfacesFlags): Promise<number> {
   const told = await askRunningDaemon(flags.control, async (client) => ({
-    interfaces: await client.interfaces(),
+    ...(await askNetns(client)),
     captures: (await client.status()).captures,
   }));
-  const rows = interfaceRows(told).filter(({ netns }) => flags.netns === undefined || netns === flags.netns);
+  const rows: InterfaceRow[] = [];
+  for (const { name: netns, id, interfaces } of listNamespaces(told).list)
+    if (flags.netns === undefined || netns === flags.netns)
+      for (const entry of interfaces) rows.push(interfaceRow(netns, id ?? '', entry, told?.captures ?? []));
   if (rows.length === 0) {
     const where =
       flags.netns === undefined ? 'no namespace can be read' : `no namespace ${flags.netns} that can be read`;
@@ -52,44 +57,51 @@ export async function interfacesCommand(flags: InterfacesFlags): Promise<number>
     return 1;
   }
   await writeLines([
-    flags.json ? `${JSON.stringify(rows)}\n` : formatInterfaces(rows, terminalWidth(), stdoutColors().bold),
+    flags.json
+      ? `${JSON.stringify(rows)}\n`
+      : formatInterfaces(rows, terminalWidth(), stdoutColors(), glyphs()),
   ]);
   return 0;
 }
 
-function interfaceRows(told: Told | null): InterfaceRow[] {
-  const rows = new Map<string, InterfaceRow>();
-  const put = (row: InterfaceRow): unknown => rows.set(`${row.netns_id}/${row.if_index}`, row);
-  const isTold = told !== null;
-  for (const { name: netns, id, interfaces } of listNamespaces())
-    for (const { name, if_index, up } of interfaces)
-      put({
-        netns,
-        netns_id: id ?? '',
-        interface: name,
-        if_index,
-        up,
-        captured: isTold ? false : null,
-        reason: isTold ? 'namespace not selected' : null,
-        packets: null,
-        kernel_drops: null,
-      });
-  for (const row of told?.interfaces ?? []) {
-    if (row.interface === '') continue;
-    const capture = told?.captures.find(
-      (each) => row.captured && each.netnsId === row.netnsId && each.interface === row.interface,
-    );
-    put({
-      netns: row.netns,
-      netns_id: row.netnsId,
-      interface: row.interface,
-      if_index: row.ifIndex,
-      up: row.up,
-      captured: row.captured,
-      reason: row.captured ? null : row.reason,
-      packets: capture?.packets ?? null,
-      kernel_drops: capture?.kernelDrops ?? null,
-    });
-  }
-  return [...rows.values()];
+function interfaceRow(
+  netns: string,
+  netnsId: string,
+  { name, counters, ...entry }: ListedInterface,
+  captures: readonly LiveCapture[],
+): InterfaceRow {
+  const { if_index, up, captured, reason, ...more } = entry;
+  const capture = captures.find(
+    (each) => captured === true && each.netnsId === netnsId && each.interface === name,
+  );
+  return {
+    netns,
+    netns_id: netnsId,
+    interface: name,
+    if_index,
+    up,
+    captured,
+    reason,
+    ...captureCounters(capture),
+    ...more,
+    rx_packets: counters?.rx_packets ?? null,
+    rx_bytes: counters?.rx_bytes ?? null,
+    rx_dropped: counters?.rx_dropped ?? null,
+    tx_packets: counters?.tx_packets ?? null,
+    tx_bytes: counters?.tx_bytes ?? null,
+    tx_dropped: counters?.tx_dropped ?? null,
+  };
+}
+
+function captureCounters(c: LiveCapture | undefined): CaptureCounters {
+  return {
+    packets: c?.packets ?? null,
+    kernel_drops: c?.kernelDrops ?? null,
+    received: c?.received ?? null,
+    bytes: c?.bytes ?? null,
+    duplicates: c?.duplicates ?? null,
+    decoded: c?.decoded ?? null,
+    undecoded: c?.undecoded ?? null,
+    flows: c?.aliveFlows ?? null,
+  };
 }

@@ -39,9 +39,9 @@ export function stdoutColors(): ReturnType<typeof pc.createColors> {
   return pc.createColors(process.stdout.isTTY === true && !isPlain);
 }
 
-/** Columns of the terminal that stdout is, or null when it is none. */
+/** Columns of the terminal that stdout is, or null when it is none, or does not say (script(1) makes such). */
 export function terminalWidth(): number | null {
-  return process.stdout.isTTY ? process.stdout.columns : null;
+  return process.stdout.isTTY ? process.stdout.columns || null : null;
 }
 
 /** What `--format` takes. */

@@ -3,7 +3,9 @@ import { release, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { allFilesOctets } from '../storage/partition-files.ts';
 import { RING_MIB_DEFAULT } from './config.ts';
+import { clock, directories, group, reading } from './doctor-host.ts';
 import { defaultEngineUser, STATE_DIR, whyCannotWork } from './engine-user.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
 import { ARPHRD_LOOPBACK } from './kernel/constants.ts';
 import { withResource } from './kernel/dispose.ts';
 import { listInterfaces } from './kernel/interfaces.ts';
@@ -20,18 +22,6 @@ import {
 import { CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN, effectiveCapabilities } from './kernel/privileges.ts';
 import { sibling } from './sibling.ts';
 
-/** One thing that was looked at. */
-export interface Finding {
-  /** Stable name, for scripts. */
-  check: string;
-  /** warn: nstap works, with less; fail: the daemon cannot work. */
-  state: 'ok' | 'warn' | 'fail';
-  /** What was found. */
-  text: string;
-  /** What to do about it; null when it is ok. */
-  advice: string | null;
-}
-
 const CAPABILITIES: readonly (readonly [number, string])[] = [
   [CAP_SYS_ADMIN, 'CAP_SYS_ADMIN'],
   [CAP_NET_ADMIN, 'CAP_NET_ADMIN'],
@@ -43,6 +33,9 @@ const FREE_SHARE_MIN = 0.05;
 const FREE_BYTES_MIN = 2 ** 30;
 const OPEN_FILES_MIN = 4096;
 const RING_TEST_MIB = 1;
+/** As in package.json, and what cli/nstap.js asks for. */
+const NODE_MIN = [22, 18] as const;
+const NODE_TESTED = 26;
 
 /**
  * Looks at whatever the daemon needs of this host, changes nothing, and says what is missing and how to get it.
@@ -61,11 +54,27 @@ export function diagnose(db: string, isDefault: boolean): Finding[] {
     database(db, isDefault),
     openFiles(),
     memory(),
+    group(),
+    directories(),
+    reading(resolve(db)),
+    clock(),
   ];
 }
 
 function program(): Finding {
-  return ok('program', `Node ${process.versions.node} on Linux ${release()}, ${process.arch}`);
+  const { node } = process.versions;
+  const text = `Node ${node} on Linux ${release()}, ${process.arch}`;
+  const [major, minor] = node.split('.').map(Number) as [number, number];
+  const [least, leastMinor] = NODE_MIN;
+  if (major < least || (major === least && minor < leastMinor))
+    return fail(
+      'program',
+      `${text}: too old`,
+      `Node ${NODE_MIN.join('.')} or newer; \`npm ci\` brings one along`,
+    );
+  if (major > NODE_TESTED)
+    return warn('program', `${text}: newer than what was tested`, `Node 24 to ${NODE_TESTED}`);
+  return ok('program', text);
 }
 
 function capabilities(): Finding {
@@ -183,15 +192,9 @@ function landlock(): Finding {
 function database(path: string, isDefault: boolean): Finding {
   const file = resolve(path);
   const folder = dirname(file);
-  const fail = (text: string, advice: string): Finding => ({
-    check: 'database',
-    state: 'fail',
-    text,
-    advice,
-  });
   if (!existsSync(folder)) {
     if (isDefault) return ok('database', `${file} will be made`);
-    return fail(`there is no folder ${folder}`, `mkdir ${folder}, or --db FILE elsewhere`);
+    return fail('database', `there is no folder ${folder}`, `mkdir ${folder}, or --db FILE elsewhere`);
   }
   const user = defaultEngineUser();
   // The daemon gives its own folder to the engine.
@@ -201,6 +204,7 @@ function database(path: string, isDefault: boolean): Finding {
       : whyCannotWork(user, file, sibling('./engine', import.meta.url));
   if (reason !== null)
     return fail(
+      'database',
       `${user.name} ${reason}`,
       `chown ${user.name} ${folder}, or --db FILE elsewhere, or --user NAME`,
     );
@@ -234,10 +238,6 @@ function memory(): Finding {
   const total = totalmem();
   const rings = Math.floor(total / 4 / 2 ** 20 / RING_MIB_DEFAULT);
   return ok('memory', `${mib(total)} MiB: ${rings} rings of ${RING_MIB_DEFAULT} MiB, smaller ones beyond`);
-}
-
-function ok(check: string, text: string): Finding {
-  return { check, state: 'ok', text, advice: null };
 }
 
 function mib(octets: number): string {

@@ -8,7 +8,7 @@ import type { SqlValue } from './flow-columns.ts';
 import { type RouteChange, routeChangeReader } from './route-changes.ts';
 import { lookup } from './lookup.ts';
 import { holdSnapshot } from './partition-views.ts';
-import type { RouteDecision } from './route-decision.ts';
+import { DECISION_SQL, type RouteDecision } from './route-decision.ts';
 import { toNs } from './time.ts';
 import { timeBound } from './time-bound.ts';
 
@@ -308,11 +308,7 @@ function* readFlows(db: FlowDatabase, { sql, params }: SqlCondition): IterableIt
   );
   const hosts = lookup<{ name: string }>(db, 'SELECT name FROM hosts WHERE host_id = ?');
   const experimentsOf = experimentReader(db);
-  const decisions = lookup<RouteDecision>(
-    db,
-    `SELECT type, verdict, rule, table_name AS "table", prefix, gateway, dev, scope, protocol, metric, prefsrc, stage,
-            observed, confidence, reason, text FROM route_decisions WHERE decision_id = ?`,
-  );
+  const decisions = lookup<RouteDecision>(db, `${DECISION_SQL} WHERE decision_id = ?`);
   const changes = routeChangeReader(db, decisions);
   try {
     // Arrays: an object with a property a column takes better-sqlite3 twice as long.

@@ -72,3 +72,6 @@ const KEYS: Record<keyof RouteDecision, true> = {
 
 /** The keys of a decision, in the order of the JSON contract. */
 export const DECISION_KEYS = Object.keys(KEYS) as (keyof RouteDecision)[];
+
+/** What reads rows of `route_decisions` as decisions; a condition may follow. */
+export const DECISION_SQL = `SELECT ${DECISION_KEYS.map((key) => (key === 'table' ? 'table_name AS "table"' : key)).join(', ')} FROM route_decisions`;

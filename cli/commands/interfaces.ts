@@ -5,7 +5,9 @@ import type { InterfacesFlags } from '../interfaces-command.ts';
 export function registerInterfaces(program: Command): void {
   program
     .command('interfaces')
-    .description('interfaces of all namespaces, whether the daemon captures them, and why not')
+    .description(
+      'interfaces of all namespaces with peers and counters, whether the daemon captures them, and why not',
+    )
     .option('--netns <name>', 'only those of this namespace')
     .option('--control <socket>', 'control socket of the daemon, or "none": only the kernel is asked')
     .option('--json', 'print one JSON array')
@@ -19,7 +21,9 @@ Keys of --json, all always there:
   netns netns_id interface if_index up
   captured      true, false, or null: no daemon was asked
   reason        why it is not captured, else null
-  packets kernel_drops   of its capture, else null
+  packets kernel_drops received bytes duplicates decoded undecoded flows   of its capture, else null
+  kind oper_state mtu mac addresses master peer lower info                 as in \`nstap netns --json\`, see docs/namespaces.md
+  rx_packets rx_bytes rx_dropped tx_packets tx_bytes tx_dropped            as the kernel counts since the interface was made
 
 Example:
   $ sudo nstap interfaces

@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { wholeNumber } from '../option-values.ts';
 import type { StatusFlags } from '../status-command.ts';
 
 /** `nstap status`: the daemon that is running, what it captured, and what was lost. */
@@ -9,9 +10,15 @@ export function registerStatus(program: Command): void {
     .option('--db <file>', 'database to read (default: see `nstap --help`)')
     .option('--control <socket>', 'control socket of the daemon, or "none": only the database is read')
     .option('--json', 'print one JSON object')
+    .addOption(
+      new Option('--watch [seconds]', 'again and again, until Ctrl-C; with --json one object a line')
+        .preset('2')
+        .argParser(wholeNumber(1, 86_400, 'seconds')),
+    )
     .addHelpText(
       'after',
       `
+The line "law" is what nstap stands for: all that the kernel received was decoded, was undecodable, or was dropped and counted.
 Read from the database, where counters of a running daemon are about a second old; a daemon that runs is asked as well, and its
 database is the default then. What is lost is red on a terminal, and listed in the last lines with what helps. RECEIVED is what
 the kernel counted after the filter, its drops included; FLOWS are those in the flow table now, CPU/PKT is of the capture
@@ -38,6 +45,7 @@ Keys of --json, all always there:
 
 Example:
   $ nstap status
+  $ nstap status --watch 5
   $ nstap status --json | jq -e '.run.state == "running" and .totals.kernel_drops == 0'`,
     )
     .action(async (flags: StatusFlags) => {

@@ -17,3 +17,9 @@ export function formatCount(value: number): string {
 export function counted(value: number, noun: string): string {
   return `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : 's'}`;
 }
+
+/** Octets for people, in at most four digits and a decimal unit: "512 B", "3.4 MB". */
+export function formatBytes(octets: number): string {
+  const [, digits, unit] = /^([\d.]+)(\D?)$/.exec(formatCount(octets))!;
+  return `${digits} ${unit}B`;
+}

@@ -2,13 +2,19 @@ import type { DaemonStatus } from '../daemon-status.ts';
 import type { CaptureCounts, CaptureStatus, NamespaceStatus, Status } from '../status.ts';
 import { type Column, formatColumns, printable } from './columns.ts';
 import { counted, formatCount } from './count.ts';
+import { type Glyphs, glyphs as glyphsOf } from './glyphs.ts';
 import { shortDuration } from './time.ts';
+import { wrapLine } from './wrap.ts';
 
-/** How to print what must not be overlooked, and titles. */
+/** How to print what must not be overlooked, what is well, and titles. */
 interface Colors {
   bold: (text: string) => string;
   red: (text: string) => string;
+  green: (text: string) => string;
 }
+
+/** Labels of lines stand in a column of their own, and what does not fit into a line goes on beside it. */
+const LABEL_WIDTH = 10;
 
 /** What is lost, by key of the totals: what it means, and what helps. */
 const LOSSES = {
@@ -55,29 +61,35 @@ function numbers<T>(
   };
 }
 
+/** What is asked first stays longest: what came, what was lost, what was read; of the losses others than the first ones are below. */
 const CAPTURE_COLUMNS: readonly Column<CaptureLine>[] = [
   { title: 'NETNS/IF', align: 'left', dropOrder: 0, text: (row) => row.place },
   { title: 'STATE', align: 'left', dropOrder: 5, text: (row) => row.state },
-  numbers('RECEIVED', 9, (row) => row.received),
-  numbers('PACKETS', 0, (row) => row.packets),
+  always(numbers('RECEIVED', 1, (row) => row.received)),
+  numbers('PACKETS', 6, (row) => row.packets),
   numbers('BYTES', 7, (row) => row.bytes),
-  numbers('DECODED', 4, (row) => row.decoded),
-  numbers('UNDECODED', 1, (row) => row.undecoded, true),
-  numbers('DROPS', 0, (row) => row.kernel_drops, true),
+  always(numbers('DECODED', 1, (row) => row.decoded)),
+  always(numbers('UNDECODED', 1, (row) => row.undecoded, true)),
+  always(numbers('DROPS', 0, (row) => row.kernel_drops, true)),
   numbers('DUPLICATES', 8, (row) => row.duplicates),
-  numbers('SHED', 2, (row) => row.shed_records, true),
-  numbers('SHED-CHANGES', 6, (row) => row.shed_route_changes, true),
-  numbers('EVICTED', 3, (row) => row.evicted_flows, true),
-  numbers('UNTRACKED', 6, (row) => row.untracked_flows, true),
-  numbers('FLOWS', 5, (row) => row.alive_flows),
+  numbers('SHED', 4, (row) => row.shed_records, true),
+  numbers('SHED-CHANGES', 9, (row) => row.shed_route_changes, true),
+  numbers('EVICTED', 4, (row) => row.evicted_flows, true),
+  numbers('UNTRACKED', 9, (row) => row.untracked_flows, true),
+  always(numbers('FLOWS', 2, (row) => row.alive_flows)),
   {
     title: 'CPU/PKT',
     align: 'right',
-    dropOrder: 6,
+    dropOrder: 3,
     text: (row) =>
       row.packets === 0 || row.cpu_ns === 0 ? '-' : `${Math.round(row.cpu_ns / row.packets)}ns`,
   },
 ];
+
+/** A column that says something by being 0. */
+function always({ blank: _, ...column }: Column<CaptureLine>): Column<CaptureLine> {
+  return column;
+}
 
 const NAMESPACE_COLUMNS: readonly Column<NamespaceLine>[] = [
   { title: 'NETNS', align: 'left', dropOrder: 0, text: (row) => row.netns },
@@ -93,16 +105,21 @@ const NAMESPACE_COLUMNS: readonly Column<NamespaceLine>[] = [
 ];
 
 /** The state of a run for people. @param width columns of the terminal, or null for no limit */
-export function formatStatus(status: Status, width: number | null, { bold, red }: Colors): string {
+export function formatStatus(
+  status: Status,
+  width: number | null,
+  { bold, red, green }: Colors,
+  glyphs: Glyphs = glyphsOf(),
+): string {
   const { run, captures, namespaces, totals, database, daemon } = status;
-  const isGone = run.state === 'gone';
+  const state = { running: green, ended: (text: string) => text, gone: red, unknown: red }[run.state];
   const lines = [
-    `${run.kind} (run ${run.run_id}, nstap ${run.version}, pid ${run.pid}, host ${run.host}): ${isGone ? red(runSentence(run)) : runSentence(run)}`,
-    `database  ${database}: ${counted(run.flows, 'flow')} of this run`,
+    `${run.kind} (run ${run.run_id}, nstap ${run.version}, pid ${run.pid}, host ${run.host}): ${state(runSentence(run))}`,
+    `database  ${printable(database)}: ${counted(run.flows, 'flow')} of this run`,
     `kept      ${keptSentence(status.retention)}`,
     ...(daemon === null ? [] : daemonLines(daemon, red)),
-    '',
-  ];
+  ].flatMap((line) => wrapLine(line, width, LABEL_WIDTH));
+  lines.push('');
   if (captures.length === 0) lines.push('no interface has been captured');
   else
     lines.push(formatColumns(CAPTURE_COLUMNS, captureLines(status), width, bold, undefined, red).trimEnd());
@@ -110,12 +127,22 @@ export function formatStatus(status: Status, width: number | null, { bold, red }
     const all: NamespaceLine = { netns: TOTAL, mirror: totals, audit: totals };
     lines.push(
       '',
-      'routes: changes followed, and a sample of decisions that the kernel was asked for',
+      ...wrapLine(
+        'routes: changes followed, and a sample of decisions that the kernel was asked for',
+        width,
+        LABEL_WIDTH,
+      ),
       formatColumns(NAMESPACE_COLUMNS, [...namespaces, all], width, bold, undefined, red).trimEnd(),
     );
   }
-  if (run.queue_size > 0) lines.push('', loadLine(status));
-  lines.push('', lawLine(status, red), ...lossLines(status, red), ...gapLines(status.gaps, red));
+  const below = [
+    ...(run.queue_size > 0 ? ['', loadLine(status)] : []),
+    '',
+    lawLine(status, { red, green }, glyphs),
+    ...lossLines(status, { red, green }),
+    ...gapLines(status.gaps, red),
+  ];
+  lines.push(...below.flatMap((line) => wrapLine(line, width, LABEL_WIDTH)));
   return `${lines.join('\n')}\n`;
 }
 
@@ -179,15 +206,36 @@ function loadLine({ run, totals, daemon }: Status): string {
   return `load      ${counted(totals.alive_flows, 'flow')} in the table, ${waiting} of ${size} batches wait for the database, ${cpu}`;
 }
 
-/** The law that nothing is lost silently. */
-function lawLine({ captures, totals, balanced }: Status, red: Colors['red']): string {
+/**
+ * The law that nothing is lost silently: what the kernel received was decoded, was undecodable, was dropped and counted, is the
+ * second sight of a packet on lo, or is still in the ring. When a run has ended nothing is.
+ */
+function lawLine(
+  { captures, totals, balanced, run }: Status,
+  { red, green }: Pick<Colors, 'red' | 'green'>,
+  glyphs: Glyphs,
+): string {
   const count = (n: number): string => n.toLocaleString('en-US');
-  const sum = `${counted(totals.packets, 'packet')} = ${count(totals.decoded)} decoded + ${count(totals.undecoded)} undecoded`;
-  if (balanced) return `law       ${sum}: holds for every capture`;
+  const read = (c: CaptureCounts): number => c.packets + c.kernel_drops + c.duplicates;
+  // A run of an nstap that did not keep what was received has 0.
+  const received = captures.reduce((n, c) => n + (c.received === 0 ? read(c) : c.received), 0);
+  const unread = received - read(totals);
+  const isOver = run.state === 'ended' && captures.every(({ ended }) => ended);
+  const sum = [
+    `${count(totals.decoded)} decoded`,
+    `${count(totals.undecoded)} undecoded`,
+    `${count(totals.kernel_drops)} dropped by the kernel`,
+    ...(totals.duplicates > 0 ? [`${count(totals.duplicates)} duplicates of lo`] : []),
+    ...(unread !== 0 && !isOver ? [`${count(unread)} not read yet`] : []),
+  ];
   const broken = captures
     .filter(({ unaccounted }) => unaccounted !== 0)
-    .map((capture) => printable(placeOf(capture)));
-  return `law       ${sum}: ${red(`BROKEN for ${broken.join(', ')}`)}`;
+    .map((capture) => `${printable(placeOf(capture))} (${count(capture.unaccounted)} in no count)`);
+  if (isOver && unread !== 0) broken.push(`all together (${count(unread)} in no count)`);
+  const isKept = balanced && broken.length === 0;
+  const sign = isKept ? green(glyphs.tick) : red(glyphs.cross);
+  const end = isKept ? '' : `: ${red(`BROKEN for ${broken.join(', ')}`)}`;
+  return `law       ${sign} ${count(received)} received = ${sum.join(' + ')}${end}`;
 }
 
 /** The latest ones; all are in --json. */
@@ -199,9 +247,9 @@ function gapLines(gaps: Status['gaps'], red: Colors['red']): string[] {
 }
 
 /** "none" where nothing is lost: what a gap has cost is in no counter. */
-function lossLines({ totals, gaps }: Status, red: Colors['red']): string[] {
+function lossLines({ totals, gaps }: Status, { red, green }: Pick<Colors, 'red' | 'green'>): string[] {
   const lost = (Object.keys(LOSSES) as (keyof typeof LOSSES)[]).filter((key) => totals[key] !== 0);
-  if (lost.length === 0) return gaps.length === 0 ? ['losses    none'] : [];
+  if (lost.length === 0) return gaps.length === 0 ? [`losses    ${green('none')}`] : [];
   return lost.map((key, i) => {
     const count = `${key} ${totals[key].toLocaleString('en-US')}`;
     const head = (i === 0 ? 'losses' : '').padEnd(10);

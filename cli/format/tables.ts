@@ -1,13 +1,27 @@
 import { tableNames } from '../../daemon/netlink/names.ts';
 import { formatRoute, formatRule } from '../../daemon/routes/format.ts';
-import type { RouteSnapshot, SnapshotRoute } from '../../daemon/routes/snapshot.ts';
+import type { RouteSnapshot, SnapshotRoute, SnapshotRule } from '../../daemon/routes/snapshot.ts';
 import { printable } from './columns.ts';
+
+/** What is said behind the lines of `ip`, and the order of a table's routes. */
+export interface TableNotes {
+  rules(rules: readonly SnapshotRule[], lines: readonly string[]): Iterable<string>;
+  /** @returns the lines of the routes, in an order that it chooses */
+  routes(routes: readonly SnapshotRoute[], line: (route: SnapshotRoute) => string): Iterable<string>;
+}
+
+const PLAIN: TableNotes = {
+  rules: (_rules, lines) => lines,
+  *routes(routes, line) {
+    for (const route of routes) yield line(route);
+  },
+};
 
 /**
  * Rules, then tables in the order in which the rules come to them, as `ip rule` and `ip route` print them. In lines with their
  * ends, made as they are taken: a table may have a million.
  */
-export function* formatTables(snapshot: RouteSnapshot): Iterable<string> {
+export function* formatTables(snapshot: RouteSnapshot, notes: TableNotes = PLAIN): Iterable<string> {
   let isFirst = true;
   for (const family of [4, 6] as const) {
     const rules = snapshot.rules.filter((rule) => rule.family === family);
@@ -16,7 +30,8 @@ export function* formatTables(snapshot: RouteSnapshot): Iterable<string> {
     if (!isFirst) yield '\n';
     isFirst = false;
     yield `IPv${family} rules\n`;
-    for (const rule of rules) yield `  ${printable(formatRule(rule), '\t')}\n`;
+    const ruleLines = rules.map((rule) => `  ${printable(formatRule(rule), '\t')}`);
+    for (const line of notes.rules(rules, ruleLines)) yield `${line}\n`;
     const tables = new Map<number, SnapshotRoute[]>();
     // A table that no rule looks into comes last; one without routes is not shown.
     for (const rule of rules) if (rule.action === 'lookup') tables.set(rule.table, []);
@@ -28,8 +43,13 @@ export function* formatTables(snapshot: RouteSnapshot): Iterable<string> {
     for (const [id, own] of tables) {
       if (own.length === 0) continue;
       yield `\nIPv${family} table ${tableNames.name(id)}\n`;
-      for (const route of own) yield `  ${printable(formatRoute(route))}\n`;
+      for (const line of notes.routes(own, routeLine)) yield `${line}\n`;
     }
   }
   if (isFirst) yield 'no rules and no routes\n';
+}
+
+/** A route as `ip route` prints it, set in. */
+export function routeLine(route: SnapshotRoute): string {
+  return `  ${printable(formatRoute(route))}`;
 }

@@ -76,8 +76,8 @@ export function labelOf(pids: readonly number[]): string {
   return `pid:${pids[0]}:${comm}`;
 }
 
-/** Empty when the process has ended meanwhile. */
-function readText(path: string): string {
+/** A file of /proc; empty when the process has ended meanwhile, or may not be looked at. */
+export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -5,7 +5,7 @@ import { type NetnsHandle, openNetns } from '../kernel/netns.ts';
 import { NetlinkClient } from '../netlink/dump.ts';
 import { dumpGroups4 } from '../netlink/multicast.ts';
 import { probedRoutes, probeMemory } from '../netlink/probe.ts';
-import { dumpRouting, getNetnsId } from '../netlink/rtnetlink.ts';
+import { dumpRouting } from '../netlink/rtnetlink.ts';
 import { openAllSettings, readAllSettings } from './all-settings.ts';
 import { assembleSnapshot, takenNow } from './assemble.ts';
 import type { RouteSnapshot } from './snapshot.ts';
@@ -55,11 +55,6 @@ export class LiveRoutes {
     const groups = dumpGroups4(this.client, name);
     if (groups !== null) snapshot.groups = groups;
     return snapshot;
-  }
-
-  /** The id that this namespace has for another; see `getNetnsId`. @throws NetlinkError */
-  idOf(other: LiveRoutes): number | null {
-    return getNetnsId(this.client, other.#handle.fd, `${other.#handle.name} in ${this.#handle.name}`);
   }
 
   /** Idempotent. */

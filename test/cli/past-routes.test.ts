@@ -195,7 +195,10 @@ describe('routes --at', () => {
 
   test.each([
     [['routes', '--at', 'soon'], 'cannot read the time "soon"'],
-    [['routes', '--db', 'x'], '--db names the database with the history, and needs --at beside it'],
+    [
+      ['route', 'get', '1.1.1.1', '--db', 'x'],
+      '--db names the database with the history, and needs --at beside it',
+    ],
     [['routes', '--at', '1m', '--routes', 'x'], "cannot be used with option '--routes <file>'"],
     [['routes', '--at', '1m', '--snapshot', 'x'], "cannot be used with option '--snapshot <file>'"],
     [['routes', '--at', '1m', '--rules', 'x'], "cannot be used with option '--rules <file>'"],

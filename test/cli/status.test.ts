@@ -12,8 +12,11 @@ import { put, startParted } from '../storage/parted.ts';
 import { captureInfo, TEST_RUN } from '../storage/records.ts';
 import { tempDb } from '../storage/temp-db.ts';
 import { MAIN, nstap } from '../support/nstap.ts';
+import { Terminal, terminalMissing } from '../support/terminal.ts';
 
 const hasScript = spawnSync('script', ['--version']).status === 0;
+
+const noTerminal = terminalMissing();
 
 const DAEMON = { ...TEST_RUN, kind: 'daemon' } as const;
 
@@ -33,7 +36,7 @@ function write(path: string, second: Partial<CaptureCounters>, run: object = DAE
     { type: 'capture', info: captureInfo(0) },
     { type: 'capture', info: captureInfo(1, { interface: 'lo' }) },
     counters(0, {
-      received: 12,
+      received: 10,
       aliveFlows: 3,
       cpuNs: 5000,
       packets: 10,
@@ -137,7 +140,7 @@ describe('status', () => {
         interface: 'veth0',
         filter: null,
         ended: true,
-        received: 12,
+        received: 10,
         alive_flows: 3,
         cpu_ns: 5000,
         packets: 10,
@@ -201,13 +204,13 @@ describe('status', () => {
     write(path, CLEAN).close();
     const { status, stdout, stderr } = nstap(['status', '--db', path]);
     expect(stdout).toMatch(/^daemon \(run 1, nstap 0\.0\.0, pid \d+, host .*\): ran from 20\S+Z to 20\S+Z\n/);
-    expect(stdout).toMatch(/^blue\/veth0 +ended +12 +10 +1\.0k +10 +0 +0 +0 +0 +0 +0 +0 +3 +500ns$/m);
+    expect(stdout).toMatch(/^blue\/veth0 +ended +10 +10 +1\.0k +10 +0 +0 +0 +0 +0 +0 +0 +3 +500ns$/m);
     expect(stdout).toMatch(/^blue\/lo +cut off +0 +5 +500 +5 +0 +0 +5 +0 +0 +0 +0 +0 +-$/m);
-    expect(stdout).toMatch(/^total +12 +15 +1\.5k +15 /m);
+    expect(stdout).toMatch(/^total +10 +15 +1\.5k +15 /m);
     expect(stdout).toMatch(/^azure +- +- +- +- +- +1 +1 +0 +0$/m);
     expect(stdout).toMatch(/^blue +12 +3 +0 +1 +0 +9 +9 +0 +2$/m);
     expect(stdout).toContain(
-      '\nlaw       15 packets = 15 decoded + 0 undecoded: holds for every capture\nlosses    none\n',
+      'received = 15 decoded + 0 undecoded + 0 dropped by the kernel + 5 duplicates of lo\nlosses    none\n',
     );
     expect(stdout).toContain(
       '\nload      3 flows in the table, 3 of 64 batches wait for the database, 1.5 s of CPU in the capture thread\n',
@@ -273,6 +276,87 @@ describe('status', () => {
     expect(shown('1')).not.toContain('\u001b[31m');
   });
 
+  test.skipIf(noTerminal !== null)(
+    `fits a terminal of 80 columns, with the law at a glance${noTerminal ? ` (${noTerminal})` : ''}`,
+    async () => {
+      const path = tempDb();
+      write(path, LOSSY).close();
+      const show = async (env: Record<string, string>): Promise<Terminal> => {
+        const words = [process.execPath, MAIN, 'status', '--control', 'none', '--db', path];
+        const terminal = Terminal.start(words, { env, height: 50 });
+        expect(await terminal.waitForEnd()).toBe(0);
+        return terminal;
+      };
+      using terminal = await show({ LC_ALL: 'C.UTF-8' });
+      const screen = terminal.screen();
+      expect(screen.join('\n')).toMatch(
+        /^NETNS\/IF .*RECEIVED .*DECODED +UNDECODED +DROPS .*FLOWS +CPU\/PKT$/m,
+      );
+      expect(screen.find((line) => line.startsWith('blue/veth0'))).toMatch(/ 500ns$/);
+      // No line was broken by the terminal: what goes on is set in.
+      expect(screen.filter((line) => /^(raise|helps|the|of|lo|kernel)\b/.test(line))).toEqual([]);
+      const text = screen.join(' ').replace(/ +/g, ' ');
+      expect(text).toContain(
+        'law ✓ 1,255 received = 15 decoded + 1 undecoded + 1,234 dropped by the kernel + 5 duplicates of lo',
+      );
+      expect(terminal.coloredScreen().join('\n')).toContain('\u001b[32m✓');
+      alter(path, `UPDATE captures SET packets = packets + 4 WHERE interface = 'lo'`);
+      using broken = await show({ LC_ALL: 'C' });
+      expect(broken.screen().join(' ').replace(/ +/g, ' ')).toContain('BROKEN for blue/lo (4 in no count)');
+      expect(broken.coloredScreen().join('\n')).toContain('law       \u001b[31m!!');
+    },
+  );
+
+  test.skipIf(noTerminal !== null)(
+    '--watch shows what changes, until Ctrl-C, and gives the screen back',
+    async () => {
+      const path = tempDb();
+      const writer = write(path, CLEAN);
+      const words = [process.execPath, MAIN, 'status', '--watch', '1', '--control', 'none', '--db', path];
+      using terminal = Terminal.start(words, { env: { LC_ALL: 'C' } });
+      await terminal.waitFor('running since');
+      expect(terminal.isAlternate).toBe(true);
+      writer.close();
+      await terminal.waitFor(': ran from');
+      terminal.resize(50, 10);
+      await terminal.waitUntil(
+        'the first ten lines',
+        (screen) => screen.length <= 10 && screen.every((line) => line.length <= 50),
+      );
+      terminal.press('C-c');
+      expect(await terminal.waitForEnd()).toBe(130);
+      expect(terminal.isAlternate).toBe(false);
+      expect(terminal.scrollback().join('')).toBe('');
+      const piped = nstap(['status', '--watch', '--control', 'none', '--db', path]);
+      expect([piped.status, piped.stderr]).toEqual([2, expect.stringContaining('--watch needs a terminal')]);
+      expect(nstap(['status', '--watch', '0']).status).toBe(2);
+    },
+  );
+
+  test('--watch --json prints an object a line', async () => {
+    const path = tempDb();
+    write(path, CLEAN).close();
+    const child = spawn(process.execPath, [
+      MAIN,
+      'status',
+      '--json',
+      '--watch',
+      '1',
+      '--control',
+      'none',
+      '--db',
+      path,
+    ]);
+    let out = '';
+    child.stdout.on('data', (chunk) => {
+      out += chunk;
+      if (out.split('\n').length > 2) child.kill('SIGINT');
+    });
+    const [code] = await once(child, 'exit');
+    expect(code).toBe(130);
+    for (const line of out.trimEnd().split('\n')) expect(JSON.parse(line)).toMatchObject({ database: path });
+  });
+
   test('tells the time in which an interface was not captured', () => {
     const path = tempDb();
     const span = { firstSec: 10, firstNsec: 1, lastSec: 20, lastNsec: 2 };
@@ -302,7 +386,9 @@ describe('status', () => {
     const path = tempDb();
     write(path, { ...CLEAN, packets: 9 }).close();
     const { stdout } = nstap(['status', '--db', path]);
-    expect(stdout).toContain('law       19 packets = 15 decoded + 0 undecoded: BROKEN for blue/lo\n');
+    expect(stdout).toMatch(
+      /^law {7}\S+ 24 received = 15 decoded .*: BROKEN for blue\/lo \(4 in no count\)$/m,
+    );
     expect(stdout).toContain('losses    unaccounted 4: packets that are in no count');
     expect(json(path)).toMatchObject({ balanced: false, totals: { unaccounted: 4 } });
   });

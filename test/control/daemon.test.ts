@@ -162,11 +162,40 @@ describe.skipIf(missing !== null)(`the control socket of a daemon${missing ? ` (
       { netns: b, interface: 'v0', captured: false, reason: 'namespace not selected', ...none },
     ]);
     const table = await nstap(['interfaces', '--control', control, '--netns', a]);
-    expect(table.stdout.split('\n').map((line) => line.trim().split(/ {2,}/))).toEqual([
-      ['NETNS', 'INTERFACE', 'STATE', 'PACKETS', 'DROPS', 'CAPTURED'],
-      [a, 'lo', 'up', '-', '-', 'no: not selected'],
-      [a, 'v0', 'up', '25', '0', 'yes'],
-      [''],
+    const cells = table.stdout.split('\n').map((line) => line.trim().split(/ {2,}/));
+    expect(cells[1]!.slice(0, 2)).toEqual([a, 'lo']);
+    expect(cells[1]!.slice(-6)).toEqual(['-', '-', '-', '-', '-', 'no: not selected']);
+    expect(cells[2]!.slice(0, 5)).toEqual([a, 'v0', '2', 'veth', 'up']);
+    // RECEIVED, PACKETS, UNDECODED, DROPS, FLOWS, CAPTURED
+    expect(cells[2]!.slice(-6)).toEqual(['25', '25', '0', '0', '1', 'yes']);
+    expect(cells[3]).toEqual(['']);
+    const tree = await nstap(['netns', '--control', control, a, b], { LC_ALL: 'C.UTF-8' });
+    expect(tree.stdout.split('\n').map((line) => line.replace(/ {2,}.*/, ''))).toEqual([
+      a,
+      '├─ lo',
+      '└─ v0',
+      b,
+      '├─ lo',
+      '└─ v0',
+      '',
+      '● captured by the daemon',
+      '',
+    ]);
+    expect(tree.stdout).toMatch(/^├─ lo +○ .* not selected$/m);
+    expect(tree.stdout).toMatch(new RegExp(`^└─ v0  ● .* ↔ v0 in ${b}$`, 'm'));
+    expect(tree.stdout).toMatch(new RegExp(`^${b}  \\(\\S+\\)  ○ namespace not selected$`, 'm'));
+    const told = JSON.parse((await nstap(['netns', '--control', control, '--json', a, b])).stdout);
+    expect(told).toMatchObject([
+      {
+        name: a,
+        captured: true,
+        reason: null,
+        interfaces: [
+          { captured: false, reason: 'not selected' },
+          { captured: true, reason: null },
+        ],
+      },
+      { name: b, captured: false, reason: 'namespace not selected' },
     ]);
     const unasked = await nstap(['interfaces', '--control', 'none', '--netns', a, '--json']);
     expect(JSON.parse(unasked.stdout)).toMatchObject([{ captured: null }, { captured: null }]);

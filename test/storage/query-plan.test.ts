@@ -8,6 +8,7 @@ import { changeExperiment } from '../../storage/experiments.ts';
 import type { SqlCondition } from '../../storage/filter-sql.ts';
 import { type FlowQuery, flowSql } from '../../storage/query.ts';
 import { groupSql } from '../../storage/query-by.ts';
+import { routeUseSql } from '../../storage/route-use.ts';
 import { FlowWriter } from '../../storage/writer.ts';
 import { batchOf, captureInfo, TEST_RUN } from './records.ts';
 import { EVERYTHING } from './temp-db.ts';
@@ -180,4 +181,20 @@ describe('and of each partition from its own', () => {
     const found = indexes(explain(parted, groupSql(parted, query)));
     expect(found).toEqual(ofEach(by === 'host' ? ['flows_dst_port', 'flows_dst_port'] : ['flows_dst_port']));
   });
+});
+
+test('the use of routes is one pass over the flows, or over those that an index of time or captures finds, without sorting', () => {
+  const ALL = { filter: null, since: null, until: null };
+  const since = FIRST + 900_000_000_000n;
+  for (const [selection, isSmall, index] of [
+    [ALL, false, 'SCAN'],
+    [ALL, true, 'flows_capture'],
+    [{ ...ALL, since }, false, 'flows_end'],
+    [{ ...ALL, since }, true, 'flows_end'],
+  ] as const) {
+    const lines = explain(parted, routeUseSql(parted, [1], isSmall, selection));
+    const used = indexes(lines);
+    for (const file of FILES) expect(new Set(used[file])).toEqual(new Set([index]));
+    expect(lines.filter((line) => line.includes('TEMP B-TREE'))).toEqual([]);
+  }
 });
