@@ -6,6 +6,7 @@ const PARTS = [
   'decode',
   'hints',
   'tunnels',
+  'rank',
   'write',
   'stream',
   'routes',

@@ -65,7 +65,8 @@ function realPath(path: string): string {
   }
 }
 
-function liveStatus(control: string, s: LiveStatus): DaemonStatus {
+/** A status as `--json` prints it. @param control path of the socket */
+export function liveStatus(control: string, s: LiveStatus): DaemonStatus {
   return {
     control,
     version: s.nstap,

@@ -13,12 +13,14 @@ import { registerRoute } from './commands/route.ts';
 import { registerRoutes } from './commands/routes.ts';
 import { registerSnapshot } from './commands/snapshot.ts';
 import { registerStatus } from './commands/status.ts';
+import { registerTop } from './commands/top.ts';
 
 /** Every command, in the order of `--help`. A command's file loads nothing heavy before its action runs. */
 const COMMANDS = [
   registerDaemon,
   registerReplay,
   registerFlows,
+  registerTop,
   registerExperiment,
   registerStatus,
   registerRoutes,

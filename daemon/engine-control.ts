@@ -12,12 +12,15 @@ import type {
   LiveInterface,
   LiveNetns,
   LivePacket,
+  LiveRanking,
   LiveStatus,
   Selection,
 } from './control/messages.ts';
 import { type Selects, selectsOf } from './control/selectors.ts';
 import { liveCapture, liveFlow, livePacket } from './live-records.ts';
 import { Questions } from './questions.ts';
+import type { RankPlace, RankQuestion } from './rank/messages.ts';
+import { Rankings } from './rankings.ts';
 import type { ControlReport, EngineCommand } from './engine-messages.ts';
 import type { PipelineLive } from './engine-pipeline.ts';
 import type { MirrorReply, MirrorRequest } from './mirror/messages.ts';
@@ -67,10 +70,17 @@ export class EngineControl implements ControlBackend {
   #flowPort: MessagePort | null = null;
   #flows: TappedFlow[] = [];
   #skippedFlows = 0;
+  readonly #rankings: Rankings;
 
   constructor(host: EngineControlHost) {
     this.#host = host;
     this.#packets = new PacketTapReader(host.live.tap);
+    this.#rankings = new Rankings({
+      share: () => this.#questions.ask((request) => host.toCapture({ type: 'share', request })),
+      places: () => [...this.#captures.values()].map(placeOf),
+      decisions: (numbers) => host.live.decisions(numbers),
+      tellDecisions: (isOn) => host.toCapture({ type: 'tell-decisions', isOn }),
+    });
   }
 
   // -- what the engine hears --
@@ -86,6 +96,7 @@ export class EngineControl implements ControlBackend {
   addCapture(info: CaptureInfo): void {
     this.#captures.set(info.index, info);
     this.#packets.want(info.index, this.#isWatched(info));
+    this.#rankings.addPlace(placeOf(info));
   }
 
   /** A capture has ended; its last records may still come. */
@@ -118,8 +129,8 @@ export class EngineControl implements ControlBackend {
   }
 
   /** What the capture thread answers. */
-  captureSaid(reply: Extract<CaptureReply, { type: 'counted' }>): void {
-    this.#questions.answer(reply.request, reply);
+  captureSaid(reply: Extract<CaptureReply, { type: 'counted' | 'shared' }>): void {
+    this.#questions.answer(reply.request, reply.type === 'shared' ? reply.slab : reply);
   }
 
   /** What the mirror thread answers. */
@@ -259,6 +270,10 @@ export class EngineControl implements ControlBackend {
     return { list, skipped };
   }
 
+  rank(question: RankQuestion, deliver: (found: LiveRanking | ControlError) => void): () => void {
+    return this.#rankings.watch(question, deliver);
+  }
+
   /** Whoever asks before it begins waits for the same one. */
   async #startCheckpoint(): Promise<void> {
     await this.#lastCheckpoint;
@@ -284,4 +299,8 @@ export class EngineControl implements ControlBackend {
     const place = { netns: netns ?? '', interface: name ?? '' };
     return this.#selections.some((selects) => selects(place));
   }
+}
+
+function placeOf({ index: captureIndex, netns, netnsId, interface: name }: CaptureInfo): RankPlace {
+  return { captureIndex, netns, netnsId, interface: name };
 }

@@ -301,6 +301,7 @@ class Engine {
         });
         break;
       case 'counted':
+      case 'shared':
         this.#control?.captureSaid(reply);
         break;
       case 'renamed':

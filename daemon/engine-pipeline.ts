@@ -1,5 +1,6 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
 import type { Experiment, ExperimentChange } from '../storage/experiments.ts';
+import type { KnownDecision } from '../storage/route-decision.ts';
 import type { PacketTapShared } from './capture/packet-tap.ts';
 import type { EngineConfig } from './engine-messages.ts';
 import type { Logger } from './logger.ts';
@@ -47,6 +48,8 @@ export interface PipelineLive {
   mark(change: ExperimentChange): Promise<Experiment>;
   /** Waits for what the capture thread sends before its `sync`. @param ask see StorageWorker */
   synced(ask: (request: number) => void): Promise<void>;
+  /** See StorageWorker. */
+  decisions(numbers: number[]): Promise<KnownDecision[]>;
 }
 
 /** Starts the capture and storage threads. */

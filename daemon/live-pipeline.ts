@@ -78,6 +78,7 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
       storageTrouble: () => storageTrouble,
       mark: storage.mark,
       synced: storage.synced,
+      decisions: storage.decisions,
     },
     ready: storage.ready,
     closed: Promise.race([written(), failed.promise]),

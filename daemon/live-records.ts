@@ -1,6 +1,7 @@
 import { formatAddress } from '../decoders/address.ts';
 import type { TappedFlow } from '../storage/flow-tap.ts';
 import type { CaptureInfo } from '../storage/messages.ts';
+import type { RouteDecision } from '../storage/route-decision.ts';
 import type { CountedCapture } from './capture/capture-messages.ts';
 import type { TappedPacket } from './capture/packet-tap.ts';
 import type { LiveCapture, LiveFlow, LivePacket } from './control/messages.ts';
@@ -59,6 +60,16 @@ export function livePacket(packet: TappedPacket, info: CaptureInfo | undefined):
     vlanTpid: packet.strippedTpid,
     route: packet.route,
     verdict: packet.verdict ?? '',
+  };
+}
+
+/** A route decision as clients are told. */
+export function liveRoute(decision: RouteDecision): RouteDecision {
+  const { text, reason } = decision;
+  return {
+    ...decision,
+    text: text?.slice(0, TEXT_MAX) ?? null,
+    reason: reason?.slice(0, TEXT_MAX) ?? null,
   };
 }
 

@@ -2,6 +2,7 @@ import { type MessagePort, Worker } from 'node:worker_threads';
 import type { BatchPoolShared } from '../storage/batch-pool.ts';
 import type { Experiment, ExperimentChange } from '../storage/experiments.ts';
 import type { RunInfo, StorageReply } from '../storage/messages.ts';
+import type { KnownDecision } from '../storage/route-decision.ts';
 import type { RetentionOptions } from '../storage/retention-options.ts';
 import type { StorageThreadData, StorageThreadRequest } from '../storage/storage-thread.ts';
 import { nowNs } from '../storage/time.ts';
@@ -12,7 +13,7 @@ import { sibling } from './sibling.ts';
 /** What storage tells while it goes on: trouble that may pass (disk full, locked), its end, and what retention does. */
 export type StorageNotice = Exclude<
   StorageReply,
-  { type: 'ready' | 'closed' | 'synced' | 'marked' | 'unmarked' }
+  { type: 'ready' | 'closed' | 'synced' | 'marked' | 'unmarked' | 'decided' }
 >;
 
 /** The storage thread, running. */
@@ -32,6 +33,8 @@ export interface StorageWorker {
    * @param ask has that thread send one with this number
    */
   synced(ask: (request: number) => void): Promise<void>;
+  /** Route decisions by the numbers of the capture thread: those that are written. Rejects with ControlError. */
+  decisions(numbers: number[]): Promise<KnownDecision[]>;
   /** The database is open; the number of this run in it. Rejects with the reason when it cannot be. */
   ready: Promise<number>;
   /** Everything is committed and the database closed. Rejects when storage failed for good. */
@@ -75,6 +78,7 @@ export function startStorage(
     else if (reply.type === 'synced') questions.answer(reply.request, undefined);
     else if (reply.type === 'marked') questions.answer(reply.request, reply.experiment);
     else if (reply.type === 'unmarked') questions.fail(reply.request, markError(reply.code, reply.message));
+    else if (reply.type === 'decided') questions.answer(reply.request, reply.decisions);
     else if (reply.type === 'error' && reply.fatal) {
       fail(
         new Error(
@@ -103,7 +107,11 @@ export function startStorage(
     );
   };
   const synced = (ask: (request: number) => void): Promise<void> => questions.ask(ask);
-  return { addInlet, watch, mark, synced, ready: ready.promise, closed: closed.promise };
+  const decisions = (numbers: number[]): Promise<KnownDecision[]> =>
+    questions.ask((request) =>
+      worker.postMessage({ type: 'decide', request, numbers } satisfies StorageThreadRequest),
+    );
+  return { addInlet, watch, mark, synced, decisions, ready: ready.promise, closed: closed.promise };
 }
 
 /** What a client is told of a change that was not made. @param code of ExperimentError or StorageError */

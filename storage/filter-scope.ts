@@ -1,7 +1,7 @@
 import type { FilterNode } from './filter-ast.ts';
 
-/** What a filter is asked of, where that is not the whole record of a flow: a captured packet, or `Flow` of nstap.proto. */
-export type FilterScope = 'packet' | 'liveFlow';
+/** What a filter is asked of, where that is not the whole record of a flow: a captured packet, `Flow` of nstap.proto, or a flow that still lives. */
+export type FilterScope = 'packet' | 'liveFlow' | 'rankedFlow';
 
 /** A condition of a filter that cannot be answered. */
 export interface Inapplicable {
@@ -52,6 +52,11 @@ const REASONS: Readonly<Record<FilterScope, Readonly<Record<string, string>>>> =
     'route rule': 'live flows are told with their route as text only',
     'route changed': 'live flows are told with their route as text only',
     experiment: 'live flows are told without experiments',
+  },
+  rankedFlow: {
+    flow: 'a living flow may have no flow_id yet',
+    'tunnel outer': 'a living flow may have no flow_id yet; name the tunnel by its type or id',
+    experiment: 'experiments are marked in the database, not on living flows',
   },
 };
 

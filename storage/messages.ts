@@ -1,5 +1,5 @@
 import type { Experiment } from './experiments.ts';
-import type { RouteDecision } from './route-decision.ts';
+import type { KnownDecision, RouteDecision } from './route-decision.ts';
 
 /** One capture point: an interface in a namespace, or one interface of a savefile. A row of `captures`. */
 export interface CaptureInfo {
@@ -248,6 +248,8 @@ export type StorageReply =
   /** An experiment was changed as asked, or was not: `code` as in ExperimentError or StorageError. */
   | { type: 'marked'; request: number; experiment: Experiment }
   | { type: 'unmarked'; request: number; code: string; message: string }
+  /** Of the decisions that were asked for, those that are written. */
+  | { type: 'decided'; request: number; decisions: KnownDecision[] }
   | RetentionNotice
   /** Retention failed, and tries again; told once until it has worked. `code` and `message` as in StorageError. */
   | { type: 'retentionTrouble'; code: string; message: string }

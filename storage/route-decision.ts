@@ -50,6 +50,9 @@ export interface RouteDecision {
   text: string | null;
 }
 
+/** A decision with its number within a capture thread. */
+export type KnownDecision = readonly [number: number, decision: RouteDecision];
+
 /** Compared with the interface by the compiler: none missing, none too many. */
 const KEYS: Record<keyof RouteDecision, true> = {
   type: true,

@@ -6,6 +6,7 @@ import { FlowTap } from './flow-tap.ts';
 import type { RunInfo, StorageReply, StorageRequest } from './messages.ts';
 import { Retention } from './retention.ts';
 import type { RetentionOptions } from './retention-options.ts';
+import type { KnownDecision } from './route-decision.ts';
 import { RouteBacklog, type RouteGap } from './route-backlog.ts';
 import { FlowWriter, type WriteRequest } from './writer.ts';
 import type { WriterChannel } from './writer-channel.ts';
@@ -120,6 +121,22 @@ export class StorageService {
       const { code, message } = error;
       this.#reply({ type: 'unmarked', request, code, message });
     }
+  }
+
+  /** Answers `decided` with those that a capture thread has given a number and that are written. */
+  decide(request: number, numbers: readonly number[]): void {
+    const channel = this.#inlets.find(({ pool }) => pool !== null)?.channel;
+    const decisions: KnownDecision[] = [];
+    try {
+      for (const number of this.#isOver || channel === undefined ? [] : numbers) {
+        const decision = channel!.decision(number);
+        if (decision !== null) decisions.push([number, decision]);
+      }
+    } catch (error) {
+      // The database cannot be read: who watches sees flows without their routes, and the next commit says why.
+      if (!(toStorageError('query', this.#writer.path, error) instanceof StorageError)) throw error;
+    }
+    this.#reply({ type: 'decided', request, decisions });
   }
 
   /** Ends after what has arrived is written, whether or not the capture threads have closed. */

@@ -23,6 +23,8 @@ export type StorageThreadRequest =
   | { type: 'watch'; port: MessagePort }
   /** See StorageService.mark. */
   | { type: 'mark'; request: number; change: ExperimentChange; atNs: bigint }
+  /** See StorageService.decide. */
+  | { type: 'decide'; request: number; numbers: number[] }
   /** Write what has arrived, and end, also when a capture thread never said `close`. */
   | { type: 'close' };
 
@@ -47,6 +49,7 @@ function main(data: StorageThreadData): void {
     if (request.type === 'inlet') service.add(request.inlet);
     else if (request.type === 'watch') service.watch(request.port);
     else if (request.type === 'mark') service.mark(request.request, request.change, request.atNs);
+    else if (request.type === 'decide') service.decide(request.request, request.numbers);
     else service.close();
   });
 }

@@ -62,6 +62,10 @@ export function prepareStatements(db: FlowDatabase) {
     decisionText: db
       .prepare<[number], string>('SELECT coalesce(text, type) FROM route_decisions WHERE decision_id = ?')
       .pluck(),
+    readDecision: db.prepare<[number], RouteDecision>(
+      `SELECT ${DECISION_KEYS.map((key) => (key === 'table' ? 'table_name AS "table"' : key)).join(', ')}
+       FROM route_decisions WHERE decision_id = ?`,
+    ),
     insertDecision: db.prepare<SqlValue[]>(
       `INSERT INTO route_decisions (${decisionColumns.join(', ')})
        VALUES (${decisionColumns.map(() => '?').join(', ')})`,
@@ -182,6 +186,12 @@ export class WriterChannel {
   /** A decision that was written, as one line. Needs no transaction. @throws SqliteError */
   decisionText(index: number): string | null {
     return this.#owner.statements.decisionText.get(known(this.#decisions, index, 'decision')) ?? null;
+  }
+
+  /** A decision that was written, or null when none has this number (yet). Needs no transaction. @throws SqliteError */
+  decision(index: number): RouteDecision | null {
+    const id = this.#decisions[index];
+    return id === undefined ? null : (this.#owner.statements.readDecision.get(id) ?? null);
   }
 
   /** Writes the filter of a capture point over the earlier one. */

@@ -26,7 +26,7 @@ const ALLOWED: Record<string, string[]> = {
   'daemon/netns': ['daemon/kernel', 'daemon/netlink'],
   'daemon/flow': ['decoders', 'storage/flow-batch.ts', 'storage/flow-extras.ts'],
   'daemon/capture': ['daemon', 'decoders', 'storage'],
-  'daemon/control': ['daemon/netns', 'daemon/routes', 'storage'],
+  'daemon/control': ['daemon/netns', 'daemon/routes', 'daemon/rank/messages.ts', 'storage'],
   daemon: ['daemon', 'decoders', 'storage'],
   cli: ['daemon', 'decoders', 'storage'],
 };

@@ -1,23 +1,11 @@
 import { formatAddress, formatMac } from '../../decoders/address.ts';
 import { communityId } from '../../decoders/community-id.ts';
-import { TcpFlag } from '../../decoders/packet-fields.ts';
 import type { FlowHints } from '../../storage/flow-extras.ts';
 import { protocolName } from '../../storage/protocols.ts';
 import type { FlowRow } from '../../storage/query.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
+import { flagLetters } from './tcp-flags.ts';
 import { formatSeconds, formatTime } from './time.ts';
-
-/** From the highest bit down: RFC 9293 §3.1. */
-const FLAG_LETTERS = [
-  ['C', TcpFlag.CWR],
-  ['E', TcpFlag.ECE],
-  ['U', TcpFlag.URG],
-  ['A', TcpFlag.ACK],
-  ['P', TcpFlag.PSH],
-  ['R', TcpFlag.RST],
-  ['S', TcpFlag.SYN],
-  ['F', TcpFlag.FIN],
-] as const;
 
 /** What a flow inside a tunnel came in. */
 interface FlowTunnel {
@@ -166,11 +154,4 @@ export function flowJson(row: FlowRow): FlowJson {
 
 function microseconds(ns: number | null): number | null {
   return ns === null ? null : ns / 1000;
-}
-
-function flagLetters(bits: number | null): string | null {
-  if (bits === null) return null;
-  return FLAG_LETTERS.filter(([, bit]) => (bits & bit) !== 0)
-    .map(([letter]) => letter)
-    .join('');
 }

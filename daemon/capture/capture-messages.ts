@@ -1,5 +1,6 @@
 import type { CaptureCounters, CaptureInfo, ThreadLoad } from '../../storage/messages.ts';
 import type { RingGeometry } from '../kernel/packet-socket.ts';
+import type { SlabShared } from '../flow/slab.ts';
 import type { FlowTimeouts } from '../flow/timeouts.ts';
 import type { RoutesMessage } from '../mirror/messages.ts';
 
@@ -41,6 +42,10 @@ export type CaptureRequest =
   | { type: 'configure'; auditRate: number; timeouts: FlowTimeouts }
   /** Every flow is to be written as it is now; the storage thread answers `synced` with the same number. */
   | { type: 'checkpoint'; request: number }
+  /** The thread answers `shared` with the same number. */
+  | { type: 'share'; request: number }
+  /** Somebody watches flows that no record tells of yet: their decisions go to storage as they are made, and not with a record. */
+  | { type: 'tell-decisions'; isOn: boolean }
   | RoutesMessage
   /** Drain, write every flow with end_reason shutdown, and end. */
   | { type: 'stop' };
@@ -53,6 +58,8 @@ export type CaptureReply =
   /** A packet socket that nobody reads any more, to be closed where it may take its time: see RingSource. */
   | { type: 'close'; fd: number }
   | ({ type: 'counted'; request: number } & ThreadCounts)
+  /** The flow table, to be looked at: see openSlab. */
+  | { type: 'shared'; request: number; slab: SlabShared }
   /** Was open, and is closed now; with its last counters, when they are asked for. */
   | { type: 'ended'; captureIndex: number; reason: string; counters?: CaptureCounters }
   /** A capture goes on as another; its own last counters, when they are asked for. */

@@ -55,6 +55,7 @@ function main(data: LiveThreadData): void {
   const leaving = new Set<string>();
   const tap = new PacketTap(data.tap, session.meter, (view, fields) => session.decide(view, fields));
   const checkpoints: { request: number; askedMs: number }[] = [];
+  let tellsDecisions = false;
   let nextFlushMs = 0;
   let nextCountersMs = 0;
 
@@ -68,6 +69,7 @@ function main(data: LiveThreadData): void {
       if (now >= nextFlushMs) {
         nextFlushMs = now + FLUSH_MS;
         session.queue.flushIfTaken();
+        if (tellsDecisions) session.queue.flushDecisions();
       }
       if (now >= nextCountersMs) {
         nextCountersMs = now + COUNTERS_MS;
@@ -147,6 +149,12 @@ function main(data: LiveThreadData): void {
         break;
       case 'count':
         reply({ type: 'counted', request: request.request, ...counts() });
+        break;
+      case 'share':
+        reply({ type: 'shared', request: request.request, slab: session.table.shared });
+        break;
+      case 'tell-decisions':
+        tellsDecisions = request.isOn;
         break;
       case 'filter':
         setFilter(request);

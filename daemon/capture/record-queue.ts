@@ -94,11 +94,16 @@ export class RecordQueue implements RecordSink {
   /** Hands over what has been written so far. */
   flush(): void {
     if (this.#current === null) return;
-    const decisions = this.#tagger.takeNew();
-    if (decisions !== null) this.#post({ type: 'decisions', ...decisions });
+    this.flushDecisions();
     this.#post({ type: 'batch', batch: this.#index });
     this.#posted = (this.#posted + 1) | 0;
     this.#current = null;
+  }
+
+  /** Hands over the decisions that are new; records that point at them may come later. */
+  flushDecisions(): void {
+    const decisions = this.#tagger.takeNew();
+    if (decisions !== null) this.#post({ type: 'decisions', ...decisions });
   }
 
   /**

@@ -1,5 +1,15 @@
 import type { Experiment, ExperimentChange } from '../../storage/experiments.ts';
-import type { LiveFlow, LiveInterface, LiveNetns, LivePacket, LiveStatus, Selection } from './messages.ts';
+import type { RankQuestion } from '../rank/messages.ts';
+import type { ControlError } from './errors.ts';
+import type {
+  LiveFlow,
+  LiveInterface,
+  LiveNetns,
+  LivePacket,
+  LiveRanking,
+  LiveStatus,
+  Selection,
+} from './messages.ts';
 
 /** Live records that were taken, and how many had to be left out since the last time. */
 export interface Taken<T> {
@@ -38,4 +48,10 @@ export interface ControlBackend {
   /** Whether flows are wanted; `takeFlows` gives none that were written before. */
   watchFlows(isOn: boolean): void;
   takeFlows(): Taken<LiveFlow>;
+  /**
+   * Ranks living flows at once and then every `ticks` seconds.
+   * @param deliver takes each ranking; an error is the last
+   * @returns ends it
+   */
+  rank(question: RankQuestion, deliver: (found: LiveRanking | ControlError) => void): () => void;
 }

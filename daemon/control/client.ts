@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { decodeResponse, encodeRequest } from './codec.ts';
 import type { Experiment, ExperimentChange } from '../../storage/experiments.ts';
+import { DECISION_KEYS, type RouteDecision } from '../../storage/route-decision.ts';
 import { type ControlCode, ControlError } from './errors.ts';
 import { experimentOf } from './experiments.ts';
 import { FrameReader, frameOf, REQUEST_MAX, RESPONSE_MAX } from './framing.ts';
@@ -10,8 +11,10 @@ import {
   type FlowsMessage,
   type LiveInterface,
   type LiveNetns,
+  type LiveRanking,
   type LiveStatus,
   type PacketsMessage,
+  type RankBody,
   type RequestBodies,
   type RequestKind,
   type Selection,
@@ -149,6 +152,16 @@ export class ControlClient {
     for await (const { flows } of this.#stream('flows', selection)) if (flows) yield flows;
   }
 
+  /**
+   * Living flows, or what they add up to, the first ones first: at once and then every interval, until the caller leaves the
+   * loop or `signal` is aborted. One such stream a connection.
+   */
+  async *rankings(body: RankBody, signal?: AbortSignal): AsyncGenerator<LiveRanking, void> {
+    for await (const { ranking } of this.#stream('rank', body, undefined, signal)) {
+      if (ranking) yield { ...ranking, routes: ranking.routes.map(wholeDecision) };
+    }
+  }
+
   /** Ends the connection, and with it every stream. Idempotent. */
   close(): void {
     this.#fail(new ControlError('CONTROL_CLOSED', `${this.path}: the connection was closed`));
@@ -194,21 +207,43 @@ export class ControlClient {
     }
   }
 
-  async *#stream(kind: 'packets' | 'flows', selection: Selection): AsyncGenerator<ControlResponse, void> {
-    const [id, pending] = this.#send(kind, selection, true);
+  async *#stream<K extends 'packets' | 'flows' | 'rank'>(
+    kind: K,
+    body: RequestBodies[K],
+    begun?: () => void,
+    signal?: AbortSignal,
+  ): AsyncGenerator<ControlResponse, void> {
+    const [id, pending] = this.#send(kind, body, true);
+    let cancelled: Promise<unknown> | null = null;
+    const cancel = (): void => {
+      if (this.#failure !== null || pending.isEnded || cancelled !== null) return;
+      cancelled = this.#ask('cancel', { id }).finally(() => {
+        pending.isEnded = true;
+        pending.wake();
+      });
+      // Told by the loop, which fails as well.
+      cancelled.catch(() => {});
+    };
+    signal?.addEventListener('abort', cancel);
+    if (signal?.aborted) cancel();
+    let isBegun = false;
     try {
       while (!pending.isEnded || pending.received.length > 0) {
         const next = pending.received.shift();
         if (next === undefined) await this.#more(pending);
         else {
           this.#flow();
+          if (!isBegun) begun?.();
+          isBegun = true;
           yield next;
         }
       }
     } finally {
+      signal?.removeEventListener('abort', cancel);
       this.#pending.delete(id);
       this.#flow();
-      if (this.#failure === null && !pending.isEnded) await this.#ask('cancel', { id });
+      cancel();
+      await cancelled;
     }
   }
 
@@ -282,4 +317,11 @@ function connectionError(path: string, error: NodeJS.ErrnoException): ControlErr
     default:
       return told('CONTROL_CLOSED', error.message);
   }
+}
+
+/** What does not apply is not sent: it is null again. */
+function wholeDecision(sent: RouteDecision): RouteDecision {
+  const partial: Partial<RouteDecision> = sent;
+  const keys = DECISION_KEYS.map((key) => [key, partial[key] ?? null] as const);
+  return Object.fromEntries(keys) as unknown as RouteDecision;
 }

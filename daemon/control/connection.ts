@@ -104,7 +104,7 @@ export class ControlConnection {
   /** Tells the client what is wrong with it, and closes. */
   fail({ code, message }: ControlError): void {
     if (!this.#isOpen) return;
-    this.#sendError(0, { code, message });
+    this.sendError(0, { code, message });
     endSoon(this.#socket);
     this.close(`${code}: ${message}`);
   }
@@ -160,7 +160,7 @@ export class ControlConnection {
       }
     } catch (error) {
       const { code, message } = asControlError(error);
-      this.#sendError(id, { code, message });
+      this.sendError(id, { code, message });
     }
   }
 
@@ -178,7 +178,8 @@ export class ControlConnection {
     this.send(request.id, true, { welcome: this.#hooks.welcome() });
   }
 
-  #sendError(id: number, error: { code: string; message: string }): void {
+  /** Ends a request, or a stream, with an error. */
+  sendError(id: number, error: { code: string; message: string }): void {
     if (this.#isOpen) this.#socket.write(frameOf([encodeHead(id, true, error)], RESPONSE_MAX));
   }
 }

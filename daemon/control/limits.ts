@@ -12,6 +12,8 @@ export interface ControlLimits {
   stallMs: number;
   /** Octets that wait for a client; a stream's messages beyond it are dropped and counted. */
   queueBytes: number;
+  /** Rankings at once, of all clients. */
+  rankings: number;
 }
 
 /** What the daemon allows: 64 clients cost at most 128 MiB if all of them stop reading. */
@@ -22,4 +24,5 @@ export const CONTROL_LIMITS: ControlLimits = {
   idleMs: 60_000,
   stallMs: 60_000,
   queueBytes: 2 * 1024 * 1024,
+  rankings: 8,
 };

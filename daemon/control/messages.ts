@@ -1,5 +1,7 @@
 /** The messages of nstap.proto as objects: what the codec takes and gives. The meaning of each field is said there. */
 
+import type { RouteDecision } from '../../storage/route-decision.ts';
+
 /** Version of the protocol that this program speaks. */
 export const CONTROL_VERSION = 1;
 
@@ -26,6 +28,7 @@ export interface RequestBodies {
   /** By id; 0: by name; '' too: the one started last. */
   experimentStop: { name: string; experimentId: number };
   checkpoint: Record<string, never>;
+  rank: RankBody;
 }
 export type RequestKind = keyof RequestBodies;
 
@@ -33,6 +36,16 @@ export type RequestKind = keyof RequestBodies;
 export type ControlRequest = {
   [K in RequestKind]: { id: number; kind: K; body: RequestBodies[K] };
 }[RequestKind];
+
+/** As the request says it; `filter` as of encodeFilter, or ''. */
+export interface RankBody {
+  view: string;
+  filter: string;
+  sort: string;
+  ascending: boolean;
+  limit: number;
+  intervalS: number;
+}
 
 export interface Welcome {
   version: number;
@@ -163,6 +176,73 @@ export interface LiveFlow {
   routeRev: string;
 }
 
+/** A living flow with its rates; what is not known of it is left out. */
+export interface LiveRankedFlow {
+  flow: LiveFlow;
+  flowSeq: number;
+  bytesFwdPerS: number;
+  bytesRevPerS: number;
+  bytesPerSWindow: number;
+  packetsPerS: number;
+  /** Places in the ranking's `routes`, from 1 on; 0: none. */
+  routeFwd: number;
+  routeRev: number;
+  routeChanged: boolean;
+  vlan: number[];
+  ipBytesFwd: number;
+  ipBytesRev: number;
+  payloadBytesFwd: number;
+  payloadBytesRev: number;
+  tcpFlagsFwd: number;
+  tcpFlagsRev: number;
+  history: string;
+  rttNs?: number;
+  retransmitsFwd: number;
+  retransmitsRev: number;
+  outOfOrderFwd: number;
+  outOfOrderRev: number;
+  zeroWindowsFwd: number;
+  zeroWindowsRev: number;
+  ttlMinFwd?: number;
+  ttlMaxFwd?: number;
+  ttlMinRev?: number;
+  ttlMaxRev?: number;
+  dscpFwd?: number;
+  dscpRev?: number;
+  srcMac: string;
+  dstMac: string;
+  communityId: string;
+  tunnelType: string;
+  tunnelId?: number;
+}
+
+export interface LiveRankedGroup {
+  netns: string;
+  interface: string;
+  address: string;
+  route: number;
+  flows: number;
+  bytes: number;
+  packets: number;
+  sentPerS: number;
+  receivedPerS: number;
+  bytesPerSWindow: number;
+  packetsPerS: number;
+}
+
+export interface LiveRanking {
+  intervalS: number;
+  windowS: number;
+  matched: number;
+  bytesPerS: number;
+  packetsPerS: number;
+  rows: number;
+  flows: LiveRankedFlow[];
+  groups: LiveRankedGroup[];
+  routes: RouteDecision[];
+  cpuS: number;
+}
+
 /** A message of a stream: what came, and what was left out since the one before. */
 export interface PacketsMessage {
   packets: LivePacket[];
@@ -186,6 +266,7 @@ export interface ResponseBodies {
   experiment: LiveExperiment;
   packets: PacketsMessage;
   flows: FlowsMessage;
+  ranking: LiveRanking;
 }
 export type ResponseKind = keyof ResponseBodies;
 

@@ -14,6 +14,8 @@ import {
   type Selection,
 } from './messages.ts';
 import { liveExperiment } from './experiments.ts';
+import { rankQuestionOf } from './rank-question.ts';
+import { RankStreams } from './rank-streams.ts';
 import { checkSelection } from './selectors.ts';
 import { flowStreams, packetStreams } from './streams.ts';
 
@@ -44,6 +46,7 @@ export class ControlServer {
   readonly #connections = new Set<ControlConnection>();
   readonly #packets: ReturnType<typeof packetStreams>;
   readonly #flows: ReturnType<typeof flowStreams>;
+  readonly #rankings: RankStreams;
   readonly #sweep: NodeJS.Timeout;
   #refused = 0;
 
@@ -59,6 +62,7 @@ export class ControlServer {
     this.#limits = limits;
     this.#packets = packetStreams(backend, limits.queueBytes);
     this.#flows = flowStreams(backend, limits.queueBytes);
+    this.#rankings = new RankStreams(backend, limits);
     this.#server = createServer((socket) => this.#accept(socket));
     this.#server.on('error', (error) => this.#hooks.failed(error));
     this.#server.listen({ fd });
@@ -82,6 +86,7 @@ export class ControlServer {
       connection.fail(new ControlError('CONTROL_STOPPING', 'the daemon is ending'));
     this.#packets.close();
     this.#flows.close();
+    this.#rankings.close();
   }
 
   #accept(socket: Socket): void {
@@ -106,8 +111,10 @@ export class ControlServer {
         enginePid: process.pid,
       }),
       request: (from, request) => this.#request(from, request),
-      cancel: (from, id) => this.#packets.remove(from, id) || this.#flows.remove(from, id),
-      hasStream: (from, id) => this.#packets.has(from, id) || this.#flows.has(from, id),
+      cancel: (from, id) =>
+        this.#packets.remove(from, id) || this.#flows.remove(from, id) || this.#rankings.remove(from, id),
+      hasStream: (from, id) =>
+        this.#packets.has(from, id) || this.#flows.has(from, id) || this.#rankings.has(from, id),
       closed: (from, reason) => this.#closed(from, reason),
     });
     this.#connections.add(connection);
@@ -118,6 +125,7 @@ export class ControlServer {
     this.#connections.delete(connection);
     this.#packets.remove(connection);
     this.#flows.remove(connection);
+    this.#rankings.remove(connection);
     this.#hooks.closed(connection.client, reason);
   }
 
@@ -150,6 +158,9 @@ export class ControlServer {
         break;
       case 'flows':
         this.#watch(this.#flows, to, id, body);
+        break;
+      case 'rank':
+        this.#rankings.add(to, id, rankQuestionOf(body));
         break;
       case 'reload':
         await this.#backend.reload();

@@ -9,10 +9,19 @@ export class InnerFlows {
   /** `D.flowSeq` of the flow that carried the first packet; -1: that one is not kept. */
   readonly outerSeqs: Float64Array;
 
-  constructor(maxFlows: number) {
-    this.keyIds = new Int32Array(maxFlows);
-    this.ids = new Float64Array(maxFlows);
-    this.outerSeqs = new Float64Array(maxFlows);
+  /** @param memory of `bytes(maxFlows)` octets; left out, its own */
+  constructor(
+    maxFlows: number,
+    memory: SharedArrayBuffer = new SharedArrayBuffer(InnerFlows.bytes(maxFlows)),
+  ) {
+    this.ids = new Float64Array(memory, 0, maxFlows);
+    this.outerSeqs = new Float64Array(memory, maxFlows * 8, maxFlows);
+    this.keyIds = new Int32Array(memory, maxFlows * 16, maxFlows);
+  }
+
+  /** Octets for so many flows. */
+  static bytes(maxFlows: number): number {
+    return maxFlows * 20;
   }
 
   /** Takes over what the packet that began the flow in `slot` came in. */

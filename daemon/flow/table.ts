@@ -10,9 +10,10 @@ import { deadlineOf, isLongBefore } from './deadline.ts';
 import { FlowExtras } from './extras.ts';
 import { FlowIndex } from './flow-index.ts';
 import { noteDatagram } from './history.ts';
-import { InnerFlows, tunnelKeyId } from './inner-flows.ts';
+import { type InnerFlows, tunnelKeyId } from './inner-flows.ts';
 import { FlowKey, hashKey } from './key.ts';
 import { type Slab, writeRecord } from './record.ts';
+import { createSlab, SharedSlab, type SlabShared } from './slab.ts';
 import { moveStart } from './move-start.ts';
 import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
 import { noteRanges } from './ranges.ts';
@@ -20,8 +21,8 @@ import { writeRouteChange } from './route-change.ts';
 import * as layout from './slot.ts';
 import { isTcpOver } from './tcp-state.ts';
 import { noteBadChecksum, trackTcp } from './tcp-track.ts';
-import { TimestampProbes } from './tcp-timestamps.ts';
-import { TroubleTable } from './trouble.ts';
+import type { TimestampProbes } from './tcp-timestamps.ts';
+import type { TroubleTable } from './trouble.ts';
 import { type FlowTableOptions, MAX_CAPTURES, type PacketTagger, type RecordSink } from './table-options.ts';
 import { laneOf, VictimHand } from './victim.ts';
 import { Lane, TimerWheel } from './wheel.ts';
@@ -29,7 +30,7 @@ import { Lane, TimerWheel } from './wheel.ts';
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { Ok } = Status;
 const { TCP, UDP } = IpProto;
-const { BIT, D, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
+const { BIT, D, KEY_TUNNEL_SHIFT, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
 
 /**
  * The flow table: bidirectional flows in one slab of typed arrays, keyed by capture point, VLAN ids, protocol and both
@@ -37,6 +38,8 @@ const { BIT, D, KEY_TUNNEL_SHIFT, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } = la
  * allocator hands out untouched zero pages).
  */
 export class FlowTable implements Slab {
+  /** Its memory, for another thread to look at; see openSlab. */
+  readonly shared: SlabShared;
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly bytes: Uint8Array;
@@ -64,6 +67,7 @@ export class FlowTable implements Slab {
   readonly #index: FlowIndex;
   readonly #wheel: TimerWheel;
   readonly #key: FlowKey;
+  readonly #slab: SharedSlab;
   #free = -1;
   #used = 0;
   readonly #hand = new VictimHand();
@@ -82,16 +86,18 @@ export class FlowTable implements Slab {
     this.#sink = sink;
     this.#tagger = tagger;
     this.#index = new FlowIndex(options.maxFlows);
-    const slab = new ArrayBuffer(options.maxFlows * SLOT_BYTES);
-    this.words = new Int32Array(slab);
-    this.doubles = new Float64Array(slab);
-    this.bytes = new Uint8Array(slab);
-    this.inner = options.tunnels === true ? new InnerFlows(options.maxFlows) : null;
+    this.shared = createSlab(options.maxFlows, options.tunnels === true);
+    this.#slab = new SharedSlab(this.shared, true);
+    const { words, doubles, bytes, inner, trouble, probes } = this.#slab;
+    this.words = words;
+    this.doubles = doubles;
+    this.bytes = bytes;
+    this.inner = inner;
+    this.trouble = trouble;
+    this.probes = probes;
     const { hints = false, payloadOctets = 0 } = options;
     const hasExtras = hints || payloadOctets > 0;
     this.extras = hasExtras ? new FlowExtras(options.maxFlows, hints, payloadOctets, MAX_CAPTURES) : null;
-    this.trouble = new TroubleTable(options.maxFlows, MAX_CAPTURES);
-    this.probes = new TimestampProbes(options.maxFlows);
     this.#wheel = new TimerWheel(this.words);
     this.#clock = new FlowClock(this.#wheel, this.#visit);
     this.#key = new FlowKey(options.seed);
@@ -211,7 +217,10 @@ export class FlowTable implements Slab {
     } else if (this.#free >= 0) {
       slot = this.#free;
       this.#free = words[slot * SLOT_WORDS + W.next]! - 1;
-    } else slot = this.#used++;
+    } else {
+      slot = this.#used++;
+      this.#slab.used = this.#used;
+    }
     const base = slot * SLOT_WORDS;
     const next = words[base + W.next]!;
     for (let i = 0; i < SLOT_WORDS; i++) words[base + i] = 0;

@@ -53,6 +53,11 @@ for (const [what, word, shift, bits] of [
   FEW_BITS[what] = bits;
 }
 
+/** Entries of a table for so many flows. */
+function capacityFor(maxFlows: number): number {
+  return Math.min(Math.max(ENTRIES_MIN, Math.floor(maxFlows / FLOWS_PER_ENTRY)), TCP_TROUBLE);
+}
+
 /**
  * What is kept of the TCP flows in which something went wrong: holes, retransmissions, windows that closed. Most flows have
  * none of it, so a slot has no place for it, and one in 23 flows can have an entry here at a time. When all entries are
@@ -70,12 +75,17 @@ export class TroubleTable {
   /**
    * @param maxFlows of the flow table
    * @param captures capture points that `untracked` tells apart
+   * @param memory   of `bytes(maxFlows)` octets; left out, its own
    */
-  constructor(maxFlows: number, captures: number) {
+  constructor(maxFlows: number, captures: number, memory?: SharedArrayBuffer) {
     this.untracked = new Float64Array(captures);
-    const entries = Math.max(ENTRIES_MIN, Math.floor(maxFlows / FLOWS_PER_ENTRY));
-    this.#capacity = Math.min(entries, TCP_TROUBLE);
-    this.words = new Int32Array(this.#capacity * ENTRY_WORDS);
+    this.#capacity = capacityFor(maxFlows);
+    this.words = new Int32Array(memory ?? new SharedArrayBuffer(TroubleTable.bytes(maxFlows)));
+  }
+
+  /** Octets of a table for so many flows. */
+  static bytes(maxFlows: number): number {
+    return capacityFor(maxFlows) * ENTRY_WORDS * Int32Array.BYTES_PER_ELEMENT;
   }
 
   /**

@@ -25,6 +25,7 @@ const REQUESTS: { [K in RequestKind]: RequestBodies[K] } = {
   experimentStart: { name: 'mtu 1400', netns: '' },
   experimentStop: { name: '', experimentId: 2 ** 40 },
   checkpoint: {},
+  rank: { view: 'flows', filter: '{"kind":"proto"}', sort: 'rate', ascending: true, limit: 50, intervalS: 2 },
 };
 
 const RESPONSES: ResponseBody[] = [

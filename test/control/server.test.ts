@@ -1,10 +1,33 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
+import { parseFilter } from '../../cli/filter/parse.ts';
 import { ControlClient } from '../../daemon/control/client.ts';
+import { ControlError } from '../../daemon/control/errors.ts';
 import type { ControlLimits } from '../../daemon/control/limits.ts';
-import type { LiveInterface } from '../../daemon/control/messages.ts';
+import type { LiveInterface, LiveRanking, RankBody } from '../../daemon/control/messages.ts';
+import { encodeFilter } from '../../storage/filter-json.ts';
+import type { RouteDecision } from '../../storage/route-decision.ts';
 import { until } from '../kernel/lab.ts';
-import { livePacket, RawClient, TestServer } from './test-server.ts';
+import { livePacket, type RankedBy, RawClient, TestServer } from './test-server.ts';
+
+const UNKNOWN_DECISION: RouteDecision = {
+  type: 'unknown',
+  verdict: null,
+  rule: null,
+  table: null,
+  prefix: null,
+  gateway: null,
+  dev: null,
+  scope: null,
+  protocol: null,
+  metric: null,
+  prefsrc: null,
+  stage: null,
+  observed: 'n/a',
+  confidence: 'exact',
+  reason: null,
+  text: null,
+};
 
 const open: Disposable[] = [];
 
@@ -295,5 +318,116 @@ describe('hostile clients', () => {
     }
     await until('all are gone', () => server.server.size === 1);
     await good.reload();
+  });
+});
+
+describe('a ranking', () => {
+  const BODY: RankBody = {
+    view: 'flows',
+    filter: '',
+    sort: 'rate',
+    ascending: false,
+    limit: 50,
+    intervalS: 2,
+  };
+  const NOTHING: LiveRanking = {
+    intervalS: 1,
+    windowS: 10,
+    matched: 0,
+    bytesPerS: 0,
+    packetsPerS: 0,
+    rows: 0,
+    flows: [],
+    groups: [],
+    routes: [],
+    cpuS: 0,
+  };
+
+  it('is asked for as it was meant, comes again and again, and ends', async () => {
+    const server = serve();
+    const client = await connected(server);
+    const filter = encodeFilter(parseFilter('tcp and net 10.0.0.0/8')!);
+    const change = new AbortController();
+    const got: number[] = [];
+    const watching = (async () => {
+      for await (const { rows } of client.rankings({ ...BODY, filter, ascending: true }, change.signal))
+        got.push(rows);
+    })();
+    await until('it is watched', () => server.backend.ranked.size === 1);
+    const [{ question, deliver }] = [...server.backend.ranked] as [RankedBy];
+    expect(question).toEqual({
+      view: 'flows',
+      filter: parseFilter('tcp and net 10.0.0.0/8'),
+      sort: 'rate',
+      isAscending: true,
+      limit: 50,
+      ticks: 2,
+    });
+    deliver({ ...NOTHING, rows: 1 });
+    deliver({ ...NOTHING, rows: 2 });
+    await until('both came', () => got.length === 2);
+    change.abort();
+    await watching;
+    expect(got).toEqual([1, 2]);
+    await until('nobody ranks any more', () => server.backend.ranked.size === 0);
+  });
+
+  it('has decisions whole, and leaves out of flows what is not known of them', async () => {
+    const server = serve();
+    const client = await connected(server);
+    const next = client.rankings(BODY).next();
+    await until('it is watched', () => server.backend.ranked.size === 1);
+    const decision = { ...UNKNOWN_DECISION, type: 'local', rule: 0, table: 'local' } as const;
+    for (const { deliver } of server.backend.ranked) deliver({ ...NOTHING, routes: [decision] });
+    expect((await next).value).toEqual({ ...NOTHING, routes: [decision] });
+  });
+
+  it.each([
+    [{ view: 'packets' }, /view "packets": one of flows, talkers/],
+    [{ sort: 'colour' }, /sort "colour": one of rate/],
+    [{ limit: 0 }, /limit 0: 1 to 500/],
+    [{ limit: 501 }, /limit 501/],
+    [{ intervalS: 0 }, /interval_s 0: 1 to 10/],
+    [{ filter: '{}' }, /filter/],
+    [{ filter: encodeFilter(parseFilter('experiment x')!) }, /"experiment" cannot be asked here/],
+  ])('of %j is refused', async (wrong, message) => {
+    const client = await connected(serve());
+    await expect(client.rankings({ ...BODY, ...wrong }).next()).rejects.toMatchObject({
+      code: 'CONTROL_BAD_REQUEST',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('is one a connection, and so many of all', async () => {
+    const server = serve({ rankings: 2 });
+    const first = await connected(server);
+    const second = await connected(server);
+    void first
+      .rankings(BODY)
+      .next()
+      .catch(() => {}); // it is closed with the test
+    await until('one is watched', () => server.backend.ranked.size === 1);
+    await expect(first.rankings(BODY).next()).rejects.toMatchObject({ code: 'CONTROL_BUSY' });
+    void second
+      .rankings(BODY)
+      .next()
+      .catch(() => {});
+    await until('two are', () => server.backend.ranked.size === 2);
+    const third = await connected(server);
+    await expect(third.rankings(BODY).next()).rejects.toMatchObject({ code: 'CONTROL_BUSY' });
+    second.close();
+    await until('its ranking ends with a client', () => server.backend.ranked.size === 1);
+  });
+
+  it('that cannot be made any more ends with the reason', async () => {
+    const server = serve();
+    const client = await connected(server);
+    const next = client.rankings(BODY).next();
+    await until('it is watched', () => server.backend.ranked.size === 1);
+    for (const { deliver } of server.backend.ranked) deliver(new ControlError('CONTROL_FAILED', 'no memory'));
+    await expect(next).rejects.toMatchObject({
+      code: 'CONTROL_FAILED',
+      message: expect.stringMatching(/no memory/),
+    });
   });
 });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ControlBackend, Taken } from '../../daemon/control/backend.ts';
 import { decodeResponse, encodeRequest } from '../../daemon/control/codec.ts';
+import type { RankQuestion } from '../../daemon/rank/messages.ts';
 import { ControlError } from '../../daemon/control/errors.ts';
 import { FrameReader, frameOf, REQUEST_MAX, RESPONSE_MAX } from '../../daemon/control/framing.ts';
 import { CONTROL_LIMITS, type ControlLimits } from '../../daemon/control/limits.ts';
@@ -13,6 +14,7 @@ import type {
   LiveFlow,
   LiveInterface,
   LivePacket,
+  LiveRanking,
   LiveStatus,
   RequestBodies,
   RequestKind,
@@ -42,6 +44,12 @@ export function livePacket(octets: number, netns = 'a', name = 'v0'): LivePacket
   };
 }
 
+/** A ranking that is watched. */
+export interface RankedBy {
+  question: RankQuestion;
+  deliver: (found: LiveRanking | ControlError) => void;
+}
+
 /** The daemon behind a server, as the test wants it. */
 export class TestBackend implements ControlBackend {
   readonly version = '9.9.9';
@@ -54,6 +62,7 @@ export class TestBackend implements ControlBackend {
   changes: [boolean, Selection][] = [];
   experiments: ExperimentChange[] = [];
   checkpoints = 0;
+  readonly ranked = new Set<RankedBy>();
 
   status(): Promise<LiveStatus> {
     return Promise.reject(new Error('told to fail'));
@@ -101,6 +110,11 @@ export class TestBackend implements ControlBackend {
   }
   watchFlows(isOn: boolean): void {
     this.watchesFlows = isOn;
+  }
+  rank(question: RankQuestion, deliver: (found: LiveRanking | ControlError) => void): () => void {
+    const ranked = { question, deliver };
+    this.ranked.add(ranked);
+    return () => this.ranked.delete(ranked);
   }
   takeFlows(): Taken<LiveFlow> {
     const taken = this.flows;

@@ -23,6 +23,20 @@ describe('what cannot be asked', () => {
       ).toEqual([]);
   });
 
+  test('of a flow that still lives: what only the database knows', () => {
+    expect(
+      refused(
+        'net 10.0.0.0/8 port 80 bytes > 1 pps > 1 state S1 tcp flags S retransmits > 0 route verdict drop vlan 5',
+        'rankedFlow',
+      ),
+    ).toEqual([]);
+    expect(refused('flow 17 or tunnel outer 17 and not experiment web', 'rankedFlow')).toEqual([
+      'flow',
+      'tunnel outer',
+      'experiment',
+    ]);
+  });
+
   test('of a packet: what only a whole flow has, each once, wherever it stands', () => {
     expect(
       refused(

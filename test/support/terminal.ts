@@ -92,6 +92,11 @@ export class Terminal {
     return this.#ask('alternate_on') === '1';
   }
 
+  /** False while a program hides the cursor. */
+  get isCursorShown(): boolean {
+    return this.#ask('cursor_flag') === '1';
+  }
+
   resize(width: number, height: number): void {
     this.#tmux('resize-window', '-t', ':', '-x', String(width), '-y', String(height));
   }

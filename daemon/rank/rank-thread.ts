@@ -1,0 +1,113 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { KnownDecision, RouteDecision } from '../../storage/route-decision.ts';
+import { openSlab } from '../flow/slab.ts';
+import { threadCpuNs } from '../kernel/thread-clock.ts';
+import { FlowActivity } from './activity.ts';
+import type { RankPlace, RankQuestion, RankReply, RankRequest, RankThreadData } from './messages.ts';
+import { type RankContext, Ranking } from './ranking.ts';
+
+/** From tick to tick. */
+const TICK_MS = 1000;
+/** With very many flows a tick takes long: then they come less often, so that this thread uses a core no more than one part in: */
+const SHARE = 3;
+/** Decisions that are kept; beyond, they are asked for again. */
+const DECISIONS_MAX = 65_536;
+/** Decisions that are asked for at once, at most; the rest with the next tick. */
+const NEEDED_MAX = 4096;
+
+interface Watch {
+  ranking: Ranking;
+  /** Ticks until the next answer. */
+  left: number;
+  /** The answer waits for decisions. */
+  isHeld: boolean;
+}
+
+/**
+ * The ranking thread: looks at the flow table of the capture thread once a second and tells who watches which flows are first.
+ * The capture thread knows nothing of it.
+ */
+function main(data: RankThreadData): void {
+  const activity = new FlowActivity(openSlab(data.slab));
+  const places = new Map<number, RankPlace>(data.places.map((place) => [place.captureIndex, place]));
+  const decisions = new Map<number, RouteDecision>();
+  const needed = new Set<number>();
+  const watches = new Map<number, Watch>();
+  const reply = (message: RankReply): void => parentPort!.postMessage(message);
+
+  const context: RankContext = {
+    activity,
+    place: (captureIndex) => places.get(captureIndex),
+    decision: (index) => {
+      const known = decisions.get(index);
+      if (known === undefined) needed.add(index);
+      return known;
+    },
+  };
+
+  function tick(): void {
+    const beganMs = performance.now();
+    activity.tick(beganMs);
+    for (const [number, watch] of watches) {
+      watch.left--;
+      // The first rates are shown as soon as there are some.
+      if (watch.left > 0 && activity.ticks !== 2) continue;
+      watch.left = watch.ranking.question.ticks;
+      answer(number, watch, true);
+    }
+    ask();
+    const tookMs = performance.now() - beganMs;
+    timer = setTimeout(tick, Math.max(TICK_MS - tookMs, tookMs * (SHARE - 1)));
+  }
+
+  /** @param mayWait decisions that a filter asks for may be waited for; else what they would tell is left out */
+  function answer(number: number, watch: Watch, mayWait: boolean): void {
+    const found = watch.ranking.answer();
+    watch.isHeld = mayWait && watch.ranking.isWaiting;
+    if (!watch.isHeld) reply({ type: 'ranked', watch: number, answer: { ...found, cpuNs: threadCpuNs() } });
+  }
+
+  function ask(): void {
+    if (needed.size === 0) return;
+    reply({ type: 'need', numbers: [...needed].slice(0, NEEDED_MAX) });
+    needed.clear();
+  }
+
+  function begin(number: number, question: RankQuestion): void {
+    const watch = { ranking: new Ranking(question, context), left: question.ticks, isHeld: false };
+    watches.set(number, watch);
+    // Nobody waits for a tick to see what another filter finds.
+    answer(number, watch, true);
+    ask();
+  }
+
+  function learn(list: readonly KnownDecision[]): void {
+    if (decisions.size + list.length > DECISIONS_MAX) decisions.clear();
+    for (const [number, decision] of list) decisions.set(number, decision);
+    for (const [number, watch] of watches) if (watch.isHeld) answer(number, watch, false);
+  }
+
+  let timer: NodeJS.Timeout | undefined;
+  parentPort!.on('message', (request: RankRequest) => {
+    switch (request.type) {
+      case 'watch':
+        begin(request.watch, request.question);
+        break;
+      case 'unwatch':
+        watches.delete(request.watch);
+        break;
+      case 'place':
+        places.set(request.place.captureIndex, request.place);
+        break;
+      case 'decisions':
+        learn(request.decisions);
+        break;
+      case 'close':
+        clearTimeout(timer);
+        parentPort!.close();
+    }
+  });
+  tick();
+}
+
+main(workerData as RankThreadData);
