@@ -8,7 +8,6 @@ import { nowNs } from '../storage/time.ts';
 import { askedExperiment } from './asked-experiment.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
-import { parseFilter } from './filter/parse.ts';
 import { FLOW_KEYS, flowJson, TUNNEL_KEYS } from './format/flow-json.ts';
 import { FLOW_COLUMNS, routeChangeLines } from './format/flow-table.ts';
 import { GROUP_TOTAL_KEYS, type GroupJson, groupJson } from './format/group-json.ts';
@@ -49,7 +48,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 /** Queries flows and prints them. @throws UsageError for a mistake in the arguments, StorageError */
 export async function flowsCommand(expression: string, flags: FlowsFlags): Promise<void> {
   const now = nowNs();
-  const filters = [parseFilter(expression)];
+  const filters = [await readFilter(expression)];
   if (flags.routeChanged) filters.push({ kind: 'routeChanged' });
   const selection: Omit<FlowSelection, 'filter'> = {
     since: flags.since === undefined ? null : parseTime(flags.since, now),
@@ -83,6 +82,13 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   } finally {
     db.close();
   }
+}
+
+/** The parser is loaded for those who have a filter only. */
+async function readFilter(expression: string): Promise<FilterNode | null> {
+  if (expression.trim() === '') return null;
+  const { parseFilter } = await import('./filter/parse.ts');
+  return parseFilter(expression);
 }
 
 function allOf(nodes: FilterNode[]): FilterNode | null {
