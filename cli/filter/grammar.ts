@@ -51,14 +51,7 @@ export class FilterGrammar extends ValueGrammar {
     const or = keyword('or');
     const not = keyword('not');
     this.#hosts = this.RULE('hosts', (side: Side): FilterNode => this.equal(ADDRESS, this.#hostNode(side)));
-    this.#nets = this.RULE(
-      'networks',
-      (side: Side): FilterNode =>
-        this.equal(NET, (nets) => {
-          this.#side = side;
-          return { kind: 'net', side, nets };
-        }),
-    );
+    this.#nets = this.RULE('networks', (side: Side): FilterNode => this.equal(NET, this.#netNode(side)));
     this.#ports = this.RULE(
       'ports',
       (side: Side): FilterNode =>
@@ -201,7 +194,7 @@ export class FilterGrammar extends ValueGrammar {
     const src = keyword('src');
     const dst = keyword('dst');
     const or = keyword('or');
-    return this.RULE('end', (): FilterNode => {
+    return this.RULE('sided', (): FilterNode => {
       const side = this.OR<{ ALT: () => Side }[]>([
         alt(() => {
           this.CONSUME(src);
@@ -234,7 +227,7 @@ export class FilterGrammar extends ValueGrammar {
           return this.SUBRULE(this.#ports, { ARGS: [side] });
         }),
         alt(() => this.few(BARE_ADDRESS, this.#hostNode(side))),
-        alt(() => this.value(NET, this.CONSUME(Network), (nets) => ({ kind: 'net', side, nets }))),
+        alt(() => this.value(NET, this.CONSUME(Network), this.#netNode(side))),
       ]);
     });
   }
@@ -302,10 +295,7 @@ export class FilterGrammar extends ValueGrammar {
           }),
           alt(() => {
             const token = this.CONSUME(Network);
-            return this.ACTION(() => {
-              const side = this.#side;
-              return this.made(NET, token, (nets) => ({ kind: 'net', side, nets }));
-            });
+            return this.ACTION(() => this.made(NET, token, this.#netNode(this.#side)));
           }),
           alt(() => {
             const token = this.CONSUME(BareValue);
@@ -322,6 +312,13 @@ export class FilterGrammar extends ValueGrammar {
     return (addresses) => {
       this.#side = side;
       return { kind: 'host', side, addresses };
+    };
+  }
+
+  #netNode(side: Side): (nets: (FilterAddress & { prefixLen: number })[]) => FilterNode {
+    return (nets) => {
+      this.#side = side;
+      return { kind: 'net', side, nets };
     };
   }
 

@@ -54,6 +54,13 @@ describe('a filter is read as', () => {
       or({ ...host(10, 0, 0, 1), side: 'src' }, { ...host(10, 0, 0, 2), side: 'src' }),
     ],
     [
+      'src 10.0.0.0/8 or ::/0',
+      or(
+        { kind: 'net', side: 'src', nets: [{ ...v4(10, 0, 0, 0), prefixLen: 8 }] },
+        { kind: 'net', side: 'src', nets: [{ version: 6, bytes: new Uint8Array(16), prefixLen: 0 }] },
+      ),
+    ],
+    [
       'dst net 10.0.0.0/8 or 10.0.0.2 or host 10.0.0.1 or 10.0.0.2',
       or(
         { kind: 'net', side: 'dst', nets: [{ ...v4(10, 0, 0, 0), prefixLen: 8 }] },
