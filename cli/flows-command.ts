@@ -13,14 +13,17 @@ import { FLOW_COLUMNS, routeChangeLines } from './format/flow-table.ts';
 import { GROUP_TOTAL_KEYS, type GroupJson, groupJson } from './format/group-json.ts';
 import { groupColumns } from './format/group-table.ts';
 import { seriesJson } from './format/series-json.ts';
+import { showTimesIn } from './format/time.ts';
 import { type RowFormat, type RowView, printRows } from './output.ts';
 import { parseTime } from './time-argument.ts';
+import { parseTimeZone } from './time-zone.ts';
 
 /** Flags of `nstap flows` as they were given. */
 export interface FlowsFlags {
   db?: string;
   since?: string;
   until?: string;
+  tz?: string;
   sort?: string;
   limit?: number;
   routeChanged?: boolean;
@@ -50,9 +53,12 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   const now = nowNs();
   const filters = [await readFilter(expression)];
   if (flags.routeChanged) filters.push({ kind: 'routeChanged' });
+  const zone = parseTimeZone(flags.tz);
+  showTimesIn(zone);
+  // Of a time that a clock shows twice the span is the longer one.
   const selection: Omit<FlowSelection, 'filter'> = {
-    since: flags.since === undefined ? null : parseTime(flags.since, now),
-    until: flags.until === undefined ? null : parseTime(flags.until, now),
+    since: flags.since === undefined ? null : parseTime(flags.since, now, { zone, pick: 'earlier' }),
+    until: flags.until === undefined ? null : parseTime(flags.until, now, { zone, pick: 'later' }),
   };
   const page = {
     limit: flags.limit === undefined ? (flags.format === 'table' ? TABLE_LIMIT : null) : flags.limit || null,

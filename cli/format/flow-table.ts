@@ -84,5 +84,3 @@ function shortPrefix(prefix: string): string {
   if (prefix === '0.0.0.0/0' || prefix === '::/0') return 'default';
   return prefix.includes(':') ? prefix.replace(/\/128$/, '') : prefix.replace(/\/32$/, '');
 }
-
-/** UTC, to the millisecond: "2026-11-23 10:00:00.123". */
