@@ -8,6 +8,7 @@ import { nowNs } from '../storage/time.ts';
 import { askedExperiment } from './asked-experiment.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
+import { learnNames } from './format/address-names.ts';
 import { FLOW_KEYS, flowJson, TUNNEL_KEYS } from './format/flow-json.ts';
 import { FLOW_COLUMNS, routeChangeLines } from './format/flow-table.ts';
 import { GROUP_TOTAL_KEYS, type GroupJson, groupJson } from './format/group-json.ts';
@@ -24,6 +25,7 @@ export interface FlowsFlags {
   since?: string;
   until?: string;
   tz?: string;
+  resolve?: boolean;
   sort?: string;
   limit?: number;
   routeChanged?: boolean;
@@ -51,7 +53,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 /** Queries flows and prints them. @throws UsageError for a mistake in the arguments, StorageError */
 export async function flowsCommand(expression: string, flags: FlowsFlags): Promise<void> {
   const now = nowNs();
-  const filters = [await readFilter(expression)];
+  const filters = [await readFilter(expression, flags.resolve === true)];
   if (flags.routeChanged) filters.push({ kind: 'routeChanged' });
   const zone = parseTimeZone(flags.tz);
   showTimesIn(zone);
@@ -76,11 +78,9 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
     if (experiment !== null) filters.push({ kind: 'experiment', names: [experiment] });
     const filter = allOf(filters.filter((each) => each !== null));
     if (by === null) {
-      await printRows(
-        queryFlows(db, { ...selection, filter, ...order, ...page }),
-        flowView(flags, db),
-        flags.format,
-      );
+      const rows = queryFlows(db, { ...selection, filter, ...order, ...page });
+      const isNamed = flags.resolve === true && flags.format === 'table';
+      await printRows(isNamed ? await withNames(rows) : rows, flowView(flags, db), flags.format);
     } else {
       const groups = queryBy(db, { ...selection, filter, ...order, ...page, by });
       await printRows(groupsJson(by, groups), groupView(by), flags.format);
@@ -91,10 +91,21 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
 }
 
 /** The parser is loaded for those who have a filter only. */
-async function readFilter(expression: string): Promise<FilterNode | null> {
+async function readFilter(expression: string, isResolving: boolean): Promise<FilterNode | null> {
   if (expression.trim() === '') return null;
+  if (isResolving) {
+    const { resolveFilter } = await import('./filter/resolve.ts');
+    return resolveFilter(expression);
+  }
   const { parseFilter } = await import('./filter/parse.ts');
   return parseFilter(expression);
+}
+
+/** With --resolve the table has names, so all its rows are read before the first is printed. */
+async function withNames(rows: Iterable<FlowRow>): Promise<FlowRow[]> {
+  const all = [...rows];
+  await learnNames(all.flatMap(({ src, dst }) => [src, dst]));
+  return all;
 }
 
 function allOf(nodes: FilterNode[]): FilterNode | null {

@@ -14,6 +14,7 @@ export function registerFlows(program: Command): void {
     .option('--since <time>', 'flows alive at or after this time')
     .option('--until <time>', 'flows that started before this time')
     .addOption(tzOption())
+    .option('--resolve', 'look up names: of hosts and services in the filter, of addresses for the table')
     .option(
       '--sort <field>',
       'start, bytes, packets, duration, …; largest first, with + in front smallest first',
@@ -62,6 +63,7 @@ Filter:
 
 Example:
   $ nstap flows --since 10m 'tcp port 443 and bytes > 1M'
+  $ nstap flows --resolve --since 14:00 host web.lab and port https
   $ nstap flows 'netns blue and route type blackhole' --format ndjson
   $ nstap flows --by host --limit 10          # top talkers
   $ nstap flows --experiment mtu-1400 tcp     # see docs/experiments.md

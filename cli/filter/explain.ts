@@ -159,11 +159,15 @@ function joined(all: readonly string[]): string {
   return `${before.join(', ')}${before.some((each) => each.includes(' ')) ? ',' : ''} or ${all.at(-1)}`;
 }
 
+/** True for what could be the name of a host or service: it has a letter, which a number or address with a slip of the finger has not. */
+export function isName(text: string): boolean {
+  return /^(?=.*\p{L})[\p{L}\d_](?:[\p{L}\d_.-]*[\p{L}\d_.])?$/u.test(text);
+}
+
 /** A name where an address or a port stands is no riddle. */
 function unresolved({ tokens, at, isValue, isResolving }: Stop, expected: readonly TokenType[]): string {
   const token = tokens[at];
-  if (!isValue || token === undefined || isResolving || !/^[a-z\d]*[a-z][\w.-]*$/i.test(textOf(token)))
-    return '';
+  if (!isValue || token === undefined || isResolving || !isName(textOf(token))) return '';
   const kinds = expected.flatMap((type) => kindOf(type) ?? []);
   const resolves = kinds.map((kind) => kind.resolves).find((what) => what !== undefined);
   return resolves === undefined ? '' : `; names of ${resolves}s are looked up with --resolve only`;

@@ -1,15 +1,22 @@
 import type { IToken } from 'chevrotain';
-import type { FilterNode } from '../../storage/filter-ast.ts';
+import type { FilterAddress, FilterNode } from '../../storage/filter-ast.ts';
 import { mistakeAt } from './mistake.ts';
 import { tokensBehind } from './expected.ts';
 import { FilterGrammar } from './grammar.ts';
-import { explain } from './explain.ts';
+import { explain, isName } from './explain.ts';
 import { MAX_WORDS, textOf, tokenize } from './tokens.ts';
 import { GrammarStop, type ValueRead } from './value-grammar.ts';
 import type { ValueKind } from './values.ts';
 
-/** Looks up what a name stands for. null: nothing. */
-export type LookUp = (resolves: 'host' | 'service', name: string) => unknown[] | null;
+/**
+ * What a name stands for: addresses of a host, ports of a service. What it throws is what parseNamed throws.
+ * @param at index of the name in the expression
+ */
+export type LookUp = (
+  what: 'host' | 'service',
+  name: string,
+  at: number,
+) => readonly FilterAddress[] | readonly number[];
 
 let made: FilterGrammar | null = null;
 
@@ -57,12 +64,11 @@ export function parseNamed(expression: string, lookUp: LookUp | null): FilterNod
 }
 
 function readerOf(lookUp: LookUp | null): ValueRead {
-  return <T>(kind: ValueKind<T>, token: IToken): T[] | null => {
+  return <T>(kind: ValueKind<T>, token: IToken): readonly T[] | null => {
     const text = textOf(token);
     const value = kind.read(text);
     if (value !== null) return [value];
-    return lookUp === null || kind.resolves === undefined
-      ? null
-      : (lookUp(kind.resolves, text) as T[] | null);
+    if (lookUp === null || kind.resolves === undefined || !isName(text)) return null;
+    return lookUp(kind.resolves, text, token.startOffset) as readonly T[];
   };
 }

@@ -10,13 +10,14 @@ import {
   LeftBracket,
   NotEqual,
   RightBracket,
+  textOf,
   valueToken,
   VOCABULARY,
 } from './tokens.ts';
 import type { ValueKind } from './values.ts';
 
 /** Reads a value; null when the text is none. Looks a name up where the kind has such. */
-export type ValueRead = <T>(kind: ValueKind<T>, token: IToken) => T[] | null;
+export type ValueRead = <T>(kind: ValueKind<T>, token: IToken) => readonly T[] | null;
 
 /** Why an expression was not read, and at which token. */
 export class GrammarStop extends Error {
@@ -79,7 +80,15 @@ export class ValueGrammar extends chevrotain.EmbeddedActionsParser {
         const token = this.CONSUME(valueToken(kind));
         return this.ACTION(() => {
           const text = comparator?.image.replace('==', '=') ?? '=';
-          const node = this.made(kind, token, (values) => make(text as ComparatorText, values));
+          const node = this.made(kind, token, (values) => {
+            if (values.length > 1 && /[<>]/.test(text))
+              throw new GrammarStop(
+                token,
+                true,
+                `${JSON.stringify(textOf(token))} stands for several values: ${values.join(', ')}`,
+              );
+            return make(text as ComparatorText, values);
+          });
           this.qualifier = (alone) => this.made(kind, alone, equal);
           return node;
         });
@@ -121,10 +130,10 @@ export class ValueGrammar extends chevrotain.EmbeddedActionsParser {
   }
 
   protected made<T>(kind: ValueKind<T>, token: IToken, make: (values: T[]) => FilterNode): FilterNode {
-    return make(this.#valuesOf(kind, token));
+    return make([...this.#valuesOf(kind, token)]);
   }
 
-  #valuesOf<T>(kind: ValueKind<T>, token: IToken): T[] {
+  #valuesOf<T>(kind: ValueKind<T>, token: IToken): readonly T[] {
     const values = this.read(kind, token);
     if (values === null) throw new GrammarStop(token, true);
     return values;
