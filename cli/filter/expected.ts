@@ -11,11 +11,6 @@ interface Rest {
   behind: Rest | null;
 }
 
-interface Step {
-  token: TokenType;
-  rest: Rest;
-}
-
 /**
  * Which tokens the grammar takes behind others, in its own order. (chevrotain 13 cannot tell any more: what its earlier versions
  * had for that, computeContentAssist, is gone. It tells of its productions, and they are walked here as its parser does: LL(1),
@@ -25,38 +20,40 @@ interface Step {
 export function tokensBehind(grammar: FilterGrammar, tokens: readonly IToken[]): TokenType[] | null {
   let rest: Rest = { sequence: grammar.getGAstProductions().filter!.definition, at: 0, behind: null };
   for (const token of tokens) {
-    const step = firstStep(rest, token);
-    if (step === null) return null;
-    rest = step.rest;
+    let next: Rest | null = null;
+    eachStep(rest, (type, behind) => {
+      if (!tokenMatcher(token, type)) return false;
+      next = behind;
+      return true;
+    });
+    if (next === null) return null;
+    rest = next;
   }
-  return [...new Set([...steps(rest)].map(({ token }) => token))];
+  const types = new Set<TokenType>();
+  eachStep(rest, (type) => {
+    types.add(type);
+    return false;
+  });
+  return [...types];
 }
 
-function firstStep(rest: Rest, token: IToken): Step | null {
-  for (const step of steps(rest)) if (tokenMatcher(token, step.token)) return step;
-  return null;
-}
-
-function* steps(rest: Rest | null): Generator<Step> {
-  if (rest === null) return;
+/** Each token that can come next, and what is left to be read behind it, until `take` is true. @returns whether it was */
+function eachStep(rest: Rest | null, take: (type: TokenType, behind: Rest) => boolean): boolean {
+  if (rest === null) return false;
   const { sequence, at, behind } = rest;
   const production = sequence[at];
-  if (production === undefined) {
-    yield* steps(behind);
-    return;
-  }
+  if (production === undefined) return eachStep(behind, take);
   const next: Rest = { sequence, at: at + 1, behind };
-  if (production instanceof Terminal) yield { token: production.terminalType, rest: next };
-  else if (production instanceof NonTerminal)
-    yield* steps({ sequence: production.definition, at: 0, behind: next });
-  else if (production instanceof Alternation)
-    for (const { definition } of production.definition as Alternative[])
-      yield* steps({ sequence: definition, at: 0, behind: next });
-  else if (production instanceof Option) {
-    yield* steps({ sequence: production.definition, at: 0, behind: next });
-    yield* steps(next);
-  } else if (production instanceof Repetition) {
-    yield* steps({ sequence: production.definition, at: 0, behind: rest });
-    yield* steps(next);
-  } else throw new Error(`grammar: no walk over ${production.constructor.name}`);
+  if (production instanceof Terminal) return take(production.terminalType, next);
+  if (production instanceof NonTerminal)
+    return eachStep({ sequence: production.definition, at: 0, behind: next }, take);
+  if (production instanceof Alternation)
+    return production.definition.some((each) =>
+      eachStep({ sequence: (each as Alternative).definition, at: 0, behind: next }, take),
+    );
+  if (production instanceof Option)
+    return eachStep({ sequence: production.definition, at: 0, behind: next }, take) || eachStep(next, take);
+  if (production instanceof Repetition)
+    return eachStep({ sequence: production.definition, at: 0, behind: rest }, take) || eachStep(next, take);
+  throw new Error(`grammar: no walk over ${production.constructor.name}`);
 }

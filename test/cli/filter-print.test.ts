@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { UsageError } from '../../cli/errors.ts';
 import { parseFilter } from '../../cli/filter/parse.ts';
 import { printFilter } from '../../cli/filter/print.ts';
 import type { Comparator, FilterNode, FlowQuantity, RouteTextField, Side } from '../../storage/filter-ast.ts';
@@ -123,6 +124,33 @@ test('a filter in print is read as the same filter', () => {
       'routeChanged routeRule state tunnel tunnelId tunnelOuter vlan'
     ).split(' '),
   );
+});
+
+test('an expression with letters changed, lost and added is a filter or a mistake, and says where', () => {
+  const change = fc.record({ at: fc.nat(200), letter: fc.string({ maxLength: 2 }), isLost: fc.boolean() });
+  const reached = { filter: 0, mistake: 0 };
+  fc.assert(
+    fc.property(filter, fc.array(change, { maxLength: 4 }), (node, changes) => {
+      const text = changes.reduce(
+        (of, { at, letter, isLost }) => of.slice(0, at) + letter + of.slice(isLost ? at + 1 : at),
+        printFilter(node),
+      );
+      try {
+        const read = parseFilter(text);
+        reached.filter++;
+        if (read !== null) expect(parseFilter(printFilter(read))).toEqual(read);
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error;
+        reached.mistake++;
+        const [what, shown, caret] = error.message.split(/\n(?= {2})/);
+        expect(what).toMatch(/^filter: .{10,}/s);
+        expect(caret).toMatch(/^ {2,}\^$/);
+        expect(caret!.length).toBeLessThanOrEqual(shown!.length + 1);
+      }
+    }),
+    { numRuns: 1500 },
+  );
+  expect(Math.min(reached.filter, reached.mistake)).toBeGreaterThan(100);
 });
 
 function walk(node: FilterNode, visit: (node: FilterNode) => void): void {
