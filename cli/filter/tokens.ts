@@ -1,4 +1,4 @@
-import type { IToken, TokenType } from 'chevrotain';
+import type { IToken, ITokenConfig, TokenType } from 'chevrotain';
 import { parseAddress, parsePrefix } from '../../decoders/address.ts';
 import { chevrotain } from './chevrotain.ts';
 import { mistakeAt } from './mistake.ts';
@@ -44,72 +44,76 @@ const categoriesOf = (shape: ValueKind<unknown>['shape'] | null): TokenType[] =>
   VALUE_KINDS.filter((kind) => kind.shape === 'any' || kind.shape === shape).map(
     (kind) => VALUE_TOKENS.get(kind)!,
   );
+const OF_ANY = categoriesOf(null);
+const OF_NAMES = categoriesOf('name');
+
+/** createToken works out all categories again for each token that has some; the lexer does it once for those that it finds here. */
+function tokenOf(categories: TokenType[], config: ITokenConfig): TokenType {
+  const token = createToken(config);
+  token.CATEGORIES = categories;
+  return token;
+}
 
 const Blank = createToken({ name: 'blank', pattern: /\s+/, group: Lexer.SKIPPED });
-const Quoted = createToken({
-  name: 'quoted',
-  // A quote within quotes is written twice.
-  pattern: /"(?:[^"]|"")*"|'(?:[^']|'')*'/,
-  categories: VALUE_KINDS.map((kind) => VALUE_TOKENS.get(kind)!),
-  line_breaks: true,
-});
-const Word = createToken({
+const Quoted = tokenOf(
+  VALUE_KINDS.map((kind) => VALUE_TOKENS.get(kind)!),
+  {
+    name: 'quoted',
+    // A quote within quotes is written twice.
+    pattern: /"(?:[^"]|"")*"|'(?:[^']|'')*'/,
+    line_breaks: true,
+  },
+);
+const Word = tokenOf(OF_NAMES, {
   name: 'word',
   pattern: new RegExp(WORD.source),
-  categories: categoriesOf('name'),
 });
-const NumberWord = createToken({
+const NumberWord = tokenOf([...OF_NAMES, BareValue], {
   name: 'number word',
   pattern: new RegExp(`\\d${WORD.source.replace(/\+$/, '*')}`),
-  categories: [...categoriesOf('name'), BareValue],
 });
-const Digits = createToken({
+const Digits = tokenOf([...categoriesOf('digits'), BareValue], {
   name: 'digits',
   pattern: /\d+/,
   longer_alt: NumberWord,
-  categories: [...categoriesOf('digits'), BareValue],
 });
 /** Ends in "=", and is a word all the same. */
-const CommunityId = createToken({
+const CommunityId = tokenOf(OF_ANY, {
   name: 'community id word',
   pattern: /1:[A-Za-z\d+/]{27}=/,
-  categories: categoriesOf(null),
 });
-export const Address = createToken({
+export const Address = tokenOf(OF_NAMES, {
   name: 'address alone',
   label: 'an address',
   pattern: wordThat((text) => parseAddress(text) !== null),
-  categories: categoriesOf('name'),
   line_breaks: false,
 });
-export const Network = createToken({
+export const Network = tokenOf(OF_ANY, {
   name: 'network alone',
   label: 'an address',
   pattern: wordThat((text) => parsePrefix(text) !== null),
-  categories: categoriesOf(null),
   line_breaks: false,
 });
 
 const keywords = new Map(
   KEYWORDS.map((word) => [
     word,
-    createToken({
+    // `in` begins a list, and is a name in quotes only.
+    tokenOf(word === 'in' ? [] : OF_ANY, {
       name: `'${word}'`,
       label: word,
       pattern: new RegExp(word, 'i'),
       longer_alt: Word,
-      // `in` begins a list, and is a name in quotes only.
-      categories: word === 'in' ? [] : categoriesOf(null),
     }),
   ]),
 );
 
 export const AndSign = createToken({ name: '&&', label: '"&&"', pattern: /&&/ });
 export const OrSign = createToken({ name: '||', label: '"||"', pattern: /\|\|/ });
-export const NotEqual = createToken({ name: '!=', pattern: /!=/, categories: [Comparator, Equality] });
+export const NotEqual = tokenOf([Comparator, Equality], { name: '!=', pattern: /!=/ });
 export const NotSign = createToken({ name: '!', label: '"!"', pattern: /!/ });
-const Equal = createToken({ name: '=', pattern: /==?/, categories: [Comparator, Equality] });
-const Order = createToken({ name: '<', pattern: /[<>]=?/, categories: Comparator });
+const Equal = tokenOf([Comparator, Equality], { name: '=', pattern: /==?/ });
+const Order = tokenOf([Comparator], { name: '<', pattern: /[<>]=?/ });
 export const LeftParen = createToken({ name: '(', label: '"("', pattern: /\(/ });
 export const RightParen = createToken({ name: ')', label: '")"', pattern: /\)/ });
 export const LeftBracket = createToken({ name: '[', label: '"["', pattern: /\[/ });
@@ -181,7 +185,8 @@ export function textOf({ tokenType, image }: IToken): string {
   return image.slice(1, -1).replaceAll(quote + quote, quote);
 }
 
-const lexer = new Lexer(LEXED, { positionTracking: 'onlyOffset', skipValidations: true });
+/** Safe mode is without a table of first characters, which takes longer to make than an expression to read. */
+const lexer = new Lexer(LEXED, { positionTracking: 'onlyOffset', skipValidations: true, safeMode: true });
 
 /** Splits an expression. @throws UsageError with a caret under a character that means nothing */
 export function tokenize(expression: string): IToken[] {
