@@ -8,6 +8,7 @@ import { nowNs } from '../storage/time.ts';
 import { askedExperiment } from './asked-experiment.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
+import { readFilter } from './filter/read.ts';
 import { learnNames } from './format/address-names.ts';
 import { FLOW_KEYS, flowJson, TUNNEL_KEYS } from './format/flow-json.ts';
 import { FLOW_COLUMNS, routeChangeLines } from './format/flow-table.ts';
@@ -88,17 +89,6 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   } finally {
     db.close();
   }
-}
-
-/** The parser is loaded for those who have a filter only. */
-async function readFilter(expression: string, isResolving: boolean): Promise<FilterNode | null> {
-  if (expression.trim() === '') return null;
-  if (isResolving) {
-    const { resolveFilter } = await import('./filter/resolve.ts');
-    return resolveFilter(expression);
-  }
-  const { parseFilter } = await import('./filter/parse.ts');
-  return parseFilter(expression);
 }
 
 /** With --resolve the table has names, so all its rows are read before the first is printed. */
