@@ -179,4 +179,4 @@ test('SQL answers every filter as plain evaluation does', () => {
     'routeRule',
   ])
     expect(reached.get(kind), kind).toContain('some');
-});
+}, 180_000);
