@@ -10,6 +10,7 @@ import { formatTables } from './format/tables.ts';
 import { formatTime } from './format/time.ts';
 import { noUsage, type OtherUsage, type RouteUsage, TableUsage } from './route-use.ts';
 import { parseTime } from './time-argument.ts';
+import { parseTimeZone } from './time-zone.ts';
 
 /** Which tables, and which flows. Times as `parseTime` takes them. */
 export interface CountRequest {
@@ -23,6 +24,8 @@ export interface CountRequest {
   until: string | undefined;
   /** The tables are those of that time: "ago" is counted from then. */
   at: string | undefined;
+  /** Zone of these times where they have none. */
+  tz: string | undefined;
   experiment: string | undefined;
 }
 
@@ -39,9 +42,10 @@ export interface CountedTables {
 export function countTables(request: CountRequest): CountedTables {
   const { snapshot, names, path } = request;
   const now = nowNs();
-  const at = request.at === undefined ? now : parseTime(request.at, now);
-  const since = request.since === undefined ? null : parseTime(request.since, at);
-  const until = request.until === undefined ? null : parseTime(request.until, now);
+  const zone = parseTimeZone(request.tz);
+  const at = request.at === undefined ? now : parseTime(request.at, now, { zone });
+  const since = request.since === undefined ? null : parseTime(request.since, at, { zone, pick: 'earlier' });
+  const until = request.until === undefined ? null : parseTime(request.until, now, { zone, pick: 'later' });
   const db = openForReading(path);
   const usage = new TableUsage(snapshot);
   let experiment: string | null = null;

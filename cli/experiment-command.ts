@@ -6,13 +6,15 @@ import { defaultDb } from './default-db.ts';
 import { markExperiment, type MarkPlace, writingDaemon } from './experiment-marks.ts';
 import { printable } from './format/columns.ts';
 import { durationNs, experimentJson, formatExperiments } from './format/experiment-list.ts';
-import { formatTime, shortDuration } from './format/time.ts';
+import { formatTime, shortDuration, showTimesIn } from './format/time.ts';
 import { stdoutColors, terminalWidth, writeLines } from './output.ts';
+import { parseTimeZone } from './time-zone.ts';
 
 /** Flags of `nstap experiment start|stop|list` as they were given. */
 export interface ExperimentFlags extends MarkPlace {
   netns?: string;
   json?: boolean;
+  tz?: string;
 }
 
 /** Flags of `nstap experiment run` as they were given. */
@@ -46,6 +48,7 @@ export async function experimentStopCommand(name: string | null, flags: Experime
 
 /** Lists experiments. @returns exit status @throws StorageError; ControlError when the daemon that `--control` names cannot be asked */
 export async function experimentListCommand(flags: ExperimentFlags): Promise<number> {
+  showTimesIn(parseTimeZone(flags.tz));
   const path = flags.db ?? (await writingDaemon(flags))?.database ?? defaultDb();
   const now = nowNs();
   const db = openForReading(path);

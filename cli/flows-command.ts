@@ -8,20 +8,25 @@ import { nowNs } from '../storage/time.ts';
 import { askedExperiment } from './asked-experiment.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
-import { parseFilter } from './filter/parse.ts';
+import { readFilter } from './filter/read.ts';
+import { learnNames } from './format/address-names.ts';
 import { FLOW_KEYS, flowJson, TUNNEL_KEYS } from './format/flow-json.ts';
 import { FLOW_COLUMNS, routeChangeLines } from './format/flow-table.ts';
 import { GROUP_TOTAL_KEYS, type GroupJson, groupJson } from './format/group-json.ts';
 import { groupColumns } from './format/group-table.ts';
 import { seriesJson } from './format/series-json.ts';
+import { showTimesIn } from './format/time.ts';
 import { type RowFormat, type RowView, printRows } from './output.ts';
 import { parseTime } from './time-argument.ts';
+import { parseTimeZone } from './time-zone.ts';
 
 /** Flags of `nstap flows` as they were given. */
 export interface FlowsFlags {
   db?: string;
   since?: string;
   until?: string;
+  tz?: string;
+  resolve?: boolean;
   sort?: string;
   limit?: number;
   routeChanged?: boolean;
@@ -49,11 +54,14 @@ const ALIASES: Readonly<Record<string, string>> = {
 /** Queries flows and prints them. @throws UsageError for a mistake in the arguments, StorageError */
 export async function flowsCommand(expression: string, flags: FlowsFlags): Promise<void> {
   const now = nowNs();
-  const filters = [parseFilter(expression)];
+  const filters = [await readFilter(expression, flags.resolve === true)];
   if (flags.routeChanged) filters.push({ kind: 'routeChanged' });
+  const zone = parseTimeZone(flags.tz);
+  showTimesIn(zone);
+  // Of a time that a clock shows twice the span is the longer one.
   const selection: Omit<FlowSelection, 'filter'> = {
-    since: flags.since === undefined ? null : parseTime(flags.since, now),
-    until: flags.until === undefined ? null : parseTime(flags.until, now),
+    since: flags.since === undefined ? null : parseTime(flags.since, now, { zone, pick: 'earlier' }),
+    until: flags.until === undefined ? null : parseTime(flags.until, now, { zone, pick: 'later' }),
   };
   const page = {
     limit: flags.limit === undefined ? (flags.format === 'table' ? TABLE_LIMIT : null) : flags.limit || null,
@@ -71,11 +79,9 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
     if (experiment !== null) filters.push({ kind: 'experiment', names: [experiment] });
     const filter = allOf(filters.filter((each) => each !== null));
     if (by === null) {
-      await printRows(
-        queryFlows(db, { ...selection, filter, ...order, ...page }),
-        flowView(flags, db),
-        flags.format,
-      );
+      const rows = queryFlows(db, { ...selection, filter, ...order, ...page });
+      const isNamed = flags.resolve === true && flags.format === 'table';
+      await printRows(isNamed ? await withNames(rows) : rows, flowView(flags, db), flags.format);
     } else {
       const groups = queryBy(db, { ...selection, filter, ...order, ...page, by });
       await printRows(groupsJson(by, groups), groupView(by), flags.format);
@@ -83,6 +89,13 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   } finally {
     db.close();
   }
+}
+
+/** With --resolve the table has names, so all its rows are read before the first is printed. */
+async function withNames(rows: Iterable<FlowRow>): Promise<FlowRow[]> {
+  const all = [...rows];
+  await learnNames(all.flatMap(({ src, dst }) => [src, dst]));
+  return all;
 }
 
 function allOf(nodes: FilterNode[]): FilterNode | null {

@@ -17,6 +17,7 @@ import { defaultDb } from './default-db.ts';
 import { formatTime } from './format/time.ts';
 import { runState } from './run-state.ts';
 import { parseTime } from './time-argument.ts';
+import type { TimeZone } from './time-zone.ts';
 
 /** Namespaces that an error lists, at most. */
 const NAMES_MAX = 10;
@@ -26,10 +27,16 @@ const NAMES_MAX = 10;
  * @param netns name of the namespace as the daemon had it
  * @param at    as `parseTime` takes it
  * @param path  the database; undefined: the default one
+ * @param zone  of `at` where it has none
  * @throws UsageError for the time; StorageError, RouteUpdateError
  */
-export function pastSnapshot(netns: string, at: string, path: string = defaultDb()): RouteSnapshot {
-  const atNs = clampNs(parseTime(at, nowNs()));
+export function pastSnapshot(
+  netns: string,
+  at: string,
+  path: string = defaultDb(),
+  zone: TimeZone = null,
+): RouteSnapshot {
+  const atNs = clampNs(parseTime(at, nowNs(), { zone }));
   const db = openForReading(path);
   try {
     const stored = routeUpdatesAt(db, netns, atNs);

@@ -22,7 +22,7 @@ export function addrsOption(): Option {
 export function atOption(): Option {
   return new Option(
     '--at <time>',
-    'as it was at this time (RFC 3339, epoch seconds, 10m or 2h ago), from the history that the daemon keeps',
+    'as it was at this time (10m or 2h ago, 14:00, yesterday 14:00, RFC 3339, …), from the history that the daemon keeps',
   ).conflicts(['routes', 'rules', 'addrs', 'snapshot', 'verify']);
 }
 

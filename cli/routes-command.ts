@@ -81,6 +81,7 @@ async function countersOf(
       since: flags.since ?? (isAsked ? undefined : GLANCE),
       until: flags.until ?? flags.at,
       at: flags.at,
+      tz: flags.tz,
       experiment: flags.experiment,
     });
   } catch (error) {
@@ -91,7 +92,8 @@ async function countersOf(
 }
 
 async function readSource(flags: RoutesFlags): Promise<Source> {
-  const { netns, db, ...rest } = flags;
+  const { netns, db, tz, ...others } = flags;
+  const rest = flags.at === undefined || tz === undefined ? others : { ...others, tz };
   // Without --at it is the database of the flows alone.
   const named = await namedSnapshot(
     flags.at === undefined || db === undefined ? { netns, ...rest } : { netns, db, ...rest },

@@ -7,6 +7,8 @@ export interface SnapshotFlags extends SnapshotSources {
   netns: string;
   /** Time of the history to go back to, as `parseTime` takes it. */
   at?: string;
+  /** Zone of that time where it has none. */
+  tz?: string;
   /** Database with the history. */
   db?: string;
 }
@@ -20,9 +22,11 @@ export async function namedSnapshot(flags: SnapshotFlags): Promise<RouteSnapshot
   if (flags.at === undefined) {
     if (flags.db !== undefined)
       throw new UsageError('--db names the database with the history, and needs --at beside it');
+    if (flags.tz !== undefined) throw new UsageError('--tz is the zone of --at, and needs it beside it');
     return loadSnapshot(flags);
   }
   // Loaded by those only who ask: the binding of SQLite takes longer than to read a small table.
   const { pastSnapshot } = await import('./past-snapshot.ts');
-  return pastSnapshot(flags.netns, flags.at, flags.db);
+  const { parseTimeZone } = await import('./time-zone.ts');
+  return pastSnapshot(flags.netns, flags.at, flags.db, parseTimeZone(flags.tz));
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { IpVersion } from './address.ts';
 import { icmpCounterpart } from './icmp.ts';
 import { IpProto } from './packet-fields.ts';
@@ -57,5 +57,5 @@ export function communityId(flow: CommunityIdFlow, seed = 0): string {
     view.setUint16(4 + 2 * size, isOrdered ? srcPort : dstPort);
     view.setUint16(6 + 2 * size, isOrdered ? dstPort : srcPort);
   }
-  return `1:${createHash('sha1').update(data).digest('base64')}`;
+  return `1:${hash('sha1', data, 'base64')}`;
 }

@@ -157,12 +157,26 @@ export function hasIndex(node: FilterNode): boolean {
   }
 }
 
+/** `a OR b OR c` is as deep for SQLite as it is long, and it takes no more than 1000: a longer chain is made of chains. */
+const CHAIN_MAX = 100;
+
 /** Conditions joined by ` AND ` or ` OR `, in parentheses. */
 export function join(conditions: SqlCondition[], operator: ' AND ' | ' OR '): SqlCondition {
   return {
-    sql: `(${conditions.map(({ sql }) => sql).join(operator)})`,
+    sql: chain(
+      conditions.map(({ sql }) => sql),
+      operator,
+    ),
     params: conditions.flatMap(({ params }) => params),
   };
+}
+
+function chain(parts: string[], operator: string): string {
+  if (parts.length <= CHAIN_MAX) return `(${parts.join(operator)})`;
+  const chains: string[] = [];
+  for (let i = 0; i < parts.length; i += CHAIN_MAX)
+    chains.push(chain(parts.slice(i, i + CHAIN_MAX), operator));
+  return chain(chains, operator);
 }
 
 function oneOf(column: string, values: SqlValue[]): SqlCondition {

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { whyNoExperimentName, whyNoNetnsPattern } from '../../storage/experiment-name.ts';
 import type { ExperimentFlags, ExperimentRunFlags } from '../experiment-command.ts';
+import { tzOption } from '../time-option.ts';
 
 const DB = 'database (default: that of the daemon that runs, else see `nstap --help`)';
 const CONTROL = 'control socket of the daemon, or "none": it is not asked';
@@ -55,6 +56,7 @@ Example:
     .option('--db <file>', DB)
     .option('--control <socket>', CONTROL)
     .option('--json', 'print one JSON array')
+    .addOption(tzOption())
     .addHelpText(
       'after',
       `

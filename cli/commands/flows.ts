@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { FlowsFlags } from '../flows-command.ts';
 import { wholeNumber } from '../option-values.ts';
 import { ROW_FORMATS } from '../output.ts';
+import { tzOption } from '../time-option.ts';
 
 /** `nstap flows`: queries the database. */
 export function registerFlows(program: Command): void {
@@ -12,6 +13,8 @@ export function registerFlows(program: Command): void {
     .option('--db <file>', 'database to read (default: see `nstap --help`)')
     .option('--since <time>', 'flows alive at or after this time')
     .option('--until <time>', 'flows that started before this time')
+    .addOption(tzOption())
+    .option('--resolve', 'look up names: of hosts and services in the filter, of addresses for the table')
     .option(
       '--sort <field>',
       'start, bytes, packets, duration, …; largest first, with + in front smallest first',
@@ -46,18 +49,21 @@ export function registerFlows(program: Command): void {
     .addHelpText(
       'after',
       `
-Times: RFC 3339 (2026-11-23T10:00:00Z; without offset local), epoch seconds, 10m or 2h or 1d ago, today, yesterday.
+Times: 10m or -10m or 1h30m (ago), 14:00, today, yesterday 14:00, 2026-11-23 14:00, RFC 3339, seconds since the epoch; see docs/times.md.
+Without an offset they are of the zone of --tz, and so are those of the table; JSON and CSV have UTC.
 
 Filter:
   [src|dst] host A    [src|dst] net N/LEN    [src|dst] port P    tcp udp icmp icmp6 sctp    proto NAME    ip ip6
   netns NAME    if NAME    vlan [ID]    state SF    flags SA    experiment NAME
-  bytes packets retransmits > 1M (k M G)    duration > 5s (ns us ms s m h d)
+  bytes packets retransmits > 1M (k M G)    duration > 5s (ns us ms s m h d)    pps bps bpp > 1k
+  flow ID    community-id 1:…=    tunnel [TYPE | any | none | id N | outer N]
   route type|verdict|rule|table|prefix|gateway|dev|stage|observed|confidence VALUE
   route changed
   and or not ( )    = != > >= < <=    in [ A B ]    values in quotes when they have blanks or signs in them
 
 Example:
   $ nstap flows --since 10m 'tcp port 443 and bytes > 1M'
+  $ nstap flows --resolve --since 14:00 host web.lab and port https
   $ nstap flows 'netns blue and route type blackhole' --format ndjson
   $ nstap flows --by host --limit 10          # top talkers
   $ nstap flows --experiment mtu-1400 tcp     # see docs/experiments.md

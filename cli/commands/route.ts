@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { RouteGetFlags } from '../route-command.ts';
 import { wholeNumber } from '../option-values.ts';
 import { addrsOption, atOption, hexNumber, historyDbOption } from '../route-options.ts';
+import { tzOption } from '../time-option.ts';
 
 /** `nstap route get DST`: the kernel's decision for one packet, explained. */
 export function registerRoute(program: Command): void {
@@ -36,6 +37,7 @@ export function registerRoute(program: Command): void {
     .addOption(addrsOption())
     .addOption(new Option('--snapshot <file>', 'file of `nstap snapshot save`').conflicts('routes'))
     .addOption(atOption())
+    .addOption(tzOption())
     .addOption(historyDbOption())
     .option(
       '--batch <file>',

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { USE_SORTS } from '../format/use-sorts.ts';
 import { addrsOption, atOption } from '../route-options.ts';
+import { tzOption } from '../time-option.ts';
 import type { RoutesFlags } from '../routes-command.ts';
 
 /** `nstap routes`: rules and routes of a namespace, by table. */
@@ -23,6 +24,7 @@ export function registerRoutes(program: Command): void {
     .addOption(addrsOption())
     .addOption(new Option('--snapshot <file>', 'file of `nstap snapshot save`').conflicts('routes'))
     .addOption(atOption())
+    .addOption(tzOption())
     .option(
       '--counters',
       'how many flows and octets each route and rule carried (default: on a terminal, of the last hour)',

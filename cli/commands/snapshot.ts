@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { atOption, historyDbOption } from '../route-options.ts';
+import { tzOption } from '../time-option.ts';
 import type { SnapshotSaveFlags } from '../snapshot-command.ts';
 
 /** `nstap snapshot save FILE`: what the kernel knows about routing in a namespace, into a file. */
@@ -17,6 +18,7 @@ export function registerSnapshot(program: Command): void {
       'host',
     )
     .addOption(atOption())
+    .addOption(tzOption())
     .addOption(historyDbOption())
     .addHelpText(
       'after',

@@ -2,6 +2,7 @@ import { formatAddress } from '../../decoders/address.ts';
 import { protocolName } from '../../storage/protocols.ts';
 import type { FlowRow } from '../../storage/query.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
+import { addressName } from './address-names.ts';
 import type { Column } from './columns.ts';
 import { formatCount } from './count.ts';
 import { shortDuration, shortTime } from './time.ts';
@@ -53,11 +54,12 @@ export function flowText(row: FlowRow): string {
 }
 
 function endpoint(row: FlowRow, end: 'src' | 'dst'): string {
-  const address = formatAddress(row[end], 0, row.ipVersion);
+  const name = addressName(row[end]);
+  const address = name ?? formatAddress(row[end], 0, row.ipVersion);
   const port = end === 'src' ? row.srcPort : row.dstPort;
   if (port === null) return address;
   if (ICMP_NUMBERS.includes(row.proto)) return end === 'src' ? address : `${address} type ${row.srcPort}`;
-  return row.ipVersion === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+  return row.ipVersion === 6 && name === null ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function place(row: FlowRow): string {
@@ -84,5 +86,3 @@ function shortPrefix(prefix: string): string {
   if (prefix === '0.0.0.0/0' || prefix === '::/0') return 'default';
   return prefix.includes(':') ? prefix.replace(/\/128$/, '') : prefix.replace(/\/32$/, '');
 }
-
-/** UTC, to the millisecond: "2026-11-23 10:00:00.123". */

@@ -1,7 +1,7 @@
 import { TcpFlag } from '../../decoders/packet-fields.ts';
 
 /** From the highest bit down: RFC 9293 §3.1. */
-const FLAG_LETTERS = [
+export const FLAG_LETTERS = [
   ['C', TcpFlag.CWR],
   ['E', TcpFlag.ECE],
   ['U', TcpFlag.URG],

@@ -19,9 +19,41 @@ function split(ns: bigint): { sec: number; fraction: string } {
   return { sec, fraction: String(nsec).padStart(9, '0') };
 }
 
-/** UTC to the millisecond, for people: "2026-11-23 10:00:00.123". */
+/** Of shortTime; null: the local one. A command prints all its times in one zone. */
+let shownZone: string | null = null;
+let shownFormat: Intl.DateTimeFormat | null = null;
+
+/** Says in which zone shortTime prints. @param zone as parseTimeZone has it */
+export function showTimesIn(zone: string | null): void {
+  shownZone = zone;
+  shownFormat = null;
+}
+
+/** To the millisecond, for people, in the zone of showTimesIn: "2026-11-23 10:00:00.123". */
 export function shortTime(ns: bigint): string {
-  return formatTime(ns).replace('T', ' ').slice(0, -7);
+  const { sec, fraction } = split(ns);
+  return `${wallText(sec * 1000)}.${fraction.slice(0, 3)}`;
+}
+
+function wallText(ms: number): string {
+  if (shownZone === 'UTC') return new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+  if (shownZone === null) {
+    const local = ms - new Date(ms).getTimezoneOffset() * 60_000;
+    return new Date(local).toISOString().slice(0, 19).replace('T', ' ');
+  }
+  const two = '2-digit';
+  shownFormat ??= new Intl.DateTimeFormat('en-US', {
+    timeZone: shownZone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: two,
+    day: two,
+    hour: two,
+    minute: two,
+    second: two,
+  });
+  const part = Object.fromEntries(shownFormat.formatToParts(ms).map(({ type, value }) => [type, value]));
+  return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second}`;
 }
 
 /** Nanoseconds in two units at most: "1.234s", "12m05s", "3h07m". */

@@ -49,6 +49,26 @@ describe('a filter is read as', () => {
       'host in [10.0.0.1 10.0.0.2]',
       { kind: 'host', side: 'any', addresses: [v4(10, 0, 0, 1), v4(10, 0, 0, 2)] },
     ],
+    [
+      'src 10.0.0.1 or 10.0.0.2',
+      or({ ...host(10, 0, 0, 1), side: 'src' }, { ...host(10, 0, 0, 2), side: 'src' }),
+    ],
+    [
+      'src 10.0.0.0/8 or ::/0',
+      or(
+        { kind: 'net', side: 'src', nets: [{ ...v4(10, 0, 0, 0), prefixLen: 8 }] },
+        { kind: 'net', side: 'src', nets: [{ version: 6, bytes: new Uint8Array(16), prefixLen: 0 }] },
+      ),
+    ],
+    [
+      'dst net 10.0.0.0/8 or 10.0.0.2 or host 10.0.0.1 or 10.0.0.2',
+      or(
+        { kind: 'net', side: 'dst', nets: [{ ...v4(10, 0, 0, 0), prefixLen: 8 }] },
+        { ...host(10, 0, 0, 2), side: 'dst' },
+        host(10, 0, 0, 1),
+        host(10, 0, 0, 2),
+      ),
+    ],
     ['host 10.0.0.1 or 10.0.0.2', or(host(10, 0, 0, 1), host(10, 0, 0, 2))],
     ['net 10.0.0.0/8', { kind: 'net', side: 'any', nets: [{ ...v4(10, 0, 0, 0), prefixLen: 8 }] }],
     ['dst 10.0.0.0/8', { kind: 'net', side: 'dst', nets: [{ ...v4(10, 0, 0, 0), prefixLen: 8 }] }],
@@ -67,6 +87,8 @@ describe('a filter is read as', () => {
     ['netns != blue', not({ kind: 'netns', names: ['blue'] })],
     ['netns tcp', { kind: 'netns', names: ['tcp'] }],
     ['netns "a (b) & c"', { kind: 'netns', names: ['a (b) & c'] }],
+    ['netns "say ""x""" tcp', and({ kind: 'netns', names: ['say "x"'] }, proto(6))],
+    ["netns 'in'", { kind: 'netns', names: ['in'] }],
     ["if 'or'", { kind: 'interface', names: ['or'] }],
     ['if veth0@if5.100', { kind: 'interface', names: ['veth0@if5.100'] }],
     ['vlan', { kind: 'vlan', ids: null }],
@@ -149,6 +171,10 @@ describe('a mistake is shown with its place and what was expected', () => {
     ['tcp)', 'found ")" where this was expected', 3],
     ['(tcp', 'the expression ends where this was expected: "and", "or" or ")"', 4],
     ['port in 80', '"["', 8],
+    ['port in [80, x', 'found "x" where this was expected: a port number from 0 to 65535', 13],
+    ['port in [80 x', 'found "x" where this was expected: a port number from 0 to 65535, or "]"', 12],
+    ['netns in', '"["', 8],
+    ['community-id 1:abc', 'a community id such as', 13],
     ['port in [80', 'a port number from 0 to 65535, or "]"', 11],
     ['port in []', 'a port number', 9],
     ['state XX', 'a connection state: S0 S1 SF', 6],
@@ -175,6 +201,56 @@ describe('a mistake is shown with its place and what was expected', () => {
     expect(what).toContain(expected);
     expect(shown).toBe(`  ${expression.replaceAll('\t', ' ')}`);
     expect(caret).toBe(`${' '.repeat(column + 2)}^`);
+  });
+
+  test.each([
+    ['prot 80', '; did you mean "port" or "proto"?'],
+    ['prot udp', '; did you mean "proto"?'],
+    ['tcp and prot 80', '; did you mean "port" or "proto"?'],
+    ['src prot 80', 'expected: host, net, port or an address; did you mean "port"?'],
+    ['state SG', '; did you mean "SF" or "SH"?'],
+    ['route tabel main', '; did you mean "table"?'],
+    ['route type blackhol', '; did you mean "blackhole"?'],
+    ['route verdict dorp', '; did you mean "drop"?'],
+    ['proto tpc', '; did you mean "tcp"?'],
+    ['dport 80', '; did you mean "dst port"?'],
+    ['gateway 10.0.0.1', '; did you mean "route gateway"?'],
+    ['conn_state SF', '; did you mean "state"?'],
+    ['community_id 1:x', '; did you mean "community-id"?'],
+    ['tcp prt 80', 'tcp, udp, …, "and" or "or"; did you mean "port"?'],
+    ['host web.lab', 'an IPv4 or IPv6 address; names of hosts are looked up with --resolve only'],
+    ['src web.lab', 'an address; names of hosts are looked up with --resolve only'],
+    ['port https', '65535; names of services are looked up with --resolve only'],
+  ])('with what may have been meant: %s', (expression, said) => {
+    expect(mistake(expression).split('\n')[0]!.endsWith(said), mistake(expression)).toBe(true);
+  });
+
+  test.each(['foo', 'tcp or or udp', 'port 65536', 'host 10.0.0.256', '"tcpp"', 'tcp)', 'route colour red'])(
+    'without a guess where nothing is near: %s',
+    (expression) => {
+      expect(mistake(expression)).not.toMatch(/did you mean|--resolve/);
+    },
+  );
+
+  test('in few words', () => {
+    for (const expression of ['foo', 'tcp foo', 'tcp and', 'not', '('])
+      expect(mistake(expression).split('\n')[0]!.length).toBeLessThan(130);
+  });
+
+  test('of a long expression the part around it is shown, of a long word the beginning', () => {
+    const [what, shown, caret] = mistake(`${'tcp or '.repeat(100)}${'x'.repeat(500)}`).split('\n');
+    expect(what!.length).toBeLessThan(200);
+    expect(shown).toMatch(/^ {2}…[tcp or]+ x{40}…$/);
+    expect(shown![caret!.indexOf('^')]).toBe('x');
+    expect(shown![caret!.indexOf('^') - 1]).toBe(' ');
+  });
+
+  test('and so is what is too long', () => {
+    expect(mistake('tcp '.repeat(8001))).toContain('at most 8000 words are read');
+    expect(mistake('x'.repeat(600_000))).toContain('at most 524288 characters are read');
+    expect(parseFilter(`port in [ ${'80 '.repeat(7996)}]`)).toMatchObject({ kind: 'port' });
+    // What is wrong before that comes first.
+    expect(mistake(`tcp tcpp ${'tcp '.repeat(8001)}`)).toContain('found "tcpp"');
   });
 
   test('nesting that could exhaust the stack is a mistake too', () => {

@@ -287,6 +287,17 @@ describe('flows prints', () => {
     expect(lines.join('')).not.toContain('\u001b');
   });
 
+  test('times of the zone that --tz names, where times without one are of it, too', async () => {
+    const lines = (
+      await flows('--tz', 'asia/tokyo', '--since', '2023-11-15 07:13:20', '--until', '2023-11-15 07:13:25')
+    ).split('\n');
+    expect(lines[1]).toMatch(/^2023-11-15 07:13:20\.123 /);
+    expect(lines).toHaveLength(3);
+    expect(JSON.parse(await flows('--tz', 'Asia/Tokyo', '--format', 'ndjson', 'flow', '1'))).toMatchObject({
+      start: expect.stringMatching(/^2023-11-14T22:13:20\.123.*Z$/),
+    });
+  });
+
   test('the decisions below the flow with --route-changed, and a word of it without', async () => {
     const one = '2023-11-14 22:13:30.123 0.877s tcp 10.1.0.2:40001 -> 10.66.0.1:80 S0 1 54 blue/veth0';
     const lines = (await flows('--route-changed')).trimEnd().split('\n');

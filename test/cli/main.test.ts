@@ -64,7 +64,7 @@ describe('nstap', () => {
     [['flows', '--by', 'colour'], /^nstap: cannot add up by "colour"; it can be host, /],
     [
       ['flows', 'tcp', 'port', 'htpp'],
-      /^nstap: filter: found "htpp" where this was expected: a port number from 0 to 65535\n {2}tcp port htpp\n {11}\^\n$/,
+      /^nstap: filter: found "htpp" where this was expected: a port number from 0 to 65535; names of services are looked up with --resolve only\n {2}tcp port htpp\n {11}\^\n$/,
     ],
   ])('wrong usage %j ends with 2 and says what was wrong', async (args, message) => {
     const run = await nstap(args);

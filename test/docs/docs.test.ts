@@ -1,12 +1,35 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { Ajv } from 'ajv';
 import { expect, test } from 'vitest';
+import { UsageError } from '../../cli/errors.ts';
+import { parseFilter } from '../../cli/filter/parse.ts';
+import { KEYWORD_TOKENS, wordOf } from '../../cli/filter/tokens.ts';
 import { LOG_EVENTS } from '../../daemon/log-events.ts';
 import { parseToml } from '../../daemon/options/toml.ts';
+import { predicateExamples, predicateRows } from './filter-page.ts';
 import { pathOf, SCHEMA_FILE, schemaText, TABLES, withTable } from './tables.ts';
 
 test.each(TABLES)('$page has the $name of the sources; `npm run docs` writes them', (each) => {
   expect(readFileSync(pathOf(each.page), 'utf8')).toBe(withTable(each));
+});
+
+test.each(predicateExamples())('docs/filters.md: %s is a filter', (example) => {
+  expect(parseFilter(example)).not.toBeNull();
+});
+
+test('every word of the language is in an example or in the form of a predicate', () => {
+  const told = predicateRows()
+    .flat()
+    .join(' ')
+    .split(/[^\w-]+/);
+  const unsaid = KEYWORD_TOKENS.map(wordOf).filter((word) => !told.includes(word));
+  expect(unsaid).toEqual([]);
+});
+
+test('the mistake of docs/filters.md is the one that is printed', () => {
+  const page = readFileSync(pathOf('docs/filters.md'), 'utf8');
+  const [, expression, printed] = /\$ nstap flows '([^']*)'\nnstap: (filter: .*?\^)\n```/s.exec(page)!;
+  expect(() => parseFilter(expression!)).toThrow(new UsageError(printed!));
 });
 
 test('the schema for editors is that of the sources, and takes the example of the page', () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { filterGrammar } from '../../cli/filter/parse.ts';
 import { TIMEOUT_NAMES } from '../../daemon/config.ts';
 import { LOG_EVENTS } from '../../daemon/log-events.ts';
 import {
@@ -11,6 +12,8 @@ import {
 import { DAEMON_OPTIONS } from '../../daemon/options/daemon-options.ts';
 import { fileSchema } from '../../daemon/options/schema.ts';
 import { allowedBy, type OptionSpec } from '../../daemon/options/spec.ts';
+import { predicateRows } from './filter-page.ts';
+import { ebnf } from './grammar-text.ts';
 
 /** A part of a page that is made from the sources: what stands between its two comments. */
 export interface DocTable {
@@ -41,6 +44,16 @@ export const TABLES: readonly DocTable[] = [
       ['event', 'from', 'what it says'],
       Object.entries(LOG_EVENTS).map(([event, { role, meaning }]) => [`\`${event}\``, role, meaning]),
     ),
+  },
+  {
+    page: 'docs/filters.md',
+    name: 'predicates',
+    text: table(['predicate', 'matches flows', 'values', 'examples'], predicateRows()),
+  },
+  {
+    page: 'docs/filters.md',
+    name: 'grammar',
+    text: `\`\`\`ebnf\n${ebnf(filterGrammar())}\n\`\`\``,
   },
 ];
 

@@ -127,6 +127,16 @@ describe('SQLite answers from an index', () => {
     );
   });
 
+  test('thousands of hosts and networks in one filter', () => {
+    const addresses = Array.from({ length: 2000 }, (_, i) => `10.${i >> 8}.${i & 255}.1`);
+    for (const filter of [
+      addresses.map((text) => `host ${text}`).join(' or '),
+      `net in [ ${addresses.map((text) => `${text}/30`).join(' ')} ]`,
+      addresses.map((text) => `not host ${text}`).join(' and '),
+    ])
+      expect(plan(filter).length).toBeGreaterThan(0);
+  });
+
   test('a time bound, by the index that leaves fewer flows', () => {
     const at = (second: bigint): bigint => FIRST + second * 1_000_000_000n;
     expect(plan('', at(900n))).toEqual(['SEARCH f USING INDEX flows_end (end_ns>?)']);
