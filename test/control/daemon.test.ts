@@ -372,7 +372,7 @@ describe.skipIf(missing !== null)(`the control socket of a daemon${missing ? ` (
     });
     const [enginePid] = childrenOf(d.child.pid!);
     const slow = await RawClient.greeted(control);
-    slow.send(2, 'packets', { netns: '', interface: '' });
+    slow.send(2, 'packets', { netns: '', interface: '', filter: '', snapLength: 0 });
     await until('it is watched', () => slow.responses.length === 1);
     slow.socket.pause();
     const client = await connected();
