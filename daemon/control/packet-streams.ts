@@ -132,10 +132,15 @@ export class PacketStreams {
     for (const watcher of this.#watchers) {
       if (watcher.feed === null) continue;
       const isSlow = watcher.connection.queuedBytes >= this.#queueBytes;
-      if (!isSlow) this.#send(watcher, packets, octets);
+      if (isSlow) {
+        watcher.isSlow = true;
+        this.#count(watcher);
+        continue;
+      }
+      this.#send(watcher, packets, octets);
       // What was left out is told as soon as there is room, also when nothing more comes.
-      if (!isSlow) this.#tell(watcher, false);
-      watcher.isSlow = isSlow;
+      this.#tell(watcher, false);
+      watcher.isSlow = false;
     }
   }
 
