@@ -5,7 +5,7 @@ import type { RouteDecision } from '../../storage/route-decision.ts';
  * From a packet's time until it is shown. Rings of different interfaces are read up to 20 ms apart, and a packet on its way through
  * a host is in several: after this time all of them are here, and they can be told in the order in which it passed.
  */
-export const HOLD_MS = 40;
+export const HOLD_MS = 33;
 /** When more wait, they come so fast that nobody follows each one: they are shown at once. */
 const WAITING_MAX = 4096;
 

@@ -28,11 +28,11 @@ export function routeTag(decision: RouteDecision): string {
   }
 }
 
-/** "blackhole 10.9.0.0/16 (drop)", and of what no route is to be blamed for, why. */
+/** "blackhole 10.9.0.0/16 (drop)"; where the word does not say why, what does. */
 function whyDropped({ type, prefix, reason }: RouteDecision): string {
   const name = type.replace('_', ' ');
-  if (type === 'martian' || type === 'no_route' || prefix === null)
-    return `${name} (drop)${reason === null ? '' : `: ${reason}`}`;
+  if (type === 'martian') return `martian (drop)${reason === null ? '' : `: ${reason.split(';')[0]}`}`;
+  if (type === 'no_route' || prefix === null) return `${name} (drop)`;
   return `${name} ${isDefault(prefix) ? 'default' : prefix} (drop)`;
 }
 

@@ -35,9 +35,11 @@ export class TimeStamps {
         return `${sec}.${this.#fraction(nsec)} `;
       case 3:
       case 5: {
-        const from = this.#from ?? [sec, nsec];
-        if (this.#style === 3 || this.#from === null) this.#from = [sec, nsec];
-        return this.#since(from, sec, nsec);
+        // Cut before, not after: so does tcpdump.
+        const cut = this.#digits === 9 ? nsec : nsec - (nsec % 1000);
+        const from = this.#from ?? [sec, cut];
+        if (this.#style === 3 || this.#from === null) this.#from = [sec, cut];
+        return this.#since(from, sec, cut);
       }
       case 4: {
         const date = new Date((sec + this.#zoned(sec)) * 1000).toISOString().slice(0, 10);

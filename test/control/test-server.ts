@@ -11,6 +11,7 @@ import { FrameReader, frameOf, REQUEST_MAX, RESPONSE_MAX } from '../../daemon/co
 import { CONTROL_LIMITS, type ControlLimits } from '../../daemon/control/limits.ts';
 import type {
   ControlResponse,
+  LiveCapture,
   LiveFlow,
   LiveInterface,
   LivePacket,
@@ -120,8 +121,12 @@ export class TestBackend implements ControlBackend {
   checkpoints = 0;
   readonly ranked = new Set<RankedBy>();
 
+  /** Of `status`; null: it fails. */
+  captures: Partial<LiveCapture>[] | null = null;
+
   status(): Promise<LiveStatus> {
-    return Promise.reject(new Error('told to fail'));
+    if (this.captures === null) return Promise.reject(new Error('told to fail'));
+    return Promise.resolve({ captures: this.captures } as LiveStatus);
   }
   netns(): Promise<never[]> {
     return Promise.resolve([]);
