@@ -5,6 +5,7 @@ import type { LiveCapture, PacketsMessage } from '../daemon/control/messages.ts'
 import { checkSelection } from '../daemon/control/selectors.ts';
 import { SavefileError } from '../decoders/savefile-error.ts';
 import type { FilterNode } from '../storage/filter-ast.ts';
+import { encodeFilter, FilterJsonError } from '../storage/filter-json.ts';
 import { inapplicable } from '../storage/filter-scope.ts';
 import { controlToAsk } from './default-control.ts';
 import { UsageError } from './errors.ts';
@@ -50,11 +51,16 @@ export async function tailCommand(expression: string, flags: TailFlags): Promise
   }
 }
 
-/** @throws UsageError a mistake, or a condition that only a whole flow can be asked for */
+/** @throws UsageError a mistake, a condition that only a whole flow can be asked for, or too much for each packet to be asked */
 function packetFilter(expression: string): FilterNode | null {
   const filter = parseFilter(expression);
   const wrong = filter === null ? [] : inapplicable(filter, 'packet');
   if (wrong.length > 0) throw new UsageError(wrong.map(({ message }) => message).join('\n'));
+  try {
+    if (filter !== null) encodeFilter(filter);
+  } catch (error) {
+    throw error instanceof FilterJsonError ? new UsageError(error.message) : error;
+  }
   return filter;
 }
 

@@ -53,7 +53,7 @@ rate. When more match than can be shown, stderr says how many are not; shown + s
 -c packets, 130 after Ctrl-C, both with a summary on stderr; 1 when the daemon ends.
 
 Filter: as of \`nstap flows --help\`, but for what only a whole flow has (state, packets, duration, retransmits, experiment,
-route changed). bytes is the length on the wire, src the sender.
+route changed, …). bytes is the length on the wire, src the sender. docs/tail.md tells more.
 
 Example:
   $ nstap tail netns red and tcp port 443

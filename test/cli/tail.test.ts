@@ -206,6 +206,7 @@ start one in another terminal, or with & behind it:
     [['state', 'SF'], 'nstap: "state" cannot be asked here: a connection state is of a whole flow'],
     [['duration', '>', '5s', 'or', 'packets', '>', '3'], '"packets" cannot be asked here'],
     [['port'], 'nstap: '],
+    [[`port in [ ${Array.from({ length: 5000 }, (_, i) => i).join(' ')} ]`], 'nstap: '],
     [['--netns', 'a/b'], 'nstap: netns "a/b": a name or pattern'],
     [['-c', '0'], 'whole number'],
     [['-s', '65536'], 'whole number'],
