@@ -1,5 +1,8 @@
 import type { RouteDecision } from '../../storage/route-decision.ts';
 
+/** Types whose word says that nothing goes further. */
+const REJECTS: ReadonlySet<string> = new Set(['blackhole', 'unreachable', 'prohibit']);
+
 /**
  * The decision on a packet in a few words: where it goes and by which table, or why it goes nowhere. '' when there is nothing to
  * say: the packet is none that a route is asked for.
@@ -31,8 +34,9 @@ export function routeTag(decision: RouteDecision): string {
 /** "blackhole 10.9.0.0/16 (drop)"; where the word does not say why, what does. */
 function whyDropped({ type, prefix, reason }: RouteDecision): string {
   const name = type.replace('_', ' ');
-  if (type === 'martian') return `martian (drop)${reason === null ? '' : `: ${reason.split(';')[0]}`}`;
-  if (type === 'no_route' || prefix === null) return `${name} (drop)`;
+  if (type === 'no_route') return 'no route (drop)';
+  if (!REJECTS.has(type)) return `${name} (drop)${reason === null ? '' : `: ${reason.split(';')[0]}`}`;
+  if (prefix === null) return `${name} (drop)`;
   return `${name} ${isDefault(prefix) ? 'default' : prefix} (drop)`;
 }
 

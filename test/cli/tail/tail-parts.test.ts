@@ -24,6 +24,10 @@ describe('a route tag', () => {
       { type: 'martian', verdict: 'drop', reason: 'the way back leads elsewhere; and more' },
       'martian (drop): the way back leads elsewhere',
     ],
+    [
+      { verdict: 'drop', stage: 'input', reason: 'forwarding is off; and more' },
+      'unicast (drop): forwarding is off',
+    ],
     [{ type: 'not_routed', verdict: null }, 'not routed'],
     [{ type: 'unknown', verdict: null, reason: 'no routing data: …' }, ''],
     [{ observed: 'differs' }, '-> main 10.2.0.0/16 via 10.0.0.1 dev eth0 (seen elsewhere)'],
