@@ -81,8 +81,9 @@ export class CaptureFile {
       this.#writer.statistics(index, now, {
         comment,
         delivered: written,
-        // As dumpcap has it: what the kernel counted, and what of that it had no room for.
-        ...(own.length === 0 ? {} : { received, droppedByInterface: drops, droppedByKernel: drops }),
+        // Under the names that dumpcap gives them: what the kernel counted, and what of that it had no room for. Not as
+        // isb_osdrop too: readers add them up.
+        ...(own.length === 0 ? {} : { received, droppedByInterface: drops }),
       });
     }
     this.#writer.close();

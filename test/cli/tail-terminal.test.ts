@@ -41,7 +41,7 @@ describe.skipIf(missing !== null)(`nstap tail in a terminal${missing ? ` (${miss
     terminal.press('C-c');
     expect(await terminal.waitForEnd()).toBe(130);
     const screen = terminal.screen();
-    const at = screen.findIndex((line) => line === '2 packets shown');
+    const at = screen.indexOf('2 packets shown');
     expect(screen[at - 1]).toBe('^C');
     expect(screen.slice(at)).toEqual([
       '2 packets shown',
