@@ -17,6 +17,8 @@ import {
 } from './packet-tap-buffer.ts';
 import type { PacketTest } from './packet-subject.ts';
 
+/** Characters of each text of a decision that the reader is told. */
+const TEXT_MAX = 1024;
 /** Up to so many octets a loop is faster than a call into the runtime. */
 const LOOP_MAX = 256;
 
@@ -111,7 +113,12 @@ export class PacketTap {
 
   /** Tells the reader of a decision, once as long as it has its number. @returns its number; -2: no room */
   #tell(decision: RouteDecision): number {
-    const text = Buffer.from(JSON.stringify(decision));
+    // The text of a route with many next hops has no bound.
+    const text = Buffer.from(
+      JSON.stringify(decision, (_, value: unknown) =>
+        typeof value === 'string' ? value.slice(0, TEXT_MAX) : value,
+      ),
+    );
     const length = aligned(DECISION_TEXT_OFF + text.length);
     const at = this.#reserve(length);
     if (at < 0) return -2;
