@@ -12,6 +12,7 @@ const PARTS = [
   'routes',
   'replay',
   'live',
+  'tap',
   'retention',
   'experiments',
   'route-use',

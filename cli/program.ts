@@ -13,6 +13,7 @@ import { registerRoute } from './commands/route.ts';
 import { registerRoutes } from './commands/routes.ts';
 import { registerSnapshot } from './commands/snapshot.ts';
 import { registerStatus } from './commands/status.ts';
+import { registerTail } from './commands/tail.ts';
 import { registerTop } from './commands/top.ts';
 
 /** Every command, in the order of `--help`. A command's file loads nothing heavy before its action runs. */
@@ -20,6 +21,7 @@ const COMMANDS = [
   registerDaemon,
   registerReplay,
   registerFlows,
+  registerTail,
   registerTop,
   registerExperiment,
   registerStatus,

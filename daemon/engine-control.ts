@@ -4,20 +4,18 @@ import type { Experiment, ExperimentChange } from '../storage/experiments.ts';
 import type { FlowTapMessage, TappedFlow } from '../storage/flow-tap.ts';
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { CaptureReply, CaptureRequest, ThreadCounts } from './capture/capture-messages.ts';
-import { PacketTapReader } from './capture/packet-tap.ts';
-import type { ControlBackend, ServerCounts, Taken } from './control/backend.ts';
+import type { ControlBackend, PacketFeed, PacketsWanted, ServerCounts, Taken } from './control/backend.ts';
 import { ControlError } from './control/errors.ts';
 import type {
   LiveFlow,
   LiveInterface,
   LiveNetns,
-  LivePacket,
   LiveRanking,
   LiveStatus,
   Selection,
 } from './control/messages.ts';
-import { type Selects, selectsOf } from './control/selectors.ts';
-import { liveCapture, liveFlow, livePacket } from './live-records.ts';
+import { liveCapture, liveFlow } from './live-records.ts';
+import { PacketFeeds } from './packet-feeds.ts';
 import { Questions } from './questions.ts';
 import type { RankPlace, RankQuestion } from './rank/messages.ts';
 import { Rankings } from './rankings.ts';
@@ -65,8 +63,7 @@ export class EngineControl implements ControlBackend {
   #nextCheckpoint: Promise<void> | null = null;
   #checkpointMs = -CHECKPOINT_MS;
   #rows: LiveInterface[] = [];
-  readonly #packets: PacketTapReader;
-  #selections: readonly Selects[] = [];
+  readonly #packets: PacketFeeds;
   #flowPort: MessagePort | null = null;
   #flows: TappedFlow[] = [];
   #skippedFlows = 0;
@@ -74,7 +71,7 @@ export class EngineControl implements ControlBackend {
 
   constructor(host: EngineControlHost) {
     this.#host = host;
-    this.#packets = new PacketTapReader(host.live.tap);
+    this.#packets = new PacketFeeds(this.#questions, this.#captures, (request) => host.toCapture(request));
     this.#rankings = new Rankings({
       share: () => this.#questions.ask((request) => host.toCapture({ type: 'share', request })),
       places: () => [...this.#captures.values()].map(placeOf),
@@ -95,7 +92,6 @@ export class EngineControl implements ControlBackend {
   /** A capture is being opened. */
   addCapture(info: CaptureInfo): void {
     this.#captures.set(info.index, info);
-    this.#packets.want(info.index, this.#isWatched(info));
     this.#rankings.addPlace(placeOf(info));
   }
 
@@ -129,7 +125,7 @@ export class EngineControl implements ControlBackend {
   }
 
   /** What the capture thread answers. */
-  captureSaid(reply: Extract<CaptureReply, { type: 'counted' | 'shared' }>): void {
+  captureSaid(reply: Extract<CaptureReply, { type: 'counted' | 'shared' | 'tapped' }>): void {
     this.#questions.answer(reply.request, reply.type === 'shared' ? reply.slab : reply);
   }
 
@@ -225,23 +221,8 @@ export class EngineControl implements ControlBackend {
     return this.#nextCheckpoint;
   }
 
-  watchPackets(selections: readonly Selection[]): void {
-    const wasOn = this.#selections.length > 0;
-    const isOn = selections.length > 0;
-    this.#selections = selections.map(selectsOf);
-    for (const info of this.#captures.values()) this.#packets.want(info.index, this.#isWatched(info));
-    if (isOn === wasOn) return;
-    // What was left from the time before is none of what is asked for now.
-    if (isOn) this.takePackets();
-    this.#host.toCapture({ type: 'tap', isOn });
-  }
-
-  takePackets(): Taken<LivePacket> {
-    const taken = this.#packets.take();
-    const list = taken.flatMap((packet) => livePacket(packet, this.#captures.get(packet.captureIndex)) ?? []);
-    // Of a capture that is long gone: nobody knows its name any more.
-    const nameless = taken.length - list.length;
-    return { list, skipped: this.#packets.takeSkipped() + nameless };
+  openPackets(wanted: PacketsWanted): Promise<PacketFeed> {
+    return this.#packets.open(wanted);
   }
 
   watchFlows(isOn: boolean): void {
@@ -293,11 +274,6 @@ export class EngineControl implements ControlBackend {
       this.#counts = this.#questions.ask((request) => this.#host.toCapture({ type: 'count', request }));
     }
     return this.#counts;
-  }
-
-  #isWatched({ netns, interface: name }: CaptureInfo): boolean {
-    const place = { netns: netns ?? '', interface: name ?? '' };
-    return this.#selections.some((selects) => selects(place));
   }
 }
 

@@ -302,6 +302,7 @@ class Engine {
         break;
       case 'counted':
       case 'shared':
+      case 'tapped':
         this.#control?.captureSaid(reply);
         break;
       case 'renamed':

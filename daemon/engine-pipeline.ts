@@ -1,7 +1,6 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
 import type { Experiment, ExperimentChange } from '../storage/experiments.ts';
 import type { KnownDecision } from '../storage/route-decision.ts';
-import type { PacketTapShared } from './capture/packet-tap.ts';
 import type { EngineConfig } from './engine-messages.ts';
 import type { Logger } from './logger.ts';
 
@@ -38,8 +37,6 @@ export interface Pipeline {
 
 /** What can be seen of the threads while they run. */
 export interface PipelineLive {
-  /** Packets, once the capture thread was asked for them. */
-  tap: PacketTapShared;
   /** Has a reader told what is written, see FlowTap. @param port storage's end of the channel; transferred */
   watchFlows(port: MessagePort): void;
   /** Why the database takes no records just now, or null. */

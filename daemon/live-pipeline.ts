@@ -2,7 +2,6 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { createBatchPool } from '../storage/batch-pool.ts';
 import { isoTime } from '../storage/time.ts';
 import type { CaptureReply } from './capture/capture-messages.ts';
-import { createPacketTap } from './capture/packet-tap.ts';
 import type { LiveThreadData } from './capture/live-thread.ts';
 import { meteringOf } from './config.ts';
 import { extraBytes } from './extra-bytes.ts';
@@ -19,7 +18,6 @@ const BATCHES = 64;
 /** Starts the capture thread and the storage thread of a daemon's engine. */
 export function startPipeline({ config, log, wakeFd, requests, captureStarted }: PipelineStart): Pipeline {
   const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(config));
-  const tap = createPacketTap();
   const { port1, port2 } = new MessageChannel();
   const workerData: LiveThreadData = {
     options: { ...meteringOf(config), auditRate: config.auditRate },
@@ -27,7 +25,6 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
     storage: port1,
     requests: [requests],
     wakeFd,
-    tap,
     isWatched: config.metrics !== null,
   };
   const capture = new Worker(sibling('./capture/live-thread', import.meta.url), {
@@ -73,7 +70,6 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
     capture,
     addInlet: storage.addInlet,
     live: {
-      tap,
       watchFlows: storage.watch,
       storageTrouble: () => storageTrouble,
       mark: storage.mark,

@@ -3,9 +3,11 @@ import type { TappedFlow } from '../storage/flow-tap.ts';
 import type { CaptureInfo } from '../storage/messages.ts';
 import type { RouteDecision } from '../storage/route-decision.ts';
 import type { CountedCapture } from './capture/capture-messages.ts';
-import type { TappedPacket } from './capture/packet-tap.ts';
+import type { TappedPacket } from './capture/packet-tap-reader.ts';
 import type { LiveCapture, LiveFlow, LivePacket } from './control/messages.ts';
 
+/** See packet_type in nstap.proto. */
+const PACKET_TYPE_UNKNOWN = 255;
 /** Characters of a text that clients get: a message has a bound, and a filter or a multipath route has none. */
 const TEXT_MAX = 192;
 
@@ -43,23 +45,31 @@ export function liveCapture(
   };
 }
 
-/** A packet as clients are told. @returns as `liveCapture` */
-export function livePacket(packet: TappedPacket, info: CaptureInfo | undefined): LivePacket | null {
-  if (info === undefined) return null;
+/**
+ * A packet as clients are told; of a capture whose name nobody knows any more, without it.
+ * @param routeIndex see LivePacket
+ */
+export function livePacket(
+  packet: TappedPacket,
+  info: CaptureInfo | undefined,
+  routeIndex: number,
+): LivePacket {
+  const { decision } = packet;
   return {
     timeS: packet.tsSec,
     timeNs: packet.tsNsec,
-    netns: info.netns ?? '',
-    interface: info.interface ?? '',
+    netns: info?.netns ?? '',
+    interface: info?.interface ?? '',
     linkType: packet.linkType,
-    packetType: packet.pktType,
+    packetType: packet.pktType < 0 ? PACKET_TYPE_UNKNOWN : packet.pktType,
     wireLength: packet.wireLen,
     capturedLength: packet.capLen,
     octets: packet.octets,
     vlanTci: Math.max(0, packet.strippedTci),
     vlanTpid: packet.strippedTpid,
-    route: packet.route,
-    verdict: packet.verdict ?? '',
+    route: decision === null ? '' : (decision.text ?? decision.type).slice(0, TEXT_MAX),
+    verdict: decision?.verdict ?? '',
+    routeIndex,
   };
 }
 

@@ -80,6 +80,7 @@ export interface PcapngPacketExtras {
 
 /** Counters of an interface since its start; each is left out when not given. §4.6. */
 export interface PcapngStatistics {
+  comment?: string;
   /** [seconds since the epoch, nanoseconds]. */
   start?: readonly [number, number];
   end?: readonly [number, number];
@@ -206,6 +207,7 @@ export class PcapngWriter {
     fixed.set(this.#time(at), 4);
     const { start, end } = counters;
     this.#block(PCAPNG_ISB, fixed, [
+      ...given(OPT_COMMENT, counters.comment),
       ...(start === undefined ? [] : [[ISB_STARTTIME, this.#time(start)] as const]),
       ...(end === undefined ? [] : [[ISB_ENDTIME, this.#time(end)] as const]),
       ...count(ISB_IFRECV, counters.received),

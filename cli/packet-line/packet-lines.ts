@@ -19,7 +19,12 @@ export class PacketLines {
    * @param f    result of decodePacket, whatever its status
    */
   format(view: DataView, f: PacketFields): string {
-    const parts = [time(f.tsSec, f.tsNsec), ' '];
+    return `${time(f.tsSec, f.tsNsec)} ${this.describe(view, f)}`;
+  }
+
+  /** The line without its time. Parameters and promises as of `format`. */
+  describe(view: DataView, f: PacketFields): string {
+    const parts: string[] = [];
     try {
       this.#body(view, f, (text) => parts.push(text));
     } catch (error) {

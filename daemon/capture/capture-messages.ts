@@ -1,8 +1,11 @@
+import type { FilterNode } from '../../storage/filter-ast.ts';
 import type { CaptureCounters, CaptureInfo, ThreadLoad } from '../../storage/messages.ts';
+import type { Selection } from '../control/messages.ts';
 import type { RingGeometry } from '../kernel/packet-socket.ts';
 import type { SlabShared } from '../flow/slab.ts';
 import type { FlowTimeouts } from '../flow/timeouts.ts';
 import type { RoutesMessage } from '../mirror/messages.ts';
+import type { PacketTapShared } from './packet-tap-buffer.ts';
 
 /**
  * How a capture is opened in the capture thread. Descriptors are numbers: they are valid in every thread of the process,
@@ -32,8 +35,10 @@ export type CaptureRequest =
   | { type: 'remove'; captureIndex: number; reason: string }
   /** Its interface has another name: the source goes on as `capture`, and the thread answers `opened` for that. */
   | { type: 'rename'; captureIndex: number; capture: CaptureInfo }
-  /** Whether packets are wanted live, see PacketTap. */
-  | { type: 'tap'; isOn: boolean }
+  /** Somebody watches packets from now on, see PacketTaps. The thread answers `tapped` with the same number. */
+  | { type: 'tap'; request: number; id: number; wish: TapWish }
+  /** And no more: nothing is written to its buffer any longer. The thread answers `tapped`. */
+  | { type: 'untap'; request: number; id: number }
   /** The thread answers `counted` with the same number. */
   | { type: 'count'; request: number }
   /** Another filter in force, with its text for people; the ring stays. `program`: struct sock_filter[], or null for none. */
@@ -50,6 +55,15 @@ export type CaptureRequest =
   /** Drain, write every flow with end_reason shutdown, and end. */
   | { type: 'stop' };
 
+/** Which packets somebody watches, and where they are put. */
+export interface TapWish {
+  shared: PacketTapShared;
+  /** Checked, see checkSelection. */
+  selection: Selection;
+  /** null: every packet of the selection. Has nothing that only a whole flow has. */
+  filter: FilterNode | null;
+}
+
 /** From the capture thread to the engine's main thread. */
 export type CaptureReply =
   | { type: 'opened'; captureIndex: number; linkType: number }
@@ -60,6 +74,7 @@ export type CaptureReply =
   | ({ type: 'counted'; request: number } & ThreadCounts)
   /** The flow table, to be looked at: see openSlab. */
   | { type: 'shared'; request: number; slab: SlabShared }
+  | { type: 'tapped'; request: number }
   /** Was open, and is closed now; with its last counters, when they are asked for. */
   | { type: 'ended'; captureIndex: number; reason: string; counters?: CaptureCounters }
   /** A capture goes on as another; its own last counters, when they are asked for. */

@@ -9,7 +9,7 @@ import { RING_RETIRE_MS } from '../kernel/packet-socket.ts';
 import { LiveLoop } from './live-loop.ts';
 import { openSource } from './open-source.ts';
 import type { LiveSource } from './packet-source.ts';
-import { PacketTap, type PacketTapShared } from './packet-tap.ts';
+import { PacketTaps } from './packet-taps.ts';
 import { CaptureSession, type MeterOptions, type SourceCounts } from './session.ts';
 
 /** Capture counters are sent to storage this often, and written records at the latest after FLUSH_MS. */
@@ -36,8 +36,6 @@ export interface LiveThreadData {
   requests: MessagePort[];
   /** eventfd that wakes the thread after a message was posted. */
   wakeFd: number;
-  /** Where packets go that are watched live. */
-  tap: PacketTapShared;
   /** The parent is told what every capture has counted, too. Left out: it is not. */
   isWatched?: boolean;
 }
@@ -53,7 +51,7 @@ function main(data: LiveThreadData): void {
   const waiting: AddRequest[] = [];
   /** Namespaces that are gone, whose routes the packets that are still in the rings were sent by. */
   const leaving = new Set<string>();
-  const tap = new PacketTap(data.tap, session.meter, (view, fields) => session.decide(view, fields));
+  const taps = new PacketTaps(session.meter, (view, fields) => session.decide(view, fields));
   const checkpoints: { request: number; askedMs: number }[] = [];
   let tellsDecisions = false;
   let nextFlushMs = 0;
@@ -87,6 +85,7 @@ function main(data: LiveThreadData): void {
     },
     ended(captureIndex, source, reason, cpuNs) {
       const counters = session.endCapture(captureIndex, countsOf(source, cpuNs));
+      taps.endCapture(captureIndex);
       removeRoutes();
       reply({ type: 'ended', captureIndex, reason, ...(data.isWatched ? { counters } : {}) });
     },
@@ -145,7 +144,12 @@ function main(data: LiveThreadData): void {
         session.updateRoutes(request.netnsId, request.update);
         break;
       case 'tap':
-        loop.sink = request.isOn ? tap : session.meter;
+        taps.add(request.id, request.wish);
+        tapped(request.request);
+        break;
+      case 'untap':
+        taps.remove(request.id);
+        tapped(request.request);
         break;
       case 'count':
         reply({ type: 'counted', request: request.request, ...counts() });
@@ -174,6 +178,11 @@ function main(data: LiveThreadData): void {
         session.queue.drain(DRAIN_MS, DRAIN_TOTAL_MS);
         loop.stop('stopped');
     }
+  }
+
+  function tapped(request: number): void {
+    loop.sink = taps.size > 0 ? taps : session.meter;
+    reply({ type: 'tapped', request });
   }
 
   /** For those that were asked for long enough ago; whoever asked has stopped waiting for those that cannot be written. */
@@ -232,8 +241,11 @@ function main(data: LiveThreadData): void {
     try {
       if (source === undefined || former === undefined) throw new Error('it has ended by itself');
       const { linkType } = former;
-      session.addCapture({ ...capture, linkType });
+      const next = { ...capture, linkType };
+      session.addCapture(next);
+      taps.addCapture(next);
       const counters = session.endCapture(captureIndex, countsOf(source, loop.cpuNs(captureIndex)));
+      taps.endCapture(captureIndex);
       if (data.isWatched) reply({ type: 'renamed', captureIndex, counters });
       loop.rename(captureIndex, capture.index);
       reply({ type: 'opened', captureIndex: capture.index, linkType });
@@ -265,8 +277,10 @@ function main(data: LiveThreadData): void {
     try {
       const { source, linkType } = openSource(request.capture, request.open, closeFd);
       try {
-        session.addCapture({ ...request.capture, linkType });
+        const capture = { ...request.capture, linkType };
+        session.addCapture(capture);
         loop.add(index, source);
+        taps.addCapture(capture);
       } catch (error) {
         source.close(); // nobody owns it: its descriptor would keep the namespace alive
         throw error;

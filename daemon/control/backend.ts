@@ -1,4 +1,6 @@
 import type { Experiment, ExperimentChange } from '../../storage/experiments.ts';
+import type { FilterNode } from '../../storage/filter-ast.ts';
+import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { RankQuestion } from '../rank/messages.ts';
 import type { ControlError } from './errors.ts';
 import type {
@@ -15,6 +17,29 @@ import type {
 export interface Taken<T> {
   list: T[];
   skipped: number;
+}
+
+/** Which packets somebody wants; checked. */
+export interface PacketsWanted {
+  selection: Selection;
+  /** null: every packet. */
+  filter: FilterNode | null;
+  /** Octets of each, at most. */
+  snapLen: number;
+}
+
+/** Packets for one client, who has them to itself. */
+export interface PacketFeed {
+  /**
+   * Takes packets that are there, oldest first, and what their `routeIndex` points at; what is left stays.
+   * @param packetsMax at most so many
+   * @param octetsMax  and at most so many octets in a message, but for the first
+   */
+  take(packetsMax: number, octetsMax: number): { packets: LivePacket[]; routes: RouteDecision[] };
+  /** What was counted since the last call: packets that were wanted, and those of them that found no room. */
+  takeCounts(): { matched: number; skipped: number };
+  /** Nothing more comes; answered when the counts are final, and what is there can still be taken. */
+  end(): Promise<void>;
 }
 
 /** What the server counts itself. */
@@ -41,10 +66,8 @@ export interface ControlBackend {
   changeExperiment(change: ExperimentChange): Promise<Experiment>;
   /** Has every flow written to the database as it is now. */
   checkpoint(): Promise<void>;
-  /** Which packets are wanted from now on; empty: none, and taking them costs nothing. */
-  watchPackets(selections: readonly Selection[]): void;
-  /** The packets that came since the last call, oldest first. */
-  takePackets(): Taken<LivePacket>;
+  /** Packets from now on; answered when they come. While nobody watches, it costs nothing. */
+  openPackets(wanted: PacketsWanted): Promise<PacketFeed>;
   /** Whether flows are wanted; `takeFlows` gives none that were written before. */
   watchFlows(isOn: boolean): void;
   takeFlows(): Taken<LiveFlow>;

@@ -1,6 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { decodeResponse, encodeRequest } from './codec.ts';
 import type { Experiment, ExperimentChange } from '../../storage/experiments.ts';
+import type { FilterNode } from '../../storage/filter-ast.ts';
+import { encodeFilter } from '../../storage/filter-json.ts';
 import { DECISION_KEYS, type RouteDecision } from '../../storage/route-decision.ts';
 import { type ControlCode, ControlError } from './errors.ts';
 import { experimentOf } from './experiments.ts';
@@ -37,7 +39,13 @@ interface Pending {
   wake: () => void;
 }
 
-const ANY: Selection = { netns: '', interface: '' };
+/** Which packets a client wants. */
+export interface PacketsAsked extends Partial<Selection> {
+  /** null or left out: every packet. */
+  filter?: FilterNode | null;
+  /** Octets of each, at most; left out: 256. */
+  snapLength?: number;
+}
 
 /**
  * A connection to the daemon's control socket. Requests may be made while others are under way; the daemon answers them one
@@ -141,14 +149,33 @@ export class ControlClient {
 
   /**
    * Packets as they are captured, until the caller leaves the loop. Who reads slowly gets less, and is told how much less.
-   * One such stream a connection.
+   * One such stream a connection. Once `signal` is aborted the daemon ends the stream: what it has already copied still comes,
+   * and the last message has the last counts. Who leaves the loop gets neither.
+   * @param begun called when the daemon has begun: packets from then on come
    */
-  async *packets(selection: Selection = ANY): AsyncGenerator<PacketsMessage, void> {
-    for await (const { packets } of this.#stream('packets', selection)) if (packets) yield packets;
+  async *packets(
+    asked: PacketsAsked = {},
+    begun?: () => void,
+    signal?: AbortSignal,
+  ): AsyncGenerator<PacketsMessage, void> {
+    const { netns = '', interface: name = '', filter = null, snapLength = 0 } = asked;
+    if ((filter !== null || snapLength !== 0) && this.welcome.revision < 1)
+      throw new ControlError(
+        'CONTROL_VERSION',
+        `packets ${this.path}: the daemon (nstap ${this.welcome.nstap}) is older and knows no filters and no snap length; restart it`,
+      );
+    const body = {
+      netns,
+      interface: name,
+      filter: filter === null ? '' : encodeFilter(filter),
+      snapLength,
+    };
+    for await (const { packets } of this.#stream('packets', body, begun, signal))
+      if (packets) yield { ...packets, routes: packets.routes.map(wholeDecision) };
   }
 
   /** Flow records as they are written, as `packets`. */
-  async *flows(selection: Selection = ANY): AsyncGenerator<FlowsMessage, void> {
+  async *flows(selection: Selection = { netns: '', interface: '' }): AsyncGenerator<FlowsMessage, void> {
     for await (const { flows } of this.#stream('flows', selection)) if (flows) yield flows;
   }
 
@@ -299,6 +326,13 @@ export class ControlClient {
   }
 }
 
+/** What does not apply is not sent: it is null again. */
+function wholeDecision(sent: RouteDecision): RouteDecision {
+  const partial: Partial<RouteDecision> = sent;
+  const keys = DECISION_KEYS.map((key) => [key, partial[key] ?? null] as const);
+  return Object.fromEntries(keys) as unknown as RouteDecision;
+}
+
 function connectionError(path: string, error: NodeJS.ErrnoException): ControlError {
   const told = (code: ControlCode, text: string): ControlError =>
     new ControlError(code, `connect ${path}: ${error.code}, ${text}`, { cause: error });
@@ -317,11 +351,4 @@ function connectionError(path: string, error: NodeJS.ErrnoException): ControlErr
     default:
       return told('CONTROL_CLOSED', error.message);
   }
-}
-
-/** What does not apply is not sent: it is null again. */
-function wholeDecision(sent: RouteDecision): RouteDecision {
-  const partial: Partial<RouteDecision> = sent;
-  const keys = DECISION_KEYS.map((key) => [key, partial[key] ?? null] as const);
-  return Object.fromEntries(keys) as unknown as RouteDecision;
 }

@@ -16,7 +16,8 @@ export interface ConnectionHooks {
    * @throws ControlError, which becomes the answer
    */
   request(connection: ControlConnection, request: ControlRequest): Promise<void>;
-  cancel(connection: ControlConnection, id: number): boolean;
+  /** @returns false when there is no such stream */
+  cancel(connection: ControlConnection, id: number): Promise<boolean>;
   hasStream(connection: ControlConnection, id?: number): boolean;
   closed(connection: ControlConnection, reason: string): void;
 }
@@ -154,7 +155,7 @@ export class ControlConnection {
         throw new ControlError('CONTROL_BAD_REQUEST', `id ${id} is that of a stream that still goes on`);
       if (request.kind !== 'cancel') await this.#hooks.request(this, request);
       else {
-        if (!this.#hooks.cancel(this, request.body.id))
+        if (!(await this.#hooks.cancel(this, request.body.id)))
           throw new ControlError('CONTROL_NOT_FOUND', `cancel: there is no stream ${request.body.id}`);
         this.send(id, true, {});
       }

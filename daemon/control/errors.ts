@@ -25,3 +25,8 @@ export class ControlError extends Error {
     this.code = code;
   }
 }
+
+/** A connection has one stream of a kind. */
+export function streamExists(): ControlError {
+  return new ControlError('CONTROL_BUSY', 'this connection has such a stream already');
+}

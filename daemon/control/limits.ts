@@ -16,6 +16,11 @@ export interface ControlLimits {
   rankings: number;
 }
 
+/** Octets of each packet that a client gets when it does not say how many: every header of an ordinary one. */
+export const PACKET_SNAP_LEN = 256;
+/** The most that it can ask for: IPv4's largest; what the kernel would have cut later is longer, and is cut. */
+export const PACKET_SNAP_LEN_MAX = 65_535;
+
 /** What the daemon allows: 64 clients cost at most 128 MiB if all of them stop reading. */
 export const CONTROL_LIMITS: ControlLimits = {
   clients: 64,

@@ -5,10 +5,20 @@ import type { RouteDecision } from '../../storage/route-decision.ts';
 /** Version of the protocol that this program speaks. */
 export const CONTROL_VERSION = 1;
 
+/** What was added within the version, see `revision` in nstap.proto. */
+export const CONTROL_REVISION = 1;
+
 /** Of namespaces and interfaces by name or pattern; '' stands for any where the request allows it. */
 export interface Selection {
   netns: string;
   interface: string;
+}
+
+/** Which packets are wanted, as the request says it: `filter` is JSON of filter-json, or ''. */
+export interface PacketsRequest extends Selection {
+  filter: string;
+  /** 0: the daemon's default. */
+  snapLength: number;
 }
 
 /** What a request asks for: exactly one. */
@@ -20,7 +30,7 @@ export interface RequestBodies {
   routes: { netns: string };
   addCapture: Selection;
   removeCapture: Selection;
-  packets: Selection;
+  packets: PacketsRequest;
   flows: Selection;
   cancel: { id: number };
   reload: Record<string, never>;
@@ -52,6 +62,7 @@ export interface Welcome {
   nstap: string;
   pid: number;
   enginePid: number;
+  revision: number;
 }
 
 export interface LiveCapture {
@@ -149,6 +160,8 @@ export interface LivePacket {
   vlanTpid: number;
   route: string;
   verdict: string;
+  /** Place in `routes` of its message, from 1 on; 0: none. */
+  routeIndex: number;
 }
 
 export interface LiveFlow {
@@ -248,6 +261,8 @@ export interface PacketsMessage {
   packets: LivePacket[];
   skippedClient: number;
   skipped: number;
+  matched: number;
+  routes: RouteDecision[];
 }
 export interface FlowsMessage {
   flows: LiveFlow[];

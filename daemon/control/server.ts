@@ -2,10 +2,11 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { ControlBackend, ServerCounts } from './backend.ts';
 import { encodeHead } from './codec.ts';
 import { ControlConnection, endSoon } from './connection.ts';
-import { ControlError } from './errors.ts';
+import { ControlError, streamExists } from './errors.ts';
 import { frameOf, RESPONSE_MAX } from './framing.ts';
 import { CONTROL_LIMITS, type ControlLimits } from './limits.ts';
 import {
+  CONTROL_REVISION,
   CONTROL_VERSION,
   type ControlRequest,
   type LiveCapture,
@@ -17,7 +18,9 @@ import { liveExperiment } from './experiments.ts';
 import { rankQuestionOf } from './rank-question.ts';
 import { RankStreams } from './rank-streams.ts';
 import { checkSelection } from './selectors.ts';
-import { flowStreams, packetStreams } from './streams.ts';
+import { PacketStreams } from './packet-streams.ts';
+import { wantedPackets } from './packets-wanted.ts';
+import { flowStreams } from './streams.ts';
 
 const SWEEP_MS = 500;
 /** Rows of a list in one message, at most: each is below 5,000 octets, also where a namespace is named by a long path. */
@@ -44,7 +47,7 @@ export class ControlServer {
   readonly #limits: ControlLimits;
   readonly #server: Server;
   readonly #connections = new Set<ControlConnection>();
-  readonly #packets: ReturnType<typeof packetStreams>;
+  readonly #packets: PacketStreams;
   readonly #flows: ReturnType<typeof flowStreams>;
   readonly #rankings: RankStreams;
   readonly #sweep: NodeJS.Timeout;
@@ -60,7 +63,7 @@ export class ControlServer {
     this.#backend = backend;
     this.#hooks = hooks;
     this.#limits = limits;
-    this.#packets = packetStreams(backend, limits.queueBytes);
+    this.#packets = new PacketStreams(backend, limits.queueBytes);
     this.#flows = flowStreams(backend, limits.queueBytes);
     this.#rankings = new RankStreams(backend, limits);
     this.#server = createServer((socket) => this.#accept(socket));
@@ -109,10 +112,13 @@ export class ControlServer {
         nstap: this.#backend.version,
         pid: this.#backend.pid,
         enginePid: process.pid,
+        revision: CONTROL_REVISION,
       }),
       request: (from, request) => this.#request(from, request),
-      cancel: (from, id) =>
-        this.#packets.remove(from, id) || this.#flows.remove(from, id) || this.#rankings.remove(from, id),
+      cancel: async (from, id) =>
+        this.#flows.remove(from, id) ||
+        this.#rankings.remove(from, id) ||
+        (await this.#packets.cancel(from, id)),
       hasStream: (from, id) =>
         this.#packets.has(from, id) || this.#flows.has(from, id) || this.#rankings.has(from, id),
       closed: (from, reason) => this.#closed(from, reason),
@@ -154,10 +160,10 @@ export class ControlServer {
         break;
       }
       case 'packets':
-        this.#watch(this.#packets, to, id, body);
+        await this.#packets.add(to, id, wantedPackets(body));
         break;
       case 'flows':
-        this.#watch(this.#flows, to, id, body);
+        this.#watchFlows(to, id, body);
         break;
       case 'rank':
         this.#rankings.add(to, id, rankQuestionOf(body));
@@ -221,15 +227,10 @@ export class ControlServer {
     }
   }
 
-  #watch(
-    streams: ReturnType<typeof packetStreams> | ReturnType<typeof flowStreams>,
-    to: ControlConnection,
-    id: number,
-    selection: Selection,
-  ): void {
+  #watchFlows(to: ControlConnection, id: number, selection: Selection): void {
     checkSelection(selection, true);
-    if (streams.has(to)) throw new ControlError('CONTROL_BUSY', 'this connection has such a stream already');
-    streams.add(to, id, selection);
+    if (this.#flows.has(to)) throw streamExists();
+    this.#flows.add(to, id, selection);
     // Says that it has begun: nothing may come for a long time.
     to.send(id, false, {});
   }

@@ -1,7 +1,7 @@
 import type { ControlBackend, Taken } from './backend.ts';
 import { encodeBody } from './codec.ts';
 import type { ControlConnection } from './connection.ts';
-import type { LiveFlow, LivePacket, ResponseBody, Selection } from './messages.ts';
+import type { LiveFlow, ResponseBody, Selection } from './messages.ts';
 import { type Selects, selectsOf } from './selectors.ts';
 
 /** Live records are fetched, and sent, this often. */
@@ -28,7 +28,7 @@ interface Feed<T> {
 }
 
 /**
- * The clients that watch packets, or flows: while there are any, what came is fetched every 20 ms and sent to each that
+ * The clients that watch flows: while there are any, what came is fetched every 20 ms and sent to each that
  * wants it. A client that does not keep up gets less, and is told how much less; nobody waits for it.
  */
 export class LiveStreams<T extends { netns: string; interface: string }> {
@@ -127,18 +127,6 @@ export class LiveStreams<T extends { netns: string; interface: string }> {
       watcher.skipped = 0;
     }
   }
-}
-
-/** Packets as they are captured. */
-export function packetStreams(backend: ControlBackend, queueBytes: number): LiveStreams<LivePacket> {
-  return new LiveStreams<LivePacket>(
-    {
-      take: () => backend.takePackets(),
-      changed: (selections) => backend.watchPackets(selections),
-      body: (packets, skippedClient, skipped) => ({ packets: { packets, skippedClient, skipped } }),
-    },
-    queueBytes,
-  );
 }
 
 /** Flow records as they are written. */

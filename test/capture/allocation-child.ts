@@ -2,6 +2,8 @@
 // path (decoders, counters, flow table, route decision and its changes) and prints how many octets the heap grew per packet.
 import { getHeapStatistics } from 'node:v8';
 import { Meter } from '../../daemon/capture/meter.ts';
+import { createPacketTap, TapWord } from '../../daemon/capture/packet-tap-buffer.ts';
+import { PacketTaps } from '../../daemon/capture/packet-taps.ts';
 import { RouteTagger } from '../../daemon/capture/route-tag.ts';
 import { TunnelMeter } from '../../daemon/capture/tunnel-meter.ts';
 import { FlowTable } from '../../daemon/flow/table.ts';
@@ -9,6 +11,7 @@ import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
 import { RouteEngine } from '../../daemon/routes/engine.ts';
 import { snapshotOfRoutes } from '../../daemon/routes/load-snapshot.ts';
 import { FlowBatch } from '../../storage/flow-batch.ts';
+import type { CaptureInfo } from '../../storage/messages.ts';
 import { frame } from '../support/frames.ts';
 import { clientHello, dnsMessage } from '../support/payloads.ts';
 import { overUdp, vxlan } from '../support/tunnel-frames.ts';
@@ -17,6 +20,8 @@ import { overUdp, vxlan } from '../support/tunnel-frames.ts';
 const isInside = process.argv[2] === 'tunnels';
 /** Given "extras": hints and payload are kept. */
 const hasExtras = process.argv[2] === 'extras';
+/** Given "tap": somebody watches, with a filter, and reads fast enough. */
+const isTapped = process.argv[2] === 'tap';
 const FLOWS = 1000;
 const SLOT = 192;
 const PACKETS = 2_000_000;
@@ -69,6 +74,33 @@ const table = new FlowTable(
 );
 const meter = isInside ? new TunnelMeter(table, 'both') : new Meter(table);
 
+const taps = new PacketTaps(meter, (view, fields) => tagger.decide(view, fields));
+taps.addCapture({ index: 0, netns: 'n', interface: 'v0' } as CaptureInfo);
+const shared = createPacketTap(256);
+const control = new Int32Array(shared.control);
+if (isTapped) {
+  const net = { version: 4 as const, bytes: Uint8Array.of(10, 0, 0, 0), prefixLen: 8 };
+  taps.add(1, {
+    shared,
+    selection: { netns: '', interface: '' },
+    filter: {
+      kind: 'or',
+      nodes: [
+        {
+          kind: 'and',
+          nodes: [
+            { kind: 'net', side: 'src', nets: [net] },
+            { kind: 'flags', mask: 16 },
+          ],
+        },
+        { kind: 'port', side: 'dst', comparator: '=', values: [53, 80] },
+        { kind: 'route', field: 'verdict', values: ['drop'] },
+      ],
+    },
+  });
+}
+const target = isTapped ? taps : meter;
+
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 /** With hints, those of each kind, and one that has none: all are short enough for SLOT. */
 const PAYLOADS = hasExtras
@@ -113,7 +145,9 @@ function run(from: number, count: number): void {
     f.tsNsec = Math.imul(i, 7919) & 0x1fffffff;
     f.pktType = 0;
     f.strippedTci = -1;
-    meter.packet(view, off, lengths[k]!);
+    target.packet(view, off, lengths[k]!);
+    // The reader.
+    if (isTapped && i % 500 === 0) control[TapWord.read] = control[TapWord.written]!;
     if (i % CHANGE_EVERY === 0) tagger.setRoutes('n', engines[(i / CHANGE_EVERY) & 1]!);
   }
 }
@@ -125,5 +159,12 @@ run(1_500_001, PACKETS);
 const after = getHeapStatistics().used_heap_size;
 const { packets } = meter.counters.read(0);
 process.stdout.write(
-  JSON.stringify({ octetsPerPacket: (after - before) / PACKETS, packets, live: table.live, changes }),
+  JSON.stringify({
+    octetsPerPacket: (after - before) / PACKETS,
+    packets,
+    live: table.live,
+    changes,
+    matched: control[TapWord.matched],
+    skipped: control[TapWord.skipped],
+  }),
 );

@@ -25,3 +25,10 @@ test.each(['packets', 'flows'])('a filter allocates nothing when it is asked of 
   expect(result.yes).toBe(750_000);
   expect(result.octetsPerPacket).toBeLessThan(0.5);
 });
+
+test('nor when somebody watches with a filter', () => {
+  const result = measureAllocation(new URL('allocation-child.ts', import.meta.url), 'tap');
+  expect(result).toMatchObject({ packets: 3_500_000, live: 1000, skipped: 0 });
+  expect(result.matched).toBeGreaterThan(1_000_000);
+  expect(result.octetsPerPacket).toBeLessThan(0.5);
+});

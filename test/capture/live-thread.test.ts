@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CaptureReply, CaptureRequest } from '../../daemon/capture/capture-messages.ts';
-import { createPacketTap } from '../../daemon/capture/packet-tap.ts';
 import type { LiveThreadData } from '../../daemon/capture/live-thread.ts';
 import { DEFAULT_TIMEOUTS } from '../../daemon/flow/timeouts.ts';
 import { openEvent, signalEvent } from '../../daemon/kernel/eventfd.ts';
@@ -73,7 +72,6 @@ class Harness {
       storage: storage.port2,
       requests: [routes.port2],
       wakeFd: this.#wakeFd,
-      tap: createPacketTap(),
     };
     this.#worker = new Worker(new URL('../../daemon/capture/live-thread.ts', import.meta.url), {
       workerData,

@@ -4,11 +4,37 @@ import { parseFilter } from '../../cli/filter/parse.ts';
 import { ControlClient } from '../../daemon/control/client.ts';
 import { ControlError } from '../../daemon/control/errors.ts';
 import type { ControlLimits } from '../../daemon/control/limits.ts';
-import type { LiveInterface, LiveRanking, RankBody } from '../../daemon/control/messages.ts';
+import type {
+  ControlResponse,
+  LiveInterface,
+  LiveRanking,
+  PacketsMessage,
+  RankBody,
+} from '../../daemon/control/messages.ts';
+import type { FilterNode } from '../../storage/filter-ast.ts';
 import { encodeFilter } from '../../storage/filter-json.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import { until } from '../kernel/lab.ts';
-import { livePacket, type RankedBy, RawClient, TestServer } from './test-server.ts';
+import { ANY_PACKETS as ANY, livePacket, type RankedBy, RawClient, TestServer } from './test-server.ts';
+
+const ROUTE: RouteDecision = {
+  type: 'blackhole',
+  verdict: 'drop',
+  rule: 32766,
+  table: 'main',
+  prefix: '10.9.0.0/16',
+  gateway: null,
+  dev: null,
+  scope: null,
+  protocol: null,
+  metric: null,
+  prefsrc: null,
+  stage: 'input',
+  observed: 'n/a',
+  confidence: 'exact',
+  reason: 'so',
+  text: null,
+};
 
 const UNKNOWN_DECISION: RouteDecision = {
   type: 'unknown',
@@ -56,7 +82,13 @@ afterEach(() => {
 describe('a connection', () => {
   it('begins with hello, and says who is there', async () => {
     const client = await connected(serve());
-    expect(client.welcome).toEqual({ version: 1, nstap: '9.9.9', pid: 4711, enginePid: process.pid });
+    expect(client.welcome).toEqual({
+      version: 1,
+      nstap: '9.9.9',
+      pid: 4711,
+      enginePid: process.pid,
+      revision: 1,
+    });
   });
 
   it.each([
@@ -174,10 +206,10 @@ describe('a connection', () => {
     const client = await connected(server);
     const stream = client.packets();
     const next = stream.next();
-    await until('it is watched', () => server.backend.watched.length === 1);
+    await until('it is watched', () => server.backend.feeds.length === 1);
     server.server.close();
     await expect(next).rejects.toMatchObject({ code: 'CONTROL_STOPPING' });
-    expect(server.backend.watched).toEqual([]);
+    expect(server.backend.feeds).toEqual([]);
   });
 });
 
@@ -185,17 +217,26 @@ describe('a stream', () => {
   it('brings the packets of its selection, ends when the client has enough, and is off then', async () => {
     const server = serve();
     const client = await connected(server);
-    const stream = client.packets({ netns: 'a', interface: 'v*' });
+    const node: FilterNode = { kind: 'port', side: 'any', comparator: '=', values: [53] };
+    const asked = { netns: 'a', interface: 'v*', filter: node, snapLength: 96 };
+    const stream = client.packets(asked);
     const first = stream.next();
-    await until('it is watched', () => server.backend.watched.length === 1);
-    expect(server.backend.watched).toEqual([{ netns: 'a', interface: 'v*' }]);
-    server.backend.packets = {
-      list: [livePacket(60, 'b'), livePacket(61), livePacket(62, 'a', 'lo')],
+    await until('it is watched', () => server.backend.feeds.length === 1);
+    const [feed] = server.backend.feeds;
+    const selection = { netns: 'a', interface: 'v*' };
+    expect(feed!.wanted).toEqual({ selection, filter: node, snapLen: 96 });
+    const list = [{ ...livePacket(61), routeIndex: 1 }, livePacket(62)];
+    feed!.routes.push(ROUTE);
+    feed!.give(list, 5);
+    expect((await first).value).toEqual({
+      packets: list,
+      routes: [ROUTE],
+      matched: 7,
+      skippedClient: 0,
       skipped: 5,
-    };
-    expect((await first).value).toEqual({ packets: [livePacket(61)], skippedClient: 0, skipped: 5 });
+    });
     await stream.return();
-    expect(server.backend.watched).toEqual([]);
+    expect(server.backend.feeds).toEqual([]);
     // The connection is as good as before.
     await client.reload();
   });
@@ -205,32 +246,89 @@ describe('a stream', () => {
     const client = await connected(server);
     const stream = client.packets();
     const first = stream.next();
-    await until('it is watched', () => server.backend.watched.length === 1);
+    await until('it is watched', () => server.backend.feeds.length === 1);
     const long = { ...livePacket(256, `/${'n'.repeat(4094)}`), route: 'r'.repeat(192) };
-    server.backend.packets = { list: Array.from({ length: 1024 }, () => long), skipped: 0 };
-    // More than may wait at once: what did not fit is told when the rest was read.
-    let told = 0;
-    for (let next = await first; told < 1024; next = await stream.next()) {
-      told += next.value!.packets.length + next.value!.skippedClient;
-      if (told === 1024) break;
-    }
-    expect(told).toBe(1024);
+    server.backend.feeds[0]!.give(Array.from({ length: 1000 }, () => long));
+    let told = (await first).value!.packets.length;
+    while (told < 1000) told += (await stream.next()).value!.packets.length;
+    expect(told).toBe(1000);
     await stream.return();
+  });
+
+  it('that is ended by a signal brings what was copied by then, and the last counts', async () => {
+    const server = serve();
+    const client = await connected(server);
+    const over = new AbortController();
+    let isBegun = false;
+    const stream = client.packets({}, () => (isBegun = true), over.signal);
+    const messages: PacketsMessage[] = [];
+    const reading = (async () => {
+      for await (const message of stream) messages.push(message);
+    })();
+    await until('it has begun', () => isBegun);
+    server.backend.feeds[0]!.give(
+      Array.from({ length: 900 }, () => livePacket(60)),
+      40,
+    );
+    over.abort();
+    await reading;
+    const sum = (of: (message: PacketsMessage) => number): number =>
+      messages.reduce((total, message) => total + of(message), 0);
+    expect(sum(({ packets }) => packets.length)).toBe(900);
+    expect(sum(({ skipped, skippedClient }) => skipped + skippedClient)).toBe(40);
+    expect(sum(({ matched }) => matched)).toBe(940);
+    expect(server.backend.feeds).toEqual([]);
+    await client.reload();
+  });
+
+  it('is refused with a filter that is none, one that only a flow can be asked, a snap length that is too large, and when there is no room', async () => {
+    const server = serve();
+    const client = await raw(server);
+    client.send(2, 'packets', { ...ANY, filter: 'nonsense' });
+    client.send(3, 'packets', { ...ANY, filter: encodeFilter({ kind: 'state', states: ['SF'] }) });
+    client.send(4, 'packets', { ...ANY, snapLength: 65_536 });
+    client.send(5, 'packets', { ...ANY, netns: 'a/b' });
+    await until('all are answered', () => client.responses.length === 4);
+    server.backend.refusal = new ControlError('CONTROL_BUSY', 'no room');
+    client.send(6, 'packets', ANY);
+    await until('it is answered', () => client.responses.length === 5);
+    expect(client.responses.map(({ error }) => `${error?.code}: ${error?.message.slice(0, 30)}`)).toEqual([
+      'CONTROL_BAD_REQUEST: filter: no JSON',
+      'CONTROL_BAD_REQUEST: filter: "state" cannot be aske',
+      'CONTROL_BAD_REQUEST: snap_length 65536: at most 655',
+      'CONTROL_BAD_REQUEST: netns "a/b": a name or pattern',
+      'CONTROL_BUSY: no room',
+    ]);
+    server.backend.refusal = null;
+    client.send(7, 'packets', ANY);
+    await until('it begins', () => server.backend.feeds.length === 1);
+  });
+
+  it('with a filter is not asked of a daemon that is too old to see it', async () => {
+    const server = serve();
+    const client = await connected(server);
+    client.welcome.revision = 0;
+    const filtered = client.packets({ filter: { kind: 'ipVersion', version: 4 } });
+    await expect(filtered.next()).rejects.toMatchObject({ code: 'CONTROL_VERSION' });
+    const whole = client.packets({ snapLength: 1500 });
+    await expect(whole.next()).rejects.toMatchObject({ code: 'CONTROL_VERSION' });
+    expect(server.backend.feeds).toEqual([]);
   });
 
   it('of a kind is one a connection, and its id is not used again while it goes on', async () => {
     const server = serve();
     const client = await raw(server);
-    const any = { netns: '', interface: '' };
-    client.send(5, 'packets', any);
-    client.send(6, 'packets', any);
-    client.send(5, 'flows', any);
-    client.send(7, 'flows', any);
+    client.send(5, 'packets', ANY);
+    client.send(6, 'packets', ANY);
+    client.send(5, 'flows', { netns: '', interface: '' });
+    client.send(7, 'flows', { netns: '', interface: '' });
     client.send(8, 'cancel', { id: 4 });
     client.send(9, 'cancel', { id: 5 });
-    client.send(10, 'packets', any);
-    await until('all are answered', () => client.responses.length === 7);
-    expect(client.responses.map(({ id, end, error }) => [id, end, error?.code ?? null])).toEqual([
+    client.send(10, 'packets', ANY);
+    // The last counts of the stream that is cancelled come as well.
+    const answers = (): ControlResponse[] => client.responses.filter(({ packets }) => packets === undefined);
+    await until('all are answered', () => answers().length === 7);
+    expect(answers().map(({ id, end, error }) => [id, end, error?.code ?? null])).toEqual([
       [5, false, null],
       [6, true, 'CONTROL_BUSY'],
       [5, true, 'CONTROL_BAD_REQUEST'],
@@ -241,14 +339,14 @@ describe('a stream', () => {
     ]);
     expect(server.backend.watchesFlows).toBe(true);
     client.socket.destroy();
-    await until('nobody watches', () => !server.backend.watchesFlows && server.backend.watched.length === 0);
+    await until('nobody watches', () => !server.backend.watchesFlows && server.backend.feeds.length === 0);
   });
 
   it('of a client that does not read is cut and counted, while others get all of it', async () => {
     const queueBytes = 100_000;
     const server = serve({ queueBytes });
     const slow = await raw(server);
-    slow.send(2, 'packets', { netns: '', interface: '' });
+    slow.send(2, 'packets', ANY);
     await until('it is watched', () => slow.responses.length === 1);
     slow.responses.length = 0;
     slow.socket.pause();
@@ -261,43 +359,36 @@ describe('a stream', () => {
         if (got === 30_000) break;
       }
     })();
-    await until('both watch', () => server.backend.watched.length === 2);
+    await until('both watch', () => server.backend.feeds.length === 2);
     for (let i = 0; i < 100; i++) {
-      server.backend.packets = { list: Array.from({ length: 300 }, () => livePacket(200)), skipped: 0 };
-      await until('they are taken', () => server.backend.packets.list.length === 0);
+      for (const feed of server.backend.feeds) feed.give(Array.from({ length: 300 }, () => livePacket(200)));
+      // It has gone with the last of them.
+      await until('the fast one has taken them', () => !server.backend.feeds[1]?.waiting.length);
     }
     await reading;
     expect(got).toBe(30_000);
 
     slow.socket.resume();
-    let before = -1;
     const read = (): number =>
       slow.responses.reduce((n, { packets }) => n + (packets?.packets.length ?? 0), 0);
-    await until('it has read what waits for it', () => {
-      const isStill = read() === before && read() > 0;
-      before = read();
-      return isStill;
-    });
-    // The next message says what it has missed.
-    server.backend.packets = { list: [livePacket(60)], skipped: 0 };
-    await until('it is told', () => slow.responses.at(-1)?.packets?.packets[0]?.wireLength === 60);
-    const skipped = slow.responses.reduce((n, { packets }) => n + (packets?.skippedClient ?? 0), 0);
-    expect(skipped).toBeGreaterThan(20_000);
-    expect(read() + skipped).toBe(30_001);
+    await until('it is told of what it has missed', () => read() + skippedOf(slow) === 30_000);
+    expect(skippedOf(slow)).toBeGreaterThan(20_000);
+    expect(slow.responses.reduce((n, { packets }) => n + (packets?.skipped ?? 0), 0)).toBe(0);
+    expect(slow.responses.reduce((n, { packets }) => n + (packets?.matched ?? 0), 0)).toBe(30_000);
   });
 
   it('of a client that reads nothing at all is closed after its time', async () => {
     const server = serve({ stallMs: 300, queueBytes: 100_000 });
     const client = await raw(server);
-    client.send(2, 'packets', { netns: '', interface: '' });
-    await until('it is watched', () => server.backend.watched.length === 1);
+    client.send(2, 'packets', ANY);
+    await until('it is watched', () => server.backend.feeds.length === 1);
     client.socket.pause();
     await until('it is closed', () => {
-      server.backend.packets = { list: Array.from({ length: 300 }, () => livePacket(200)), skipped: 0 };
+      for (const feed of server.backend.feeds) feed.give(Array.from({ length: 300 }, () => livePacket(200)));
       return server.reasons.length === 1;
     });
     expect(server.reasons).toEqual(['the client has read nothing for 0.3 s']);
-    expect(server.backend.watched).toEqual([]);
+    expect(server.backend.feeds).toEqual([]);
   });
 });
 
@@ -431,3 +522,8 @@ describe('a ranking', () => {
     });
   });
 });
+
+/** Packets that a client was told it missed by reading slowly. */
+function skippedOf({ responses }: RawClient): number {
+  return responses.reduce((n, { packets }) => n + (packets?.skippedClient ?? 0), 0);
+}

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ControlBackend, Taken } from '../../daemon/control/backend.ts';
+import type { ControlBackend, PacketFeed, PacketsWanted, Taken } from '../../daemon/control/backend.ts';
 import { decodeResponse, encodeRequest } from '../../daemon/control/codec.ts';
 import type { RankQuestion } from '../../daemon/rank/messages.ts';
 import { ControlError } from '../../daemon/control/errors.ts';
@@ -11,18 +11,21 @@ import { FrameReader, frameOf, REQUEST_MAX, RESPONSE_MAX } from '../../daemon/co
 import { CONTROL_LIMITS, type ControlLimits } from '../../daemon/control/limits.ts';
 import type {
   ControlResponse,
+  LiveCapture,
   LiveFlow,
   LiveInterface,
   LivePacket,
   LiveRanking,
   LiveStatus,
   RequestBodies,
+  PacketsRequest,
   RequestKind,
   Selection,
 } from '../../daemon/control/messages.ts';
 import { ControlServer } from '../../daemon/control/server.ts';
 import { bindUnix, listenUnix } from '../../daemon/kernel/unix-listener.ts';
 import type { Experiment, ExperimentChange } from '../../storage/experiments.ts';
+import type { RouteDecision } from '../../storage/route-decision.ts';
 import { until } from '../kernel/lab.ts';
 
 /** A packet of `octets` octets. */
@@ -41,6 +44,7 @@ export function livePacket(octets: number, netns = 'a', name = 'v0'): LivePacket
     vlanTpid: 0,
     route: '',
     verdict: '',
+    routeIndex: 0,
   };
 }
 
@@ -50,13 +54,66 @@ export interface RankedBy {
   deliver: (found: LiveRanking | ControlError) => void;
 }
 
+/** A request for packets that leaves nothing out. */
+export const ANY_PACKETS: PacketsRequest = { netns: '', interface: '', filter: '', snapLength: 0 };
+
+/** Packets that wait for one client of a TestBackend, at most; beyond, they are skipped. */
+export const FEED_MAX = 1000;
+
+/** What the capture thread would hold for one client. */
+export class TestFeed implements PacketFeed {
+  readonly wanted: PacketsWanted;
+  readonly waiting: LivePacket[] = [];
+  readonly routes: RouteDecision[] = [];
+  isEnded = false;
+  #matched = 0;
+  #skipped = 0;
+  readonly #ended: () => void;
+
+  constructor(wanted: PacketsWanted, ended: () => void) {
+    this.wanted = wanted;
+    this.#ended = ended;
+  }
+
+  give(list: readonly LivePacket[], skipped = 0): void {
+    const room = Math.min(list.length, FEED_MAX - this.waiting.length);
+    this.waiting.push(...list.slice(0, room));
+    this.#matched += list.length + skipped;
+    this.#skipped += list.length - room + skipped;
+  }
+
+  take(packetsMax: number, octetsMax: number): { packets: LivePacket[]; routes: RouteDecision[] } {
+    let octets = 0;
+    let count = 0;
+    for (; count < Math.min(packetsMax, this.waiting.length); count++) {
+      octets += this.waiting[count]!.octets.length + 4800;
+      if (octets > octetsMax && count > 0) break;
+    }
+    return { packets: this.waiting.splice(0, count), routes: count === 0 ? [] : this.routes };
+  }
+
+  takeCounts(): { matched: number; skipped: number } {
+    const counts = { matched: this.#matched, skipped: this.#skipped };
+    this.#matched = this.#skipped = 0;
+    return counts;
+  }
+
+  end(): Promise<void> {
+    this.isEnded = true;
+    this.#ended();
+    return Promise.resolve();
+  }
+}
+
 /** The daemon behind a server, as the test wants it. */
 export class TestBackend implements ControlBackend {
   readonly version = '9.9.9';
   readonly pid = 4711;
-  packets: Taken<LivePacket> = { list: [], skipped: 0 };
   flows: Taken<LiveFlow> = { list: [], skipped: 0 };
-  watched: readonly Selection[] = [];
+  /** Of the clients that watch packets. */
+  feeds: TestFeed[] = [];
+  /** Why packets cannot be watched. */
+  refusal: ControlError | null = null;
   watchesFlows = false;
   rows: LiveInterface[] = [];
   changes: [boolean, Selection][] = [];
@@ -64,8 +121,12 @@ export class TestBackend implements ControlBackend {
   checkpoints = 0;
   readonly ranked = new Set<RankedBy>();
 
+  /** Of `status`; null: it fails. */
+  captures: Partial<LiveCapture>[] | null = null;
+
   status(): Promise<LiveStatus> {
-    return Promise.reject(new Error('told to fail'));
+    if (this.captures === null) return Promise.reject(new Error('told to fail'));
+    return Promise.resolve({ captures: this.captures } as LiveStatus);
   }
   netns(): Promise<never[]> {
     return Promise.resolve([]);
@@ -100,13 +161,13 @@ export class TestBackend implements ControlBackend {
     this.checkpoints++;
     return Promise.resolve();
   }
-  watchPackets(selections: readonly Selection[]): void {
-    this.watched = selections;
-  }
-  takePackets(): Taken<LivePacket> {
-    const taken = this.packets;
-    this.packets = { list: [], skipped: 0 };
-    return taken;
+  openPackets(wanted: PacketsWanted): Promise<PacketFeed> {
+    if (this.refusal !== null) return Promise.reject(this.refusal);
+    const feed = new TestFeed(wanted, () => {
+      this.feeds = this.feeds.filter((each) => each !== feed);
+    });
+    this.feeds.push(feed);
+    return Promise.resolve(feed);
   }
   watchFlows(isOn: boolean): void {
     this.watchesFlows = isOn;

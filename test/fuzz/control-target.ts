@@ -2,7 +2,9 @@ import { decodeRequest, encodeRequest } from '../../daemon/control/codec.ts';
 import { ControlError } from '../../daemon/control/errors.ts';
 import { FrameReader, frameOf } from '../../daemon/control/framing.ts';
 import type { RequestBodies, RequestKind } from '../../daemon/control/messages.ts';
+import { wantedPackets } from '../../daemon/control/packets-wanted.ts';
 import { checkSelection } from '../../daemon/control/selectors.ts';
+import { matcher } from '../../storage/filter-match.ts';
 import { Broken, fold, type Target } from './target.ts';
 
 /** Small, so that mutated lengths are on both sides of it. */
@@ -15,7 +17,7 @@ const BODIES: { [K in (typeof KINDS)[number]]: RequestBodies[K] } = {
   status: {},
   interfaces: { netns: 'lab' },
   addCapture: { netns: 'lab-*', interface: 'veth[0-9]' },
-  packets: { netns: '', interface: '' },
+  packets: { netns: '', interface: '', filter: '{"kind":"ipVersion","version":4}', snapLength: 96 },
   cancel: { id: 3 },
 };
 
@@ -71,6 +73,11 @@ function request(frame: Uint8Array): string {
     if (kind === 'addCapture' || kind === 'removeCapture') {
       checkSelection(body);
       if (/[/\s]/.test(body.netns + body.interface)) throw new Broken(`taken: ${JSON.stringify(body)}`);
+    }
+    if (kind === 'packets') {
+      const { filter, snapLen } = wantedPackets(body);
+      if (snapLen < 1 || snapLen > 65_535) throw new Broken(`snap length ${snapLen}`);
+      if (filter !== null) matcher(filter);
     }
     return `${kind satisfies RequestKind}${Object.keys(body).length}`;
   } catch (error) {
