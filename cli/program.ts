@@ -5,6 +5,7 @@ import { registerDaemon } from './commands/daemon.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerExperiment } from './commands/experiment.ts';
+import { registerExport } from './commands/export.ts';
 import { registerFlows } from './commands/flows.ts';
 import { registerInterfaces } from './commands/interfaces.ts';
 import { registerNetns } from './commands/netns.ts';
@@ -21,6 +22,7 @@ const COMMANDS = [
   registerReplay,
   registerFlows,
   registerTop,
+  registerExport,
   registerExperiment,
   registerStatus,
   registerRoutes,
