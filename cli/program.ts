@@ -10,6 +10,7 @@ import { registerFlows } from './commands/flows.ts';
 import { registerInterfaces } from './commands/interfaces.ts';
 import { registerNetns } from './commands/netns.ts';
 import { registerReplay } from './commands/replay.ts';
+import { registerReport } from './commands/report.ts';
 import { registerRoute } from './commands/route.ts';
 import { registerRoutes } from './commands/routes.ts';
 import { registerSnapshot } from './commands/snapshot.ts';
@@ -23,6 +24,7 @@ const COMMANDS = [
   registerFlows,
   registerTop,
   registerExport,
+  registerReport,
   registerExperiment,
   registerStatus,
   registerRoutes,
