@@ -138,7 +138,6 @@ const PLAIN = [
   'gopacket/test_loopback.pcap',
   'nDPI/ftp.pcap',
   'nDPI/openwire.pcapng',
-  'nDPI/zoom.pcap',
 ];
 const captures = corpus().filter(({ name }) => PLAIN.includes(name));
 
