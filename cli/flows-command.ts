@@ -2,7 +2,6 @@ import { type FlowDatabase, openForReading } from '../storage/database.ts';
 import type { FilterNode } from '../storage/filter-ast.ts';
 import { FLOW_SORTS, type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
 import { GROUP_FIELDS, GROUP_SORTS, type GroupRow, queryBy } from '../storage/query-by.ts';
-import { DECISION_KEYS } from '../storage/route-decision.ts';
 import { seriesReader } from '../storage/series.ts';
 import { nowNs } from '../storage/time.ts';
 import { askedExperiment } from './asked-experiment.ts';
@@ -10,7 +9,8 @@ import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
 import { readFilter } from './filter/read.ts';
 import { learnNames } from './format/address-names.ts';
-import { FLOW_KEYS, flowJson, TUNNEL_KEYS } from './format/flow-json.ts';
+import { FLOW_CSV_KEYS, flowCsvValues } from './format/flow-csv.ts';
+import { flowJson } from './format/flow-json.ts';
 import { FLOW_COLUMNS, routeChangeLines } from './format/flow-table.ts';
 import { GROUP_TOTAL_KEYS, type GroupJson, groupJson } from './format/group-json.ts';
 import { groupColumns } from './format/group-table.ts';
@@ -100,33 +100,6 @@ async function withNames(rows: Iterable<FlowRow>): Promise<FlowRow[]> {
 
 function allOf(nodes: FilterNode[]): FilterNode | null {
   return nodes.length > 1 ? { kind: 'and', nodes } : (nodes[0] ?? null);
-}
-
-/** CSV has no nesting: the keys of these objects become columns of their own. */
-const NESTED: Readonly<Record<string, readonly string[]>> = {
-  route_fwd: DECISION_KEYS,
-  route_rev: DECISION_KEYS,
-  tunnel: TUNNEL_KEYS,
-};
-
-const FLOW_CSV_KEYS = FLOW_KEYS.flatMap(
-  (key) => NESTED[key]?.map((part) => `${key}_${part}`) ?? [key as string],
-);
-
-function flowCsvValues(row: FlowRow): unknown[] {
-  const json: Record<string, unknown> = flowJson(row);
-  return FLOW_KEYS.flatMap((key): unknown[] => {
-    if (key === 'route_changes') return [changeCount(row)];
-    if (key === 'hints') return [row.hints];
-    const value = json[key];
-    return NESTED[key]?.map((part) => (value as Record<string, unknown> | null)?.[part] ?? null) ?? [value];
-  });
-}
-
-/** How often the decision changed, as far as it is kept: what a direction began with is no change. */
-function changeCount({ routeChanges }: FlowRow): number | null {
-  if (routeChanges === null) return null;
-  return routeChanges.length - new Set(routeChanges.map(({ direction }) => direction)).size;
 }
 
 /** Asked for flows that changed, the table shows how: a flow takes several lines then. */

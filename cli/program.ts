@@ -5,10 +5,12 @@ import { registerDaemon } from './commands/daemon.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerExperiment } from './commands/experiment.ts';
+import { registerExport } from './commands/export.ts';
 import { registerFlows } from './commands/flows.ts';
 import { registerInterfaces } from './commands/interfaces.ts';
 import { registerNetns } from './commands/netns.ts';
 import { registerReplay } from './commands/replay.ts';
+import { registerReport } from './commands/report.ts';
 import { registerRoute } from './commands/route.ts';
 import { registerRoutes } from './commands/routes.ts';
 import { registerSnapshot } from './commands/snapshot.ts';
@@ -23,6 +25,8 @@ const COMMANDS = [
   registerFlows,
   registerTail,
   registerTop,
+  registerExport,
+  registerReport,
   registerExperiment,
   registerStatus,
   registerRoutes,

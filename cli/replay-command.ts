@@ -1,20 +1,20 @@
 import { randomInt } from 'node:crypto';
-import { SingleBar } from 'cli-progress';
 import { CHECKPOINT_DEFAULT } from '../daemon/config.ts';
 import { compileFilter } from '../daemon/kernel/libpcap.ts';
 import { resolveMetering } from '../daemon/options/resolve.ts';
 import type { GivenMetering } from '../daemon/options/spec.ts';
-import { type ReplayProgress, type ReplayTotals, replay } from '../daemon/replay.ts';
+import { type ReplayTotals, replay } from '../daemon/replay.ts';
 import { loadCompared, loadSnapshot } from '../daemon/routes/load-snapshot.ts';
 import type { RouteSnapshot } from '../daemon/routes/snapshot.ts';
-import { isSupportedLinkType, linkTypeName } from '../decoders/link-types.ts';
 import { clampNs, toNs } from '../storage/time.ts';
 import { ensureDefaultDb } from './default-db.ts';
 import { counted } from './format/count.ts';
 import { formatTime } from './format/time.ts';
 import { Interruption } from './interruption.ts';
 import { writeLines } from './output.ts';
-import { checkComparable, ReplayComparison, ScratchDatabase } from './replay-compare.ts';
+import { checkComparable, ReplayComparison } from './replay-compare.ts';
+import { ReplayProgressBar, warnOf } from './replay-progress.ts';
+import { ScratchDatabase } from './scratch-database.ts';
 
 /** Flags of `nstap replay` as they were given. */
 export interface ReplayFlags extends GivenMetering {
@@ -47,7 +47,7 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
   const other = flags.compare === undefined ? null : loadCompared(flags.compare, snapshot!);
   const db = flags.db ?? ensureDefaultDb();
   const scratch = other === null ? null : new ScratchDatabase();
-  const progress = new Progress(files.length);
+  const progress = new ReplayProgressBar(files.length);
   const interruption = new Interruption(() => {
     progress.close();
     scratch?.close();
@@ -90,7 +90,7 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
       if (signal.aborted) interruption.ending(true);
     }
     progress.close();
-    warn(totals);
+    warnOf(totals);
     const result = summary(files, totals, seconds);
     const isCompared = comparison !== null && trouble === null && !signal.aborted;
     const compared = isCompared ? comparison : null;
@@ -114,22 +114,6 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
     scratch?.close();
     interruption.close();
   }
-}
-
-/** Says on stderr what is amiss with the files. */
-function warn(totals: ReplayTotals): void {
-  for (const linkType of totals.linkTypes) {
-    if (isSupportedLinkType(linkType)) continue;
-    process.stderr.write(
-      `nstap: warning: link type ${linkTypeName(linkType)} (${linkType}) has no decoder; its packets are counted as undecoded\n`,
-    );
-  }
-  if (totals.dropped !== null && totals.dropped > 0)
-    process.stderr.write(
-      `nstap: warning: ${totals.dropped} packets were lost where this was captured, as its statistics say\n`,
-    );
-  for (const { file, offset, reason } of totals.errors)
-    process.stderr.write(`nstap: ${file}: ${reason}${offset === null ? '' : ` (at octet ${offset})`}\n`);
 }
 
 /** The result as one JSON object. @param compare the value of its key `compare`, or null */
@@ -211,37 +195,4 @@ function text(r: ReturnType<typeof summary>, db: string): string {
     lines.push(`hints      of ${count(r.shed_hints)} flows are not kept: there were too many at once`);
   lines.push(`stored in  ${db}`);
   return `${lines.join('\n')}\n`;
-}
-
-/** A progress bar on a terminal, nothing elsewhere. */
-class Progress {
-  readonly #files: number;
-  readonly #bar: SingleBar | null;
-  #started = false;
-
-  constructor(files: number) {
-    this.#files = files;
-    const format = '{name} [{bar}] {percentage}% | {packets} packets | {eta_formatted} left';
-    this.#bar = process.stderr.isTTY
-      ? new SingleBar({ format, hideCursor: true, clearOnComplete: true, stream: process.stderr })
-      : null;
-  }
-
-  show({ file, fileNumber, bytesRead, totalBytes, packets }: ReplayProgress): void {
-    if (this.#bar === null) return;
-    const name = this.#files > 1 ? `${fileNumber + 1}/${this.#files} ${file}` : file;
-    const payload = { name, packets: packets.toLocaleString('en-US') };
-    // stdin has no size: the bar then stays at what was read.
-    const total = totalBytes ?? bytesRead;
-    if (!this.#started) this.#bar.start(total, bytesRead, payload);
-    else {
-      this.#bar.setTotal(total);
-      this.#bar.update(bytesRead, payload);
-    }
-    this.#started = true;
-  }
-
-  close(): void {
-    this.#bar?.stop();
-  }
 }

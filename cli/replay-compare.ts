@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ReplayTotals } from '../daemon/replay.ts';
 import type { RouteSnapshot } from '../daemon/routes/snapshot.ts';
@@ -18,6 +15,7 @@ import {
 import { formatColumns } from './format/columns.ts';
 import { counted } from './format/count.ts';
 import { stdoutColors, terminalWidth } from './output.ts';
+import { checkReadTwice } from './scratch-database.ts';
 
 /** The table shows so many directions, those with most octets. */
 const TABLE_LIMIT = 50;
@@ -30,24 +28,7 @@ const FLOWS_A_TURN = 10_000;
  */
 export function checkComparable(files: readonly string[], snapshot: RouteSnapshot | null): void {
   if (snapshot === null) throw new UsageError('--compare needs --snapshot or --routes, to compare with');
-  for (const file of files) {
-    if (file !== '-' && statSync(file, { throwIfNoEntry: false })?.isFile() !== false) continue;
-    const what = file === '-' ? 'stdin' : file;
-    throw new UsageError(
-      `--compare reads the packets twice, and ${what} can be read once; save it to a file`,
-    );
-  }
-}
-
-/** A folder for the database of the second replay; gone with `close`. It is in $TMPDIR, and for its owner alone. */
-export class ScratchDatabase {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'nstap-compare-'));
-  readonly path = join(this.#folder, 'after.db');
-
-  /** Idempotent. */
-  close(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
+  checkReadTwice(files, '--compare');
 }
 
 /** What differs, added up. Packets and frame octets are those of the directions that go another way. */

@@ -283,11 +283,12 @@ export class WriterChannel {
 
   #flowId(flowSeq: number): number {
     const block = Math.floor(flowSeq / ID_BLOCK);
-    let base = this.#blocks[block];
-    if (base === undefined) {
-      base = this.#owner.statements.reserveIds.get(ID_BLOCK)! - ID_BLOCK;
-      this.#remember(this.#blocks, block, base);
-    }
+    // Blocks before it as well: so ids go up with the numbers, and of the only run of a database are those and 1.
+    let first = block;
+    while (first >= 0 && this.#blocks[first] === undefined) first--;
+    for (let next = first + 1; next <= block; next++)
+      this.#remember(this.#blocks, next, this.#owner.statements.reserveIds.get(ID_BLOCK)! - ID_BLOCK);
+    const base = this.#blocks[block]!;
     return base + (flowSeq - block * ID_BLOCK);
   }
 

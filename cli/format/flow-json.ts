@@ -102,16 +102,7 @@ const FIELDS = {
   ip_id_rev: (row: FlowRow) => row.ipIdRev,
   src_mac: (row: FlowRow) => (row.srcMac === null ? null : formatMac(row.srcMac, 0)),
   dst_mac: (row: FlowRow) => (row.dstMac === null ? null : formatMac(row.dstMac, 0)),
-  community_id: (row: FlowRow) =>
-    communityId({
-      version: row.ipVersion,
-      protocol: row.proto,
-      src: row.src,
-      dst: row.dst,
-      srcPort: row.srcPort ?? 0,
-      dstPort: row.dstPort ?? 0,
-      hasPorts: row.srcPort !== null,
-    }),
+  community_id: flowCommunityId,
   end_reason: (row: FlowRow) => row.endReason,
   experiment: (row: FlowRow) => row.experiment,
   experiments: (row: FlowRow) => row.experiments,
@@ -150,6 +141,19 @@ export function flowJson(row: FlowRow): FlowJson {
   const json = { ...BLANK };
   for (const [key, value] of ENTRIES) json[key] = value(row);
   return json as FlowJson;
+}
+
+/** Community ID version 1 of a flow. */
+export function flowCommunityId(row: FlowRow): string {
+  return communityId({
+    version: row.ipVersion,
+    protocol: row.proto,
+    src: row.src,
+    dst: row.dst,
+    srcPort: row.srcPort ?? 0,
+    dstPort: row.dstPort ?? 0,
+    hasPorts: row.srcPort !== null,
+  });
 }
 
 function microseconds(ns: number | null): number | null {

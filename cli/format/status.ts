@@ -17,7 +17,7 @@ interface Colors {
 const LABEL_WIDTH = 10;
 
 /** What is lost, by key of the totals: what it means, and what helps. */
-const LOSSES = {
+export const LOSSES = {
   kernel_drops: 'packets lost before nstap saw them; a larger --ring-mib, a --filter or --snaplen 256 helps',
   undecoded: 'packets that could not be decoded',
   tunnel_undecoded: 'packets in tunnels whose inside could not be followed',

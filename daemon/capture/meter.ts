@@ -1,9 +1,9 @@
 import { decodePacket } from '../../decoders/packet.ts';
 import { PacketFields } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
-import type { FlowTable } from '../flow/table.ts';
 import { PacketCounters } from './counters.ts';
 import type { PacketSink } from './packet-source.ts';
+import type { PacketPlaces } from './wanted-flows.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { Ok } = Status;
@@ -15,9 +15,9 @@ const { Ok } = Status;
 export class Meter implements PacketSink {
   readonly fields = new PacketFields();
   readonly counters = new PacketCounters();
-  readonly #flows: FlowTable;
+  readonly #flows: PacketPlaces;
 
-  constructor(flows: FlowTable) {
+  constructor(flows: PacketPlaces) {
     this.#flows = flows;
   }
 

@@ -4,8 +4,10 @@ import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
 import { type CaptureCounters, zeroCounters } from '../../storage/messages.ts';
 import { MAX_CAPTURES } from '../flow/table-options.ts';
 import type { RouteSnapshot } from '../routes/snapshot.ts';
+import { type CarveCounts, Carver, type CarveOrder } from './carver.ts';
 import { FileSource } from './file-source.ts';
 import { CaptureSession, type MeterOptions } from './session.ts';
+import { WantedFlows } from './wanted-flows.ts';
 
 /** Progress is told this often. */
 const PROGRESS_MS = 100;
@@ -25,6 +27,8 @@ export interface ReplayThreadData {
   /** Namespace name that the flows get, or null. */
   netns: string | null;
   snapshot: RouteSnapshot | null;
+  /** Packets to write to a file of their own, or null. */
+  carve: CarveOrder | null;
   /** One word, set to 1 when reading shall stop: what was read by then is stored. */
   stop: Int32Array<SharedArrayBuffer>;
 }
@@ -63,11 +67,15 @@ export type ReplayReply =
       /** LINKTYPE_ values in order of first appearance. */
       linkTypes: number[];
       flows: number;
+      /** null when nothing was to be carved. */
+      carved: CarveCounts | null;
     };
 
 /** The replay thread: files in, batches of flow records out, through the same meter as live packets. */
 async function main(data: ReplayThreadData): Promise<void> {
-  const session = new CaptureSession(data.options, new BatchPool(data.pool), data.storage, true);
+  const wanted = data.carve === null ? null : new WantedFlows(data.carve.wanted);
+  const session = new CaptureSession(data.options, new BatchPool(data.pool), data.storage, true, wanted);
+  const carver = data.carve === null ? null : new Carver(data.carve, session, wanted!);
   if (data.snapshot !== null) session.setRoutes('', data.snapshot);
   const ifIndexes = new Map(data.snapshot?.links.map((link) => [link.name, link.ifIndex]));
   const total = zeroCounters();
@@ -89,7 +97,7 @@ async function main(data: ReplayThreadData): Promise<void> {
       break;
     }
     const opened: number[] = [];
-    const source = new FileSource(file, data.filter, session.meter, (_, info) => {
+    const source = new FileSource(file, data.filter, carver ?? session.meter, (_, info) => {
       if (captures >= MAX_CAPTURES)
         throw new SavefileError(
           'SAVEFILE_OPEN',
@@ -111,6 +119,7 @@ async function main(data: ReplayThreadData): Promise<void> {
         file,
         filter: data.filter,
       });
+      carver?.addInterface(index, info, data.files.length > 1 ? file : null);
       return index;
     });
     const packetsSoFar = (): number =>
@@ -137,9 +146,11 @@ async function main(data: ReplayThreadData): Promise<void> {
       last = source.times.last;
   }
   clearInterval(flushing);
+  carver?.close();
   session.queue.close();
   const flows = session.table.created;
-  post({ type: 'done', counters: total, errors, first, last, filtered, dropped, linkTypes, flows });
+  const carved = carver?.counts ?? null;
+  post({ type: 'done', counters: total, errors, first, last, filtered, dropped, linkTypes, flows, carved });
   parentPort!.close();
 }
 
@@ -149,7 +160,8 @@ function post(message: ReplayReply): void {
 
 /** A file that is damaged or refused by the filter's compiler is told and the next one read; anything else is a bug. */
 function fileError(file: string, error: unknown): FileError {
-  if (error instanceof SavefileError) return { file, offset: error.offset, reason: error.reason };
+  if (error instanceof SavefileError && error.code !== 'SAVEFILE_WRITE')
+    return { file, offset: error.offset, reason: error.reason };
   if (error instanceof Error && error.name === 'PcapError')
     return { file, offset: null, reason: error.message };
   throw error;

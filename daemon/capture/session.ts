@@ -17,6 +17,7 @@ import { RecordQueue } from './record-queue.ts';
 import { RouteFeed } from './route-feed.ts';
 import { RouteTagger } from './route-tag.ts';
 import { TunnelMeter } from './tunnel-meter.ts';
+import type { WantedFlows } from './wanted-flows.ts';
 
 /** How a capture thread meters, whatever its source. Plain data. */
 export interface MeterOptions extends MeteringOptions {
@@ -53,8 +54,17 @@ export class CaptureSession {
   /** The table looks into it whenever a flow may be over. */
   readonly #timeouts: FlowTimeouts;
 
-  /** @param wait see RecordQueue */
-  constructor(options: MeterOptions, pool: BatchPool, port: MessagePort, wait: boolean) {
+  /**
+   * @param wait   see RecordQueue
+   * @param wanted looks at which flow each packet is put on; left out: nobody does
+   */
+  constructor(
+    options: MeterOptions,
+    pool: BatchPool,
+    port: MessagePort,
+    wait: boolean,
+    wanted: WantedFlows | null = null,
+  ) {
     this.#tagger = new RouteTagger(options.auditRate);
     this.#feed = new RouteFeed(this.#tagger);
     this.queue = new RecordQueue(pool, port, this.#tagger, wait);
@@ -65,7 +75,8 @@ export class CaptureSession {
       this.queue,
       this.#tagger,
     );
-    this.meter = tunnels === 'outer' ? new Meter(this.table) : new TunnelMeter(this.table, tunnels);
+    const places = wanted?.over(this.table) ?? this.table;
+    this.meter = tunnels === 'outer' ? new Meter(places) : new TunnelMeter(places, tunnels);
   }
 
   /** Registers a capture point; must come before its first packet. */

@@ -3,9 +3,9 @@ import { PacketFields } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
 import { decodeTunnel } from '../../decoders/tunnel.ts';
 import { TunnelFields, TunnelStatus } from '../../decoders/tunnel-fields.ts';
-import type { FlowTable } from '../flow/table.ts';
 import { PacketCounters } from './counters.ts';
 import type { PacketSink } from './packet-source.ts';
+import type { PacketPlaces } from './wanted-flows.ts';
 
 /** Tunnels within tunnels that are followed: deeper ones stay on the flow of the last level. */
 export const MAX_TUNNEL_LEVELS = 4;
@@ -18,7 +18,7 @@ export const MAX_TUNNEL_LEVELS = 4;
 export class TunnelMeter implements PacketSink {
   readonly fields = new PacketFields();
   readonly counters = new PacketCounters();
-  readonly #flows: FlowTable;
+  readonly #flows: PacketPlaces;
   readonly #keepsOuter: boolean;
   readonly #levels = Array.from({ length: MAX_TUNNEL_LEVELS }, () => ({
     fields: new PacketFields(),
@@ -28,7 +28,7 @@ export class TunnelMeter implements PacketSink {
   readonly #spare = { fields: new PacketFields(), tunnel: new TunnelFields() };
 
   /** @param flows made with the option `tunnels` */
-  constructor(flows: FlowTable, mode: 'inner' | 'both') {
+  constructor(flows: PacketPlaces, mode: 'inner' | 'both') {
     this.#flows = flows;
     this.#keepsOuter = mode === 'both';
   }

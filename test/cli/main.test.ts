@@ -34,6 +34,8 @@ describe('nstap', () => {
       'daemon',
       'replay',
       'flows',
+      'export',
+      'report',
       'status',
       'route',
       'routes',

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { type ColumnType, TYPED_COLUMNS } from '../../cli/export/columns.ts';
+import { CONN_COLUMNS, EXTRA_COLUMNS } from '../../cli/export/zeek.ts';
 import { filterGrammar } from '../../cli/filter/parse.ts';
 import { TIMEOUT_NAMES } from '../../daemon/config.ts';
 import { LOG_EVENTS } from '../../daemon/log-events.ts';
@@ -55,6 +57,22 @@ export const TABLES: readonly DocTable[] = [
     name: 'grammar',
     text: `\`\`\`ebnf\n${ebnf(filterGrammar())}\n\`\`\``,
   },
+  {
+    page: 'docs/export.md',
+    name: 'parquet',
+    text: table(['type', 'columns'], parquetRows()),
+  },
+  {
+    page: 'docs/export.md',
+    name: 'zeek',
+    text: table(
+      ['of', 'columns (type)'],
+      [
+        ['Zeek', CONN_COLUMNS.map(({ name, type }) => `\`${name}\` (${type})`).join(' · ')],
+        ['`--extra`', EXTRA_COLUMNS.map(({ name, type }) => `\`${name}\` (${type})`).join(' · ')],
+      ],
+    ),
+  },
 ];
 
 /** The schema of the configuration file, as it is in docs/. */
@@ -90,6 +108,26 @@ function optionRow({ key, flag, value, byDefault, isLive, help }: OptionSpec): s
     key === null ? '' : isLive ? 'at once' : 'restart',
     help,
   ];
+}
+
+/** Types of Parquet columns, as its documents call them. */
+function parquetRows(): string[][] {
+  const names: Record<ColumnType, string> = {
+    boolean: 'BOOLEAN',
+    int32: 'INT32',
+    int64: 'INT64',
+    double: 'DOUBLE',
+    string: 'BYTE_ARRAY, STRING',
+    octets: 'BYTE_ARRAY',
+    time: 'INT64, TIMESTAMP (NANOS, UTC)',
+    'int32 list': 'LIST of INT32',
+    'string list': 'LIST of STRING',
+  };
+  const of = (type: ColumnType): string =>
+    TYPED_COLUMNS.filter((column) => column.type === type)
+      .map(({ name }) => `\`${name}\``)
+      .join(' ');
+  return Object.entries(names).map(([type, name]) => [name, of(type as ColumnType)]);
 }
 
 function metricRows(): string[][] {

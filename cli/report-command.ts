@@ -1,0 +1,66 @@
+import { resolve } from 'node:path';
+import { version } from '../daemon/version.ts';
+import { openForReading } from '../storage/database.ts';
+import { nowNs } from '../storage/time.ts';
+import { defaultDb } from './default-db.ts';
+import { UsageError } from './errors.ts';
+import { openDestination } from './export/destination.ts';
+import { askedFlows, type SelectionFlags, selectFlows } from './flow-selection.ts';
+import { counted } from './format/count.ts';
+import { Interruption } from './interruption.ts';
+import { reportData } from './report/data.ts';
+import { reportJson } from './report/json.ts';
+import { reportPage } from './report/page.ts';
+
+/** Flags of `nstap report` as they were given. */
+export interface ReportFlags extends SelectionFlags {
+  db?: string;
+  output?: string;
+  title?: string;
+  json?: boolean;
+}
+
+/**
+ * Writes a page about flows.
+ * @returns exit status
+ * @throws UsageError, StorageError, Error of the file
+ */
+export async function reportCommand(expression: string, flags: ReportFlags): Promise<number> {
+  const output = flags.output ?? '-';
+  if (output === '-' && process.stdout.isTTY && !flags.json)
+    throw new UsageError('a page of HTML is not for a terminal: name a file with -o, or give --json');
+  const asked = askedFlows(expression, flags);
+  const db = openForReading(flags.db ?? defaultDb());
+  const to = openDestination(output, null);
+  const interruption = new Interruption(() => to.discard(), 'there is no report');
+  try {
+    const { selection, experiment } = selectFlows(db, asked, flags);
+    const data = reportData(db, selection, experiment);
+    interruption.ending(false);
+    await to.write(
+      flags.json
+        ? `${JSON.stringify(reportJson(data))}\n`
+        : reportPage(data, {
+            title: flags.title ?? (experiment === null ? 'Network traffic' : `Experiment ${experiment}`),
+            command: ['nstap', ...process.argv.slice(2)].map(quoted).join(' '),
+            version: version(),
+            database: resolve(db.name),
+            filter: expression,
+            madeNs: nowNs(),
+          }),
+    );
+    await to.finish();
+    if (output !== '-')
+      process.stderr.write(`nstap: report of ${counted(data.totals.flows, 'flow')} in ${output}\n`);
+    return 0;
+  } finally {
+    to.discard();
+    interruption.close();
+    db.close();
+  }
+}
+
+/** A word as a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./#-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
