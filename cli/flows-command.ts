@@ -11,6 +11,7 @@ import { learnNames } from './format/address-names.ts';
 import { groupFields, groupLines, groupSort } from './flows-groups.ts';
 import { flowFields, flowFieldsHelp } from './format/flow-fields.ts';
 import { flowView } from './format/flow-view.ts';
+import { firstInterruptible } from './interruptible.ts';
 import { type RowFormat, rowLines, writeLines } from './output.ts';
 import { pageLines } from './pager.ts';
 import { didYouMean } from './suggestion.ts';
@@ -91,7 +92,7 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
     } else if (by !== null) {
       const { top, wide } = flags;
       const request = { by, ...order, ...page, format, isTop: top !== undefined, isWide: wide === true };
-      await print(groupLines(db, selection, request));
+      await print(firstInterruptible(() => groupLines(db, selection, request)));
     } else {
       const view = flowView({ ...flags, fields }, db);
       if (flags.before !== undefined)
@@ -103,7 +104,7 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
         page.limit,
       );
       const rows = flags.resolve === true && format === 'table' ? await withNames(part) : part;
-      await print(rowLines(rows, view, format));
+      await print(firstInterruptible(() => rowLines(rows, view, format)));
       if (format === 'table') sayMore(part, order.sort);
     }
   } finally {
