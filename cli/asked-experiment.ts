@@ -1,5 +1,6 @@
 import type { FlowDatabase } from '../storage/database.ts';
 import { experimentsNamed, readExperiments } from '../storage/experiments.ts';
+import { didYouMean } from './suggestion.ts';
 
 /** Flags that ask for the flows of one experiment. */
 export interface ExperimentFlags {
@@ -16,9 +17,17 @@ export function askedExperiment(db: FlowDatabase, flags: ExperimentFlags): strin
   if (experiment === undefined && !lastExperiment) return null;
   const all = readExperiments(db);
   const found = experiment === undefined ? all.at(-1) : experimentsNamed(all, experiment)[0];
-  if (found === undefined)
+  if (found === undefined) {
+    const near =
+      experiment === undefined
+        ? ''
+        : didYouMean(
+            experiment,
+            all.map(({ name }) => name),
+          );
     throw new Error(
-      `${experiment === undefined ? 'there is no experiment' : `there is no experiment ${experiment}`} in ${db.name}; \`nstap experiment list\` shows them`,
+      `${experiment === undefined ? 'there is no experiment' : `there is no experiment ${experiment}`} in ${db.name}${near}; \`nstap experiment list\` shows them`,
     );
+  }
   return experiment ?? `${found.name}#${found.number}`;
 }

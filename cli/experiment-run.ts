@@ -176,7 +176,7 @@ async function show(experiment: Experiment, database: string): Promise<void> {
   tell(
     `experiment ${printable(name)}: ${counted(flows, 'flow')} in ${took} (\`nstap flows --experiment '${printable(name)}'\`)`,
   );
-  if (flows > 0) await flowsCommand('', { db: database, experiment: name, format: 'table' });
+  if (flows > 0) await flowsCommand('', { db: database, experiment: name, format: 'table', pager: false });
 }
 
 function flowsOf(experiment: Experiment, database: string): number {

@@ -1,22 +1,21 @@
-import { type FlowDatabase, openForReading } from '../storage/database.ts';
+import { openForReading } from '../storage/database.ts';
+import { behindFlow } from '../storage/behind-flow.ts';
 import type { FilterNode } from '../storage/filter-ast.ts';
 import { FLOW_SORTS, type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
-import { GROUP_FIELDS, GROUP_SORTS, type GroupRow, queryBy } from '../storage/query-by.ts';
-import { seriesReader } from '../storage/series.ts';
 import { nowNs } from '../storage/time.ts';
 import { askedExperiment } from './asked-experiment.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
 import { readFilter } from './filter/read.ts';
 import { learnNames } from './format/address-names.ts';
-import { FLOW_CSV_KEYS, flowCsvValues } from './format/flow-csv.ts';
-import { flowJson } from './format/flow-json.ts';
-import { FLOW_COLUMNS, routeChangeLines } from './format/flow-table.ts';
-import { GROUP_TOTAL_KEYS, type GroupJson, groupJson } from './format/group-json.ts';
-import { groupColumns } from './format/group-table.ts';
-import { seriesJson } from './format/series-json.ts';
+import { groupFields, groupLines, groupSort } from './flows-groups.ts';
+import { flowFields, flowFieldsHelp } from './format/flow-fields.ts';
+import { flowView } from './format/flow-view.ts';
+import { firstInterruptible } from './interruptible.ts';
+import { type RowFormat, rowLines, writeLines } from './output.ts';
+import { pageLines } from './pager.ts';
+import { didYouMean } from './suggestion.ts';
 import { showTimesIn } from './format/time.ts';
-import { type RowFormat, type RowView, printRows } from './output.ts';
 import { parseTime } from './time-argument.ts';
 import { parseTimeZone } from './time-zone.ts';
 
@@ -29,66 +28,177 @@ export interface FlowsFlags {
   resolve?: boolean;
   sort?: string;
   limit?: number;
+  offset?: number;
+  before?: number;
+  top?: number;
   routeChanged?: boolean;
   experiment?: string;
   lastExperiment?: boolean;
   by?: string;
   series?: boolean;
-  format: RowFormat;
+  columns?: string;
+  wide?: boolean;
+  explain?: number | true;
+  json?: boolean;
+  /** false: straight to the terminal, for callers that show flows beside something else. */
+  pager?: boolean;
+  format?: RowFormat;
 }
 
 const TABLE_LIMIT = 50;
 
-/** Other names for fields, as people know them from the filter language and other tools. */
-const ALIASES: Readonly<Record<string, string>> = {
+/** Names of FLOW_SORTS as people know them from the filter language, other tools, and the JSON contract. */
+const SORT_ALIASES: Readonly<Record<string, string>> = {
   time: 'start',
+  id: 'flow_id',
   port: 'dst_port',
-  proto: 'protocol',
-  if: 'interface',
-  state: 'conn_state',
+  protocol: 'proto',
+  proto_number: 'proto',
   rtt_us: 'rtt',
   duration_s: 'duration',
-  proto_number: 'protocol',
 };
 
 /** Queries flows and prints them. @throws UsageError for a mistake in the arguments, StorageError */
 export async function flowsCommand(expression: string, flags: FlowsFlags): Promise<void> {
+  if (flags.columns?.trim() === 'help') return await pageLines(textLines(flowFieldsHelp()));
+  checkFlags(flags);
+  const format = flags.format ?? (flags.json ? 'json' : 'table');
   const now = nowNs();
   const filters = [await readFilter(expression, flags.resolve === true)];
   if (flags.routeChanged) filters.push({ kind: 'routeChanged' });
   const zone = parseTimeZone(flags.tz);
   showTimesIn(zone);
   // Of a time that a clock shows twice the span is the longer one.
-  const selection: Omit<FlowSelection, 'filter'> = {
+  const time = {
     since: flags.since === undefined ? null : parseTime(flags.since, now, { zone, pick: 'earlier' }),
     until: flags.until === undefined ? null : parseTime(flags.until, now, { zone, pick: 'later' }),
   };
-  const page = {
-    limit: flags.limit === undefined ? (flags.format === 'table' ? TABLE_LIMIT : null) : flags.limit || null,
-    offset: 0,
-  };
+  const fields = flags.columns === undefined ? null : flowFields(flags.columns);
   const by = flags.by === undefined ? null : groupFields(flags.by);
-  const order = sortOrder(flags.sort, by);
-  if (flags.series && (by !== null || (flags.format !== 'json' && flags.format !== 'ndjson')))
-    throw new UsageError(
-      '--series needs --format json or ndjson, and no --by: it is a list within each flow',
-    );
+  const order =
+    by === null
+      ? flowSort(flags.sort ?? (flags.top === undefined ? 'start' : 'bytes'))
+      : groupSort(flags.sort, by);
+  const print = flags.pager === false ? writeLines : pageLines;
+  const page = { limit: limitOf(flags, format), offset: flags.offset ?? 0 };
   const db = openForReading(flags.db ?? defaultDb());
   try {
     const experiment = askedExperiment(db, flags);
     if (experiment !== null) filters.push({ kind: 'experiment', names: [experiment] });
-    const filter = allOf(filters.filter((each) => each !== null));
-    if (by === null) {
-      const rows = queryFlows(db, { ...selection, filter, ...order, ...page });
-      const isNamed = flags.resolve === true && flags.format === 'table';
-      await printRows(isNamed ? await withNames(rows) : rows, flowView(flags, db), flags.format);
+    const selection: FlowSelection = { ...time, filter: allOf(filters.filter((each) => each !== null)) };
+    if (flags.explain !== undefined) {
+      const { explainCommand } = await import('./flows-explain.ts');
+      await explainCommand(db, selection, flags.explain === true ? null : flags.explain, format === 'json');
+    } else if (by !== null) {
+      const { top, wide } = flags;
+      const request = { by, ...order, ...page, format, isTop: top !== undefined, isWide: wide === true };
+      await print(firstInterruptible(() => groupLines(db, selection, request)));
     } else {
-      const groups = queryBy(db, { ...selection, filter, ...order, ...page, by });
-      await printRows(groupsJson(by, groups), groupView(by), flags.format);
+      const view = flowView({ ...flags, fields }, db);
+      if (flags.before !== undefined)
+        selection.also = behindFlow(db, flags.before, order.sort, order.descending);
+      // One more tells whether there are more.
+      const limit = page.limit === null ? null : page.limit + 1;
+      const part = new Part(
+        queryFlows(db, { ...selection, ...order, limit, offset: page.offset }),
+        page.limit,
+      );
+      const rows = flags.resolve === true && format === 'table' ? await withNames(part) : part;
+      await print(firstInterruptible(() => rowLines(rows, view, format)));
+      if (format === 'table') sayMore(part, order.sort);
     }
   } finally {
     db.close();
   }
+}
+
+/** @throws UsageError for flags that make no sense together */
+function checkFlags({
+  by,
+  series,
+  before,
+  top,
+  limit,
+  columns,
+  routeChanged,
+  wide,
+  explain,
+  format,
+  json,
+}: FlowsFlags): void {
+  const clash = (isWrong: boolean, what: string): void => {
+    if (isWrong) throw new UsageError(what);
+  };
+  const isJson = json || format === 'json' || format === 'ndjson';
+  clash(
+    series === true && (by !== undefined || columns !== undefined || !isJson),
+    '--series needs --format json or ndjson, and no --by or --columns: it is a list within each flow',
+  );
+  clash(
+    before !== undefined && by !== undefined,
+    '--before names a flow, and --by lists groups; take --offset',
+  );
+  clash(
+    columns !== undefined && by !== undefined,
+    '--columns is for flows; --by lists its fields and their totals',
+  );
+  clash(top !== undefined && limit !== undefined, '--top is a --limit already; give one of them');
+  clash(columns !== undefined && wide === true, '--wide and --columns both choose columns; give one of them');
+  clash(
+    columns !== undefined && routeChanged === true,
+    '--route-changed shows decisions below each flow; it takes no --columns, but the filter `route changed` does',
+  );
+  clash(
+    explain !== undefined && (by !== undefined || columns !== undefined),
+    '--explain is about one flow; it takes no --by or --columns',
+  );
+  clash(
+    explain !== undefined && format !== undefined && format !== 'json' && format !== 'table',
+    '--explain prints a page, or one JSON object with --json',
+  );
+  clash(json === true && format !== undefined && format !== 'json', `--json is --format json, not ${format}`);
+}
+
+function limitOf({ limit, top }: FlowsFlags, format: RowFormat): number | null {
+  if (top !== undefined) return top;
+  if (limit === undefined) return format === 'table' ? TABLE_LIMIT : null;
+  return limit === 0 ? null : limit;
+}
+
+/** The first rows of a query, and whether there are more. */
+class Part implements Iterable<FlowRow> {
+  hasMore = false;
+  last: FlowRow | null = null;
+  count = 0;
+  readonly #rows: Iterable<FlowRow>;
+  readonly #limit: number | null;
+
+  constructor(rows: Iterable<FlowRow>, limit: number | null) {
+    this.#rows = rows;
+    this.#limit = limit;
+  }
+
+  *[Symbol.iterator](): Iterator<FlowRow> {
+    for (const row of this.#rows) {
+      if (this.count === this.#limit) {
+        this.hasMore = true;
+        return;
+      }
+      this.count++;
+      this.last = row;
+      yield row;
+    }
+  }
+}
+
+/** To who sits before a terminal: a script gets no words that it did not ask for. */
+function sayMore({ hasMore, last, count }: Part, sort: string): void {
+  if (!hasMore || last === null || !process.stdout.isTTY || process.exitCode) return;
+  const what =
+    sort === 'start'
+      ? `the next page: --before ${last.flowId}`
+      : `the next page: --before ${last.flowId} and the same --sort`;
+  process.stderr.write(`nstap: ${count} flows, and there are more; ${what}; all: --limit 0\n`);
 }
 
 /** With --resolve the table has names, so all its rows are read before the first is printed. */
@@ -102,50 +212,21 @@ function allOf(nodes: FilterNode[]): FilterNode | null {
   return nodes.length > 1 ? { kind: 'and', nodes } : (nodes[0] ?? null);
 }
 
-/** Asked for flows that changed, the table shows how: a flow takes several lines then. */
-function flowView(flags: FlowsFlags, db: FlowDatabase): RowView<FlowRow> {
-  const series = flags.series ? seriesReader(db) : null;
-  return {
-    columns: FLOW_COLUMNS,
-    ...(flags.routeChanged && { below: routeChangeLines }),
-    json:
-      series === null ? flowJson : (row) => ({ ...flowJson(row), series: seriesJson(series(row.flowId)) }),
-    csvKeys: FLOW_CSV_KEYS,
-    csvValues: flowCsvValues,
-  };
+/** What has most comes first; a leading + turns it around. @throws UsageError that suggests one */
+function flowSort(text: string): { sort: string; descending: boolean } {
+  const plain = text.replace(/^[+-]/, '').trim().toLowerCase().replaceAll('-', '_');
+  const sort = SORT_ALIASES[plain] ?? plain;
+  const known = Object.keys(FLOW_SORTS);
+  if (!known.includes(sort))
+    throw new UsageError(
+      `cannot sort by "${plain}"${didYouMean(plain, [...known, ...Object.keys(SORT_ALIASES)])}; it can be ${known.join(', ')}`,
+    );
+  return { sort, descending: !text.startsWith('+') };
 }
 
-function* groupsJson(by: readonly string[], rows: Iterable<GroupRow>): Iterable<GroupJson> {
-  for (const row of rows) yield groupJson(by, row);
-}
-
-function groupView(by: readonly string[]): RowView<GroupJson> {
-  return {
-    columns: groupColumns(by),
-    json: (row) => row,
-    csvKeys: [...by, ...GROUP_TOTAL_KEYS],
-    csvValues: (row) => Object.values(row),
-  };
-}
-
-function groupFields(text: string): string[] {
-  const fields = text.split(',').map((name) => canonical(name));
-  for (const name of fields)
-    if (!Object.hasOwn(GROUP_FIELDS, name))
-      throw new UsageError(`cannot add up by "${name}"; it can be ${Object.keys(GROUP_FIELDS).join(', ')}`);
-  return [...new Set(fields)];
-}
-
-/** What has most comes first; a leading + turns it around. */
-function sortOrder(text: string | undefined, by: string[] | null): { sort: string; descending: boolean } {
-  const known = by === null ? Object.keys(FLOW_SORTS) : [...by, ...GROUP_SORTS];
-  const name = canonical(text?.replace(/^[+-]/, '') ?? (by === null ? 'start' : 'bytes'));
-  const sort = by === null && name === 'protocol' ? 'proto' : name;
-  if (!known.includes(sort)) throw new UsageError(`cannot sort by "${name}"; it can be ${known.join(', ')}`);
-  return { sort, descending: !text?.startsWith('+') };
-}
-
-function canonical(name: string): string {
-  const plain = name.trim().toLowerCase().replaceAll('-', '_');
-  return ALIASES[plain] ?? plain;
+function textLines(text: string): string[] {
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => `${line}\n`);
 }

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { registerCompletion } from './commands/completion.ts';
 import { ExitStatus, UsageError } from './errors.ts';
-import { printable } from './format/columns.ts';
+import { printable } from './format/printable.ts';
 import { createProgram } from './program.ts';
 
 /** Says why on stderr. @returns the exit status */

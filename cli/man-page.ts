@@ -23,7 +23,9 @@ const SECTIONS: readonly (readonly [string, readonly (readonly [string, string])
     [
       ['NSTAP_DB', 'the database where no --db is given'],
       ['XDG_STATE_HOME', 'where the database of users other than root is'],
-      ['NO_COLOR', 'no colours, whatever it is set to'],
+      ['NO_COLOR', 'no colours, whatever it is set to; --color comes before it'],
+      ['NSTAP_PAGER, PAGER', 'what shows long lists on a terminal (default: less); cat or nothing: no pager'],
+      ['LESS', 'options of less (default here, as in git: FRX)'],
       ['NSTAP_DEBUG', 'errors with their stack'],
     ],
   ],

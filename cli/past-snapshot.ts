@@ -51,6 +51,24 @@ export function pastSnapshot(
   }
 }
 
+/** The routing of a namespace at a time. */
+export interface PastTables {
+  snapshot: RouteSnapshot;
+  /** "dev:inode" of the namespace. */
+  netnsId: string;
+  /** Since when it was so. */
+  sinceNs: bigint;
+}
+
+/** As pastSnapshot, of a database that is open, and without a word; null when it is not known. @throws StorageError, RouteUpdateError */
+export function tablesAt(db: FlowDatabase, netns: string, atNs: bigint): PastTables | null {
+  const stored = routeUpdatesAt(db, netns, atNs);
+  const last = stored.at(-1);
+  if (last === undefined) return null;
+  const snapshot = snapshotOfUpdates(decoded(stored), formatTime(atNs));
+  return { snapshot, netnsId: last.netnsId, sinceNs: last.atNs };
+}
+
 /** One at a time: unpacked, the updates of a large table are several times as large. */
 function* decoded(stored: readonly StoredUpdate[]): Iterable<RouteUpdate> {
   for (const { data } of stored) yield decodeUpdate(data);

@@ -1,6 +1,6 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { version } from '../daemon/version.ts';
-import { printable } from './format/columns.ts';
+import { printable } from './format/printable.ts';
 import { registerDaemon } from './commands/daemon.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerDoctor } from './commands/doctor.ts';
@@ -17,6 +17,8 @@ import { registerSnapshot } from './commands/snapshot.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTail } from './commands/tail.ts';
 import { registerTop } from './commands/top.ts';
+import { didYouMean } from './suggestion.ts';
+import { COLOR_CHOICES, setTerminalFlags } from './terminal-options.ts';
 
 /** Every command, in the order of `--help`. A command's file loads nothing heavy before its action runs. */
 const COMMANDS = [
@@ -43,7 +45,15 @@ export function createProgram(): Command {
   const program = new Command('nstap')
     .description('flows in Linux network namespaces, with the route decision of the kernel on each')
     .version(version(), '-V, --version')
-    .option('--no-color', 'no colours; NO_COLOR in the environment and a pipe do the same')
+    .addOption(
+      new Option(
+        '--color <when>',
+        'colours: auto is on a terminal, unless NO_COLOR is set (default: auto)',
+      ).choices(COLOR_CHOICES),
+    )
+    .option('--no-color', 'as --color never')
+    .option('--no-pager', 'long lists straight to the terminal, not through $NSTAP_PAGER, $PAGER or less')
+    .hook('preAction', (program) => setTerminalFlags(program.opts()))
     .showHelpAfterError('(see `nstap --help`)')
     .addHelpText(
       'after',
@@ -56,10 +66,16 @@ Example:
   $ nstap flows --since 10m 'tcp port 443'`,
     )
     .configureOutput({
-      outputError: (text, write) => write(printable(text.replace(/^error: /, 'nstap: '), '\n')),
+      outputError: (text, write) => write(printable(suggested(text.replace(/^error: /, 'nstap: ')), '\n')),
     })
     // Inherited by the commands: without it commander ends the process with 1 on wrong usage.
     .exitOverride();
   for (const register of COMMANDS) register(program);
   return program;
+}
+
+/** Commander's message; where a value is none of the choices, with the one that was probably meant. */
+function suggested(text: string): string {
+  const found = /'([^']*)' is invalid.* Allowed choices are (.*)\.$/m.exec(text);
+  return found === null ? text : text.replace(/\.$/m, `${didYouMean(found[1]!, found[2]!.split(', '))}.`);
 }

@@ -3,15 +3,13 @@ import { toStorageError } from './errors.ts';
 import { QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
 import { CONN_STATES, END_REASONS, TUNNEL_TYPES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
+import { addGroupFunctions, type GroupField, groupSource, madeGroupField } from './group-keys.ts';
 import { holdSnapshot } from './partition-views.ts';
 import { type FlowSelection, selectionToSql } from './query.ts';
 import { toNs } from './time.ts';
 
-/** How a group key reads: an address is a BLOB of 4 or 16 octets, a protocol its number, everything else as it is. */
-export type GroupKind = 'address' | 'protocol' | 'connState' | 'endReason' | 'tunnelType' | 'plain';
-
 /** What flows are grouped by: the names of the JSON contract; `host` counts a flow for both of its ends. */
-export const GROUP_FIELDS: Readonly<Record<string, { sql: string; kind: GroupKind; join?: string }>> = {
+export const GROUP_FIELDS: Readonly<Record<string, GroupField>> = {
   host: { sql: 'f.host', kind: 'address' },
   src: { sql: 'f.src', kind: 'address' },
   dst: { sql: 'f.dst', kind: 'address' },
@@ -34,6 +32,11 @@ export const GROUP_FIELDS: Readonly<Record<string, { sql: string; kind: GroupKin
   route_dev: { sql: 'd.dev', kind: 'plain', join: 'route_decisions' },
   route_rule: { sql: 'd.rule', kind: 'plain', join: 'route_decisions' },
 };
+
+/** What a name in GroupQuery.by stands for: one of GROUP_FIELDS, or what madeGroupField makes; undefined for another name. */
+export function groupField(name: string): GroupField | undefined {
+  return Object.hasOwn(GROUP_FIELDS, name) ? GROUP_FIELDS[name] : madeGroupField(name);
+}
 
 /** Of the decision of the originator's direction: the first packet is his. */
 const JOINS: Readonly<Record<string, string>> = {
@@ -58,7 +61,7 @@ const TOTALS: Readonly<Record<string, string>> = {
 export const GROUP_SORTS: readonly string[] = Object.keys(TOTALS);
 
 export interface GroupQuery extends FlowSelection {
-  /** Keys of GROUP_FIELDS; at least one. */
+  /** Names as groupField takes them; at least one. */
   by: readonly string[];
   /** One of `by` or GROUP_SORTS. */
   sort: string;
@@ -86,7 +89,7 @@ export interface GroupRow {
 /** Aggregates flows. Throws StorageError; RangeError for a field or sort it does not know. */
 export function* queryBy(db: FlowDatabase, query: GroupQuery): IterableIterator<GroupRow> {
   const { sql, params } = groupSql(db, query);
-  const kinds = query.by.map((name) => GROUP_FIELDS[name]!.kind);
+  const kinds = query.by.map((name) => groupField(name)!.kind);
   const release = holdSnapshot(db);
   try {
     for (const row of db
@@ -119,18 +122,17 @@ export function* queryBy(db: FlowDatabase, query: GroupQuery): IterableIterator<
 
 /** The statement of a query, for queryBy and for whoever asks SQLite for its plan. */
 export function groupSql(db: FlowDatabase, query: GroupQuery): SqlCondition {
+  addGroupFunctions(db);
   const fields = query.by.map((name) => {
-    const field = GROUP_FIELDS[name];
+    const field = groupField(name);
     if (field === undefined) throw new RangeError(`query: cannot group by ${name}`);
     return field;
   });
-  const sort = query.by.includes(query.sort) ? GROUP_FIELDS[query.sort]!.sql : TOTALS[query.sort];
+  const sort = query.by.includes(query.sort) ? groupField(query.sort)!.sql : TOTALS[query.sort];
   if (sort === undefined) throw new RangeError(`query: cannot sort groups by ${query.sort}`);
   const keys = fields.map(({ sql }) => sql);
   const joins = [...new Set(fields.flatMap(({ join }) => (join === undefined ? [] : [JOINS[join]!])))];
-  const from = query.by.includes('host')
-    ? '(SELECT *, src AS host FROM flows UNION ALL SELECT *, dst AS host FROM flows WHERE dst <> src)'
-    : 'flows';
+  const from = groupSource(query.by);
   const where = selectionToSql(db, query);
   const { start, end, ...sums } = TOTALS;
   const times = [start!, end!].flatMap((time) => [`${time} / 1000000000`, `${time} % 1000000000`]);
@@ -144,9 +146,44 @@ export function groupSql(db: FlowDatabase, query: GroupQuery): SqlCondition {
   };
 }
 
-function named(kind: GroupKind, key: number | string | Buffer | null): number | string | Buffer | null {
+function named(
+  kind: GroupField['kind'],
+  key: number | string | Buffer | null,
+): number | string | Buffer | null {
   if (kind === 'connState') return CONN_STATES[key as number] ?? null;
   if (kind === 'endReason') return END_REASONS[key as number] ?? null;
   if (kind === 'tunnelType') return TUNNEL_TYPES[(key as number | null) ?? 0] ?? null;
   return key;
+}
+
+type Key = GroupRow['keys'][number];
+
+/** How rows of groups compare in the order of a query, for those who have made them without SQLite. */
+export function groupOrder({ by, sort, descending }: GroupQuery): (a: GroupRow, b: GroupRow) => number {
+  const measure = SORT_VALUES[sort] ?? ((row: GroupRow): Key => row.keys[by.indexOf(sort)]!);
+  const turn = descending ? -1 : 1;
+  return (a, b) => {
+    let order = compared(measure(a), measure(b));
+    for (let i = 0; order === 0 && i < by.length; i++) order = compared(a.keys[i]!, b.keys[i]!);
+    return order * turn;
+  };
+}
+
+const SORT_VALUES: Readonly<Record<string, (row: GroupRow) => Key | bigint>> = {
+  flows: (row) => row.flows,
+  packets: (row) => row.packets,
+  bytes: (row) => row.bytes,
+  packets_fwd: (row) => row.packetsFwd,
+  packets_rev: (row) => row.packetsRev,
+  bytes_fwd: (row) => row.bytesFwd,
+  bytes_rev: (row) => row.bytesRev,
+  start: (row) => row.startNs,
+  end: (row) => row.endNs,
+};
+
+/** As SQLite sorts: nothing before anything. */
+function compared(a: Key | bigint, b: Key | bigint): number {
+  if (a === null || b === null) return Number(a !== null) - Number(b !== null);
+  if (Buffer.isBuffer(a) && Buffer.isBuffer(b)) return Buffer.compare(a, b);
+  return a < b ? -1 : Number(a > b);
 }

@@ -18,6 +18,8 @@ export interface FlowSelection {
   /** Nanoseconds since the epoch: flows that were alive in [since, until). null: no bound. */
   since: bigint | null;
   until: bigint | null;
+  /** More that a flow has to meet; see behindFlow. */
+  also?: SqlCondition;
 }
 
 export interface FlowQuery extends FlowSelection {
@@ -376,8 +378,12 @@ export function flowSql(db: FlowDatabase, query: FlowQuery): SqlCondition {
 }
 
 /** The WHERE of a selection. */
-export function selectionToSql(db: FlowDatabase, { filter, since, until }: FlowSelection): SqlCondition {
+export function selectionToSql(
+  db: FlowDatabase,
+  { filter, since, until, also }: FlowSelection,
+): SqlCondition {
   const conditions = timeBound(db)(since, until);
+  if (also !== undefined) conditions.push(also);
   if (filter !== null) conditions.push(filterToSql(filter, (names) => experimentCondition(db, names)));
   return conditions.length === 0 ? { sql: 'TRUE', params: [] } : join(conditions, ' AND ');
 }

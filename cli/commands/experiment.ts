@@ -11,7 +11,15 @@ const NETNS = 'only flows of namespaces with this name, or that match this patte
 export function registerExperiment(program: Command): void {
   const experiment = program
     .command('experiment')
-    .description('mark what happens from start to stop, or while a command runs, and find its flows again');
+    .description('mark what happens from start to stop, or while a command runs, and find its flows again')
+    .addHelpText(
+      'after',
+      `
+Example:
+  $ nstap experiment run mtu-1400 --netns lab-a -- curl http://10.2.0.2/
+  $ nstap experiment list
+  $ nstap flows --by experiment`,
+    );
   experiment
     .command('start')
     .description('mark a time from now on')

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { FlowsFlags } from '../flows-command.ts';
 import { wholeNumber } from '../option-values.ts';
 import { ROW_FORMATS } from '../output.ts';
@@ -17,16 +17,37 @@ export function registerFlows(program: Command): void {
     .option('--resolve', 'look up names: of hosts and services in the filter, of addresses for the table')
     .option(
       '--sort <field>',
-      'start, bytes, packets, duration, …; largest first, with + in front smallest first',
+      'start, bytes, packets, duration, rtt, …; largest first, with + in front smallest first (default: start)',
     )
     .option(
       '--limit <n>',
       'at most so many; 0: all (default: 50 in a table, else all)',
       wholeNumber(0, Number.MAX_SAFE_INTEGER, 'flows'),
     )
+    .option('--offset <n>', 'leave out the first n', wholeNumber(0, Number.MAX_SAFE_INTEGER, 'flows'))
+    .option(
+      '--before <flow_id>',
+      'go on behind this flow of the list, whatever was captured since: the next page',
+      wholeNumber(1, Number.MAX_SAFE_INTEGER, 'flow_id'),
+    )
+    .option(
+      '--columns <fields>',
+      'show these fields: any of JSON, route_fwd.prefix, bytes, rate, …; `--columns help` lists them',
+    )
+    .option('--wide', 'more columns, and none left out or cut')
     .option(
       '--by <fields>',
-      'add up by fields with commas between: host, src, dst, dst_port, protocol, netns, …',
+      'add up by fields with commas between: host, src, dst_port, netns, route.prefix, experiment, hour, start:10m, src/24, …',
+    )
+    .option(
+      '--top <n>',
+      'the n with most bytes (or what --sort says); with --by, what the others add up to, too',
+      wholeNumber(1, Number.MAX_SAFE_INTEGER, 'rows'),
+    )
+    .option(
+      '--explain [flow_id]',
+      'everything about one flow: of this flow_id, or the one that the filter before it leaves',
+      flowId,
     )
     .option(
       '--experiment <name>',
@@ -45,7 +66,8 @@ export function registerFlows(program: Command): void {
       '--series',
       'with each flow its packets and octets for every 10 s, as kept with --timeseries; needs --format json or ndjson',
     )
-    .addOption(new Option('--format <name>', 'how to print').choices(ROW_FORMATS).default('table', 'table'))
+    .addOption(new Option('--format <name>', 'how to print (default: table)').choices(ROW_FORMATS))
+    .option('--json', 'as --format json')
     .addHelpText(
       'after',
       `
@@ -61,16 +83,30 @@ Filter:
   route changed
   and or not ( )    = != > >= < <=    in [ A B ]    values in quotes when they have blanks or signs in them
 
+A table fits the terminal: columns are shortened, then left out (docs/flows.md); in a pipe it is whole.
+
 Example:
   $ nstap flows --since 10m 'tcp port 443 and bytes > 1M'
   $ nstap flows --resolve --since 14:00 host web.lab and port https
   $ nstap flows 'netns blue and route type blackhole' --format ndjson
-  $ nstap flows --by host --limit 10          # top talkers
-  $ nstap flows --experiment mtu-1400 tcp     # see docs/experiments.md
+  $ nstap flows --columns start,flow,rate,rtt_us,route_fwd.prefix,route_fwd.gateway
+  $ nstap flows --by host --top 10                          # top talkers
+  $ nstap flows --by route.prefix,route.verdict --sort flows
+  $ nstap flows --by hour --since 1d                        # also start:5m, day
+  $ nstap flows --explain 1234                              # or: nstap flows port 443 --explain
+  $ nstap flows --experiment mtu-1400 tcp                   # see docs/experiments.md
   $ nstap flows --series --format ndjson port 443 | jq '.series[] | [.at, .bytes_rev * 8 / 10]'   # bit/s`,
     )
     .action(async (filter: string[], flags: FlowsFlags) => {
       const { flowsCommand } = await import('../flows-command.ts');
       await flowsCommand(filter.join(' '), flags);
     });
+}
+
+function flowId(text: string): number {
+  if (!/^[1-9]\d{0,15}$/.test(text))
+    throw new InvalidArgumentError(
+      'Expected a flow_id. A filter stands before --explain: nstap flows FILTER --explain',
+    );
+  return Number(text);
 }

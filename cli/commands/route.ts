@@ -6,7 +6,15 @@ import { tzOption } from '../time-option.ts';
 
 /** `nstap route get DST`: the kernel's decision for one packet, explained. */
 export function registerRoute(program: Command): void {
-  const route = program.command('route').description('ask which way a packet goes, and why');
+  const route = program
+    .command('route')
+    .description('ask which way a packet goes, and why')
+    .addHelpText(
+      'after',
+      `
+Example:
+  $ nstap route get 10.2.3.4 --netns lab-r --from 10.1.0.2 --iif eth0`,
+    );
   route
     .command('get')
     .description('the route decision for one packet, step by step')

@@ -7,7 +7,13 @@ import type { SnapshotSaveFlags } from '../snapshot-command.ts';
 export function registerSnapshot(program: Command): void {
   const snapshot = program
     .command('snapshot')
-    .description('keep the routing of a namespace in a file, for later questions and replays');
+    .description('keep the routing of a namespace in a file, for later questions and replays')
+    .addHelpText(
+      'after',
+      `
+Example:
+  $ sudo nstap snapshot save --netns lab-r before.json`,
+    );
   snapshot
     .command('save')
     .description('write rules, routes, interfaces, addresses and sysctls of a namespace to a file')

@@ -4,7 +4,7 @@ import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { Column } from './columns.ts';
 import { formatCount } from './count.ts';
 import { type FlowJson, flowJson } from './flow-json.ts';
-import { flowText, routeText } from './flow-table.ts';
+import { flowText, routeText } from './flow-text.ts';
 
 /** A flow that goes another way, in JSON: a flow with the decisions of both snapshots in place of one. */
 export interface ChangeJson extends Omit<FlowJson, 'route_fwd' | 'route_rev'> {

@@ -13,6 +13,11 @@ export function formatCount(value: number): string {
     : `${scaled < 9.95 ? scaled.toFixed(1) : scaled.toFixed(0)}${UNITS[unit]}`;
 }
 
+/** Bits a second for people, as tc(8) writes them: "18Mbit/s". */
+export function formatRate(bitsPerSec: number): string {
+  return `${formatCount(bitsPerSec < 10 ? Math.round(bitsPerSec * 10) / 10 : Math.round(bitsPerSec))}bit/s`;
+}
+
 /** A number with its noun: "1 route", "1,234 routes". */
 export function counted(value: number, noun: string): string {
   return `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : 's'}`;

@@ -14,15 +14,24 @@ export const FLOW_CSV_KEYS: readonly string[] = FLOW_KEYS.flatMap(
   (key) => NESTED[key]?.map((part) => `${key}_${part}`) ?? [key as string],
 );
 
+type CsvValue = (json: Record<string, unknown>, row: FlowRow) => unknown;
+
+/** The value of each column, of the flow in JSON and its row. */
+const CSV_VALUES = FLOW_KEYS.flatMap((key): CsvValue[] => {
+  if (key === 'route_changes') return [(_json, row) => changeCount(row)];
+  if (key === 'hints') return [(_json, row) => row.hints];
+  const parts = NESTED[key];
+  if (parts === undefined) return [(json) => json[key]];
+  return parts.map(
+    (part) => (json: Record<string, unknown>) =>
+      (json[key] as Record<string, unknown> | null)?.[part] ?? null,
+  );
+});
+
 /** The values of a flow, in the order of FLOW_CSV_KEYS. */
 export function flowCsvValues(row: FlowRow): unknown[] {
   const json: Record<string, unknown> = flowJson(row);
-  return FLOW_KEYS.flatMap((key): unknown[] => {
-    if (key === 'route_changes') return [changeCount(row)];
-    if (key === 'hints') return [row.hints];
-    const value = json[key];
-    return NESTED[key]?.map((part) => (value as Record<string, unknown> | null)?.[part] ?? null) ?? [value];
-  });
+  return CSV_VALUES.map((value) => value(json, row));
 }
 
 /** How often the decision changed, as far as it is kept: what a direction began with is no change. */

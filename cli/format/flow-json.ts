@@ -123,6 +123,9 @@ const FIELDS = {
       : { type: row.tunnelType, id: row.tunnelId, outer_flow_id: row.tunnelOuterFlowId },
 };
 
+/** How each key of a flow in JSON is made, by key. */
+export const FLOW_JSON_FIELDS = FIELDS;
+
 type Fields = typeof FIELDS;
 
 /** A flow in JSON: all keys are there, those that do not apply are null. */

@@ -38,7 +38,8 @@ function summary({ verdict, type, gateway, dev }: RouteAnswer): string {
   return `${verdict === 'send' ? 'sent' : 'forwarded'}${via}${dev === null ? '' : ` dev ${dev}`}`;
 }
 
-function stepLines({ steps }: RouteAnswer): string[] {
+/** The rules that were tried, a line each. */
+export function stepLines({ steps }: Pick<RouteAnswer, 'steps'>): string[] {
   const width = Math.max(...steps.map((step) => step.text.length));
   return steps.map(({ rule, text, matched, why, prefix }) => {
     const found = prefix === null ? '' : ` ${prefix}`;

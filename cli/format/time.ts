@@ -64,3 +64,15 @@ export function shortDuration(ns: bigint): string {
   if (minutes < 60) return `${minutes}m${String(Math.floor(seconds % 60)).padStart(2, '0')}s`;
   return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`;
 }
+
+/** Microseconds in three digits or more: "850us", "12.3ms", "1.20s". */
+export function shortMicros(us: number): string {
+  if (us < 1000) return `${us < 10 ? us.toFixed(1) : us.toFixed(0)}us`;
+  if (us < 1e6) return `${(us / 1e3).toFixed(us < 1e5 ? 1 : 0)}ms`;
+  return `${(us / 1e6).toFixed(2)}s`;
+}
+
+/** What a second of it had, on average. @returns null for a span of no length */
+export function perSecond(amount: number, ns: bigint): number | null {
+  return ns > 0n ? (amount * 1e9) / Number(ns) : null;
+}

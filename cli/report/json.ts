@@ -7,8 +7,15 @@ import type { ReportData } from './data.ts';
 /** The figures of a report as plain data, for who draws them himself. */
 export function reportJson(data: ReportData): object {
   const { totals, parts, traffic, losses, rtt } = data;
-  const groups = (by: string[], rows: readonly GroupRow[]): GroupJson[] =>
-    rows.map((row) => groupJson(by, row));
+  const all = {
+    flows: totals.flows,
+    packets: totals.packetsFwd + totals.packetsRev,
+    bytes: totals.bytesFwd + totals.bytesRev,
+  };
+  const groups = (names: string[], rows: readonly GroupRow[]): GroupJson[] => {
+    const by = names.map((name) => ({ label: name, name }));
+    return rows.map((row) => groupJson(by, 'group', row.keys, row, all));
+  };
   const us = (share: number): number | null => {
     const ns = rtt.quantile(share);
     return ns === null ? null : Math.round(ns) / 1000;

@@ -2,7 +2,7 @@ import { formatAddress } from '../../decoders/address.ts';
 import { protocolName } from '../../storage/protocols.ts';
 import type { GroupRow } from '../../storage/query-by.ts';
 import type { RouteShare } from '../../storage/report.ts';
-import { flowText, routeText } from '../format/flow-table.ts';
+import { flowText, routeText } from '../format/flow-text.ts';
 import { shortDuration, shortTime } from '../format/time.ts';
 import { barCell, rttChart, strip } from './charts.ts';
 import type { ReportData } from './data.ts';

@@ -1,7 +1,7 @@
 import { protocolName } from '../../storage/protocols.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import { flagLetters } from '../format/tcp-flags.ts';
-import { routeText } from '../format/flow-table.ts';
+import { routeText } from '../format/flow-text.ts';
 import { placeText } from './losses.ts';
 import { byteCount, byteRate, shortAge, shortNumber } from './quantities.ts';
 import type { TopRow } from './rows.ts';

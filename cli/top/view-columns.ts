@@ -1,6 +1,6 @@
 import type { RankSort } from '../../daemon/rank/messages.ts';
 import { protocolName } from '../../storage/protocols.ts';
-import { routeText } from '../format/flow-table.ts';
+import { routeText } from '../format/flow-text.ts';
 import { placeText } from './losses.ts';
 import type { TopView } from './model.ts';
 import { byteCount, byteRate, shortAge, shortNumber } from './quantities.ts';

@@ -349,6 +349,12 @@ describe('flows prints', () => {
         bytes_rev: 500,
         start: '2023-11-14T22:13:20.123456789Z',
         end: '2023-11-14T22:13:51.000000000Z',
+        bits_per_s: 518350.253,
+        packets_per_s: 0.648,
+        flows_share: 50,
+        packets_share: 83.33,
+        bytes_share: 99.98,
+        row: 'group',
       },
       expect.objectContaining({ host: '10.2.0.2', flows: 2 }),
     ]);
@@ -362,7 +368,7 @@ describe('flows prints', () => {
     ]);
     expect(await flows('--by', 'proto', '--format', 'csv')).toMatch(/^protocol,flows,packets,bytes,/);
     const table = (await flows('--by', 'state')).split('\n');
-    expect(table[0]).toMatch(/^CONN_STATE +FLOWS +PACKETS +BYTES +START +END$/);
-    expect(table[1]).toMatch(/^SF +1 +18 +2\.0M/);
+    expect(table[0]).toMatch(/^CONN_STATE +FLOWS +PACKETS +BYTES +SHARE +RATE +START +END$/);
+    expect(table[1]).toMatch(/^SF +1 +18 +2\.0M +100\.0% +18Mbit\/s /);
   });
 });

@@ -63,7 +63,10 @@ describe('nstap', () => {
     [['flows', '--limit', 'x'], /nstap: .*'x' is invalid/],
     [['flows', '--since', 'soon'], /^nstap: cannot read the time "soon": expected RFC 3339/],
     [['flows', '--sort', 'colour'], /^nstap: cannot sort by "colour"; it can be start, /],
-    [['flows', '--by', 'colour'], /^nstap: cannot add up by "colour"; it can be host, /],
+    [
+      ['flows', '--by', 'colour'],
+      /^nstap: cannot add up by "colour" \(did you mean hour\?\); it can be host, /,
+    ],
     [
       ['flows', 'tcp', 'port', 'htpp'],
       /^nstap: filter: found "htpp" where this was expected: a port number from 0 to 65535; names of services are looked up with --resolve only\n {2}tcp port htpp\n {11}\^\n$/,

@@ -30,7 +30,7 @@ test.skipIf(!hasScript)('Ctrl-C ends long output on a terminal (needs script(1))
   }
   writer.close();
 
-  const command = `'${process.execPath}' '${MAIN}' flows --db '${db}' --format csv`;
+  const command = `'${process.execPath}' '${MAIN}' flows --no-pager --db '${db}' --format csv`;
   const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
   const closed = once(child, 'close');
   let screen = '';

@@ -163,7 +163,7 @@ describe('columns', () => {
       'NAME    N  TEXT\na       1  a text that is rather…\nbcd   200  short\n',
     );
     expect(formatColumns(columns, rows, 30, plain)).toBe('NAME    N\na       1\nbcd   200\n');
-    expect(formatColumns(columns, rows, 1, plain)).toBe('NAME\na\nbcd\n');
+    expect(formatColumns(columns, rows, 1, plain)).toBe('…\na\n…\n');
   });
 
   test('let no control character of a name through', () => {

@@ -48,9 +48,11 @@ export class Terminal {
       ...['set', '-g', 'default-terminal', 'screen-256color', ';', 'set', '-g', 'escape-time', '0', ';'],
       ...['set', '-g', 'history-limit', '50000', ';'],
       ...['new-session', '-d', '-x', String(width), '-y', String(height)],
-      ...Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`]),
       ...(cwd === undefined ? [] : ['-c', cwd]),
-      ...['--', 'sh', '-c', KEEP_STATUS, 'sh', ...command],
+      // Not by `new-session -e`, over which tmux has a TERM of its own.
+      ...['--', 'sh', '-c', KEEP_STATUS, 'sh', 'env'],
+      ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      ...command,
     );
   }
 
