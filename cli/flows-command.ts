@@ -1,6 +1,7 @@
 import { type FlowDatabase, openForReading } from '../storage/database.ts';
 import type { FilterNode } from '../storage/filter-ast.ts';
-import { FLOW_SORTS, type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
+import type { FlowSelection } from '../storage/flow-arms.ts';
+import { FLOW_SORTS, type FlowRow, queryFlows } from '../storage/query.ts';
 import { GROUP_FIELDS, GROUP_SORTS, type GroupRow, queryBy } from '../storage/query-by.ts';
 import { DECISION_KEYS } from '../storage/route-decision.ts';
 import { seriesReader } from '../storage/series.ts';

@@ -30,7 +30,7 @@ const COMPARED_SQL: Readonly<Record<FlowQuantity, string>> = { ...QUANTITY_SQL, 
 const ICMP_NUMBERS = '(1, 58)';
 
 /** SQL's own spelling: the comparators are written into statements, so only these ever are. */
-const COMPARATOR_SQL: Readonly<Record<Comparator, string>> = {
+export const COMPARATOR_SQL: Readonly<Record<Comparator, string>> = {
   '=': '=',
   '!=': '<>',
   '>': '>',
@@ -56,8 +56,8 @@ const ROUTE_COLUMN = {
 export type ExperimentSql = (names: readonly string[]) => SqlCondition;
 
 /**
- * The filter as an SQL condition. Values are parameters, never part of the text. It is made so that SQLite can answer
- * hosts, nets, ports and namespaces from their indexes: one equality or range per column, "either end" as OR.
+ * The filter as an SQL condition. Values are parameters, never part of the text. Which flows are looked at is not its matter:
+ * see flow-cover.ts.
  */
 export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCondition {
   switch (node.kind) {
@@ -81,7 +81,7 @@ export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCon
       );
     case 'net':
       return join(
-        node.nets.map((net) => sides(node.side, (end) => inNet(end, net.bytes, net.prefixLen))),
+        node.nets.map((net) => sides(node.side, (end) => addressRange(end, net.bytes, net.prefixLen))),
         ' OR ',
       );
     case 'port':
@@ -125,35 +125,10 @@ export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCon
         params: [clampNs(node.value)],
       };
     case 'route':
-      return routeCondition(oneOf(ROUTE_COLUMN[node.field], node.values));
     case 'routeRule':
-      return routeCondition(oneOf('rule', node.values));
+      return routeCondition(routeSql(node));
     case 'routeChanged':
       return { sql: 'f.route_orig_side IS NOT NULL', params: [] };
-  }
-}
-
-/** True when an index finds the flows of this filter, so that no walk over all of them is needed. */
-export function hasIndex(node: FilterNode): boolean {
-  switch (node.kind) {
-    case 'and':
-      return node.nodes.some(hasIndex);
-    case 'or':
-      return node.nodes.every(hasIndex);
-    case 'port':
-      return node.comparator === '=';
-    default:
-      return [
-        'host',
-        'net',
-        'netns',
-        'interface',
-        'experiment',
-        'tunnel',
-        'tunnelOuter',
-        'routeChanged',
-        'flowId',
-      ].includes(node.kind);
   }
 }
 
@@ -190,7 +165,7 @@ function sides(side: Side, condition: (end: 'src' | 'dst') => SqlCondition): Sql
 }
 
 /** A net is a range of BLOBs; an IPv6 address can lie between two IPv4 ones, so the length is compared as well. */
-function inNet(end: 'src' | 'dst', bytes: Uint8Array, prefixLen: number): SqlCondition {
+export function addressRange(end: 'src' | 'dst', bytes: Uint8Array, prefixLen: number): SqlCondition {
   const first = Buffer.from(bytes);
   const last = Buffer.from(bytes);
   for (let bit = prefixLen; bit < bytes.length * 8; bit++) {
@@ -220,6 +195,13 @@ function portCondition(side: Side, comparator: Comparator, values: number[]): Sq
         : { sql: `f.${end}_port ${COMPARATOR_SQL[comparator]} ?`, params: values.slice(0, 1) };
     return { sql: `(${sql} AND f.proto NOT IN ${ICMP_NUMBERS})`, params };
   });
+}
+
+/** The condition on `route_decisions`. */
+export function routeSql(node: Extract<FilterNode, { kind: 'route' | 'routeRule' }>): SqlCondition {
+  return node.kind === 'routeRule'
+    ? oneOf('rule', node.values)
+    : oneOf(ROUTE_COLUMN[node.field], node.values);
 }
 
 function routeCondition({ sql, params }: SqlCondition): SqlCondition {

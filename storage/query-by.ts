@@ -1,57 +1,89 @@
 import type { FlowDatabase } from './database.ts';
 import { toStorageError } from './errors.ts';
-import { QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
+import { join, type SqlCondition } from './filter-sql.ts';
 import { CONN_STATES, END_REASONS, TUNNEL_TYPES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
+import { flowArms, type FlowSelection, unionArms } from './flow-arms.ts';
 import { holdSnapshot } from './partition-views.ts';
-import { type FlowSelection, selectionToSql } from './query.ts';
 import { toNs } from './time.ts';
 
 /** How a group key reads: an address is a BLOB of 4 or 16 octets, a protocol its number, everything else as it is. */
 export type GroupKind = 'address' | 'protocol' | 'connState' | 'endReason' | 'tunnelType' | 'plain';
 
 /** What flows are grouped by: the names of the JSON contract; `host` counts a flow for both of its ends. */
-export const GROUP_FIELDS: Readonly<Record<string, { sql: string; kind: GroupKind; join?: string }>> = {
-  host: { sql: 'f.host', kind: 'address' },
-  src: { sql: 'f.src', kind: 'address' },
-  dst: { sql: 'f.dst', kind: 'address' },
-  src_port: { sql: 'f.src_port', kind: 'plain' },
-  dst_port: { sql: 'f.dst_port', kind: 'plain' },
-  protocol: { sql: 'f.proto', kind: 'protocol' },
-  ip_version: { sql: 'f.ip_version', kind: 'plain' },
-  netns: { sql: 'c.netns', kind: 'plain', join: 'captures' },
-  interface: { sql: 'c.interface', kind: 'plain', join: 'captures' },
-  vlan: { sql: 'f.vlan_outer', kind: 'plain' },
-  tunnel_type: { sql: 'f.tunnel_type', kind: 'tunnelType' },
-  tunnel_id: { sql: 'f.tunnel_id', kind: 'plain' },
-  conn_state: { sql: 'f.conn_state', kind: 'connState' },
-  end_reason: { sql: 'f.end_reason', kind: 'endReason' },
-  route_type: { sql: 'd.type', kind: 'plain', join: 'route_decisions' },
-  route_verdict: { sql: 'd.verdict', kind: 'plain', join: 'route_decisions' },
-  route_table: { sql: 'd.table_name', kind: 'plain', join: 'route_decisions' },
-  route_prefix: { sql: 'd.prefix', kind: 'plain', join: 'route_decisions' },
-  route_gateway: { sql: 'd.gateway', kind: 'plain', join: 'route_decisions' },
-  route_dev: { sql: 'd.dev', kind: 'plain', join: 'route_decisions' },
-  route_rule: { sql: 'd.rule', kind: 'plain', join: 'route_decisions' },
+export const GROUP_FIELDS: Readonly<Record<string, GroupField>> = {
+  host: plain('host', 'address'),
+  src: plain('src', 'address'),
+  dst: plain('dst', 'address'),
+  src_port: plain('src_port'),
+  dst_port: plain('dst_port'),
+  protocol: plain('proto', 'protocol'),
+  ip_version: plain('ip_version'),
+  netns: ofCapture('netns'),
+  interface: ofCapture('interface'),
+  vlan: plain('vlan_outer'),
+  tunnel_type: plain('tunnel_type', 'tunnelType'),
+  tunnel_id: plain('tunnel_id'),
+  conn_state: plain('conn_state', 'connState'),
+  end_reason: plain('end_reason', 'endReason'),
+  route_type: ofRoute('type'),
+  route_verdict: ofRoute('verdict'),
+  route_table: ofRoute('table_name'),
+  route_prefix: ofRoute('prefix'),
+  route_gateway: ofRoute('gateway'),
+  route_dev: ofRoute('dev'),
+  route_rule: ofRoute('rule'),
 };
+
+interface GroupField {
+  /** Of the sums of `column`, under the alias `s`, and what is joined to them. */
+  sql: string;
+  /** Column of `flows` that tells groups apart; `host` is either end. */
+  column: string;
+  kind: GroupKind;
+  join?: string;
+}
+
+function plain(column: string, kind: GroupKind = 'plain'): GroupField {
+  return { sql: `s.${column}`, column, kind };
+}
+
+function ofCapture(column: string): GroupField {
+  return { sql: `c.${column}`, column: 'capture_id', kind: 'plain', join: 'captures' };
+}
+
+function ofRoute(column: string): GroupField {
+  return { sql: `d.${column}`, column: 'route_fwd', kind: 'plain', join: 'route_decisions' };
+}
 
 /** Of the decision of the originator's direction: the first packet is his. */
 const JOINS: Readonly<Record<string, string>> = {
-  captures: 'JOIN captures c ON c.capture_id = f.capture_id',
-  route_decisions: 'LEFT JOIN route_decisions d ON d.decision_id = f.route_fwd',
+  captures: 'JOIN captures c ON c.capture_id = s.capture_id',
+  route_decisions: 'LEFT JOIN route_decisions d ON d.decision_id = s.route_fwd',
 };
 
-/** Totals of a group, and what it can be sorted by besides its fields. */
+/** Sums of the flows of one file that are alike in all columns asked for. */
+const SUMS = [
+  'count(*) AS flows',
+  'sum(f.packets_fwd) AS packets_fwd',
+  'sum(f.packets_rev) AS packets_rev',
+  'sum(f.bytes_fwd) AS bytes_fwd',
+  'sum(f.bytes_rev) AS bytes_rev',
+  'min(f.start_ns) AS start_ns',
+  'max(f.end_ns) AS end_ns',
+];
+
+/** Totals of a group, made of such sums, and what it can be sorted by besides its fields. */
 const TOTALS: Readonly<Record<string, string>> = {
-  flows: 'count(*)',
-  packets: `sum(${QUANTITY_SQL.packets})`,
-  bytes: `sum(${QUANTITY_SQL.bytes})`,
-  packets_fwd: 'sum(f.packets_fwd)',
-  packets_rev: 'sum(f.packets_rev)',
-  bytes_fwd: 'sum(f.bytes_fwd)',
-  bytes_rev: 'sum(f.bytes_rev)',
-  start: 'min(f.start_ns)',
-  end: 'max(f.end_ns)',
+  flows: 'sum(s.flows)',
+  packets: 'sum(s.packets_fwd + s.packets_rev)',
+  bytes: 'sum(s.bytes_fwd + s.bytes_rev)',
+  packets_fwd: 'sum(s.packets_fwd)',
+  packets_rev: 'sum(s.packets_rev)',
+  bytes_fwd: 'sum(s.bytes_fwd)',
+  bytes_rev: 'sum(s.bytes_rev)',
+  start: 'min(s.start_ns)',
+  end: 'max(s.end_ns)',
 };
 
 /** What GroupQuery.sort takes besides the fields that are grouped by. */
@@ -128,19 +160,36 @@ export function groupSql(db: FlowDatabase, query: GroupQuery): SqlCondition {
   if (sort === undefined) throw new RangeError(`query: cannot sort groups by ${query.sort}`);
   const keys = fields.map(({ sql }) => sql);
   const joins = [...new Set(fields.flatMap(({ join }) => (join === undefined ? [] : [JOINS[join]!])))];
-  const from = query.by.includes('host')
-    ? '(SELECT *, src AS host FROM flows UNION ALL SELECT *, dst AS host FROM flows WHERE dst <> src)'
-    : 'flows';
-  const where = selectionToSql(db, query);
   const { start, end, ...sums } = TOTALS;
   const times = [start!, end!].flatMap((time) => [`${time} / 1000000000`, `${time} % 1000000000`]);
   const direction = query.descending ? 'DESC' : 'ASC';
+  const { sql, params } = sumsOfFiles(db, query, [...new Set(fields.map(({ column }) => column))]);
   return {
     sql: `SELECT ${[...keys, ...Object.values(sums), ...times].join(', ')}
-          FROM ${from} f ${joins.join(' ')}
-          WHERE ${where.sql} GROUP BY ${keys.join(', ')}
+          FROM (${sql}) s ${joins.join(' ')}
+          GROUP BY ${keys.join(', ')}
           ORDER BY ${[sort, ...keys].map((key) => `${key} ${direction}`).join(', ')} LIMIT ? OFFSET ?`,
-    params: [...where.params, query.limit ?? -1, query.offset],
+    params: [...params, query.limit ?? -1, query.offset],
+  };
+}
+
+/** The sums of each file by itself: it has fewer groups to sort, and what is joined to them is joined to fewer. */
+function sumsOfFiles(db: FlowDatabase, query: GroupQuery, columns: readonly string[]): SqlCondition {
+  const arms = flowArms(db, query, 'added up');
+  const ends = columns.includes('host') ? (['src', 'dst'] as const) : [null];
+  const each = ends.map((end) => {
+    const raw = columns.map((column) => (column === 'host' ? `f.${end}` : `f.${column}`));
+    const names = raw.map((sql, i) => `${sql} AS ${columns[i]}`);
+    const both = { sql: 'f.dst <> f.src', params: [] };
+    return unionArms(
+      end === 'dst' ? arms.map((arm) => ({ ...arm, where: join([arm.where, both], ' AND ') })) : arms,
+      [...names, ...SUMS].join(', '),
+      raw.join(', '),
+    );
+  });
+  return {
+    sql: each.map(({ sql }) => sql).join(' UNION ALL '),
+    params: each.flatMap(({ params }) => params),
   };
 }
 

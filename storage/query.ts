@@ -1,8 +1,8 @@
 import type { FlowDatabase } from './database.ts';
 import { toStorageError } from './errors.ts';
-import { experimentCondition, experimentReader } from './experiment-flows.ts';
-import type { FilterNode } from './filter-ast.ts';
-import { filterToSql, hasIndex, join, QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
+import { experimentReader } from './experiment-flows.ts';
+import { QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
+import { flowArms, type FlowSelection, unionArms } from './flow-arms.ts';
 import { CONN_STATES, END_REASONS, type EndReason, TUNNEL_TYPES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
 import { type RouteChange, routeChangeReader } from './route-changes.ts';
@@ -10,15 +10,6 @@ import { lookup } from './lookup.ts';
 import { holdSnapshot } from './partition-views.ts';
 import { DECISION_SQL, type RouteDecision } from './route-decision.ts';
 import { toNs } from './time.ts';
-import { timeBound } from './time-bound.ts';
-
-/** Which flows, of all in the database. */
-export interface FlowSelection {
-  filter: FilterNode | null;
-  /** Nanoseconds since the epoch: flows that were alive in [since, until). null: no bound. */
-  since: bigint | null;
-  until: bigint | null;
-}
 
 export interface FlowQuery extends FlowSelection {
   /** One of FLOW_SORTS. Ties: the later record first or last, as `descending` says. */
@@ -362,22 +353,12 @@ export function flowSql(db: FlowDatabase, query: FlowQuery): SqlCondition {
   const sort = FLOW_SORTS[query.sort];
   if (sort === undefined) throw new RangeError(`query: cannot sort by ${query.sort}`);
   const direction = query.descending ? 'DESC' : 'ASC';
-  const where = selectionToSql(db, query);
-  // The start index gives the order for nothing, and so tempts SQLite to walk all of the past for a bound or a filter
-  // that few flows meet. The plus keeps it out where another index finds them.
-  const isFound = query.since !== null || (query.filter !== null && hasIndex(query.filter));
-  const order = query.sort === 'start' && isFound ? `+${sort}` : sort;
+  const use = query.sort !== 'start' ? 'sorted' : query.limit === null ? 'by start' : 'first';
+  const arms = flowArms(db, query, use);
+  // The order as a column of its own: what is read in that order is merged instead of being sorted all together.
+  const { sql, params } = unionArms(arms, `${COLUMNS}, ${sort} AS sort_key`);
   return {
-    // As a column of its own, for partitions to be merged in that order instead of being sorted all together.
-    sql: `SELECT ${COLUMNS}, ${order} AS sort_key FROM flows f WHERE ${where.sql}
-          ORDER BY sort_key ${direction}, f.flow_id ${direction} LIMIT ? OFFSET ?`,
-    params: [...where.params, query.limit ?? -1, query.offset],
+    sql: `${sql} ORDER BY sort_key ${direction}, flow_id ${direction} LIMIT ? OFFSET ?`,
+    params: [...params, query.limit ?? -1, query.offset],
   };
-}
-
-/** The WHERE of a selection. */
-export function selectionToSql(db: FlowDatabase, { filter, since, until }: FlowSelection): SqlCondition {
-  const conditions = timeBound(db)(since, until);
-  if (filter !== null) conditions.push(filterToSql(filter, (names) => experimentCondition(db, names)));
-  return conditions.length === 0 ? { sql: 'TRUE', params: [] } : join(conditions, ' AND ');
 }
