@@ -24,7 +24,7 @@ export function sumExperiments(
   try {
     return experiments.map((each) => {
       const until = each.endedNs === null ? null : each.endedNs + 1n;
-      const arms = flowArms(db, { filter: null, since: each.startedNs, until }, 'added up');
+      const { arms } = flowArms(db, { filter: null, since: each.startedNs, until }, 'added up');
       const { sql, params } = unionArms(arms, COLUMNS);
       const where = join([{ sql: 'TRUE', params: [] }, ...ofNetns(each.netns)], ' AND ');
       const sums = db

@@ -6,6 +6,7 @@ import type { SqlValue } from './flow-columns.ts';
 import {
   type Cover,
   coverOf,
+  isExactCover,
   type CoverSize,
   equalTo,
   type Family,
@@ -27,22 +28,32 @@ export interface FlowSelection {
   until: bigint | null;
 }
 
-/** One of the parts that a query reads: of one file, by one index. No flow is in two of them. */
+/** One of the parts that a query reads: of one file, by one index. */
 export interface FlowArm {
+  /** Name of the file in SQL. */
+  schema: string;
   /** What stands behind FROM; the flows have the alias `f`. */
   from: string;
   where: SqlCondition;
 }
 
+/** All parts that a query reads. */
+export interface FlowArms {
+  arms: FlowArm[];
+  /** A flow is in so many of them at most: more than one only of use `first`. */
+  repeats: number;
+}
+
 /**
- * What becomes of the flows, as far as it matters for how they are found: the first by their start, all by their start, in another
- * order, or added up.
+ * What becomes of the flows, as far as it matters for how they are found: the first by their start (of which the ids are enough),
+ * all by their start, in another order, or added up.
  */
 export type ArmUse = 'first' | 'by start' | 'sorted' | 'added up';
 
 /** What decides between ways; see the defaults. */
 export interface ArmLimits {
   countMax: number;
+  exactMax: number;
   sortedMax: number;
   valuesMax: number;
   wideShare: number;
@@ -51,6 +62,8 @@ export interface ArmLimits {
 const LIMITS: ArmLimits = {
   // Entries of an index that are counted at most to tell which of two is the better one: some milliseconds.
   countMax: 20_000,
+  // The same where the entries are all that is read.
+  exactMax: 100_000,
   // So many flows are sorted sooner than each value of a column is read in order.
   sortedMax: 4000,
   // Values that are read in order each by itself; with ten files they are as many parts of a statement, and SQLite takes 500.
@@ -64,12 +77,7 @@ const LIMITS: ArmLimits = {
  * in no order, all flows in the order of their start. Indexes are named in the statement: SQLite has no figures by
  * which to choose, and what it would choose depends on how a condition is put.
  */
-export function flowArms(
-  db: FlowDatabase,
-  selection: FlowSelection,
-  use: ArmUse,
-  limits = LIMITS,
-): FlowArm[] {
+export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse, limits = LIMITS): FlowArms {
   const schemas = filesOf(db, selection);
   const time = timeConditions(selection);
   const count = new EntryCount(db, schemas, time.ofStart);
@@ -77,42 +85,59 @@ export function flowArms(
   const { filter, since, until } = selection;
   const conditions = filter === null ? [] : [filterToSql(filter, (names) => experimentCondition(db, names))];
   const byFilter = filter === null ? null : coverOf(db, filter, size);
-  const isUseful = byFilter !== null && !isTooWide(byFilter, use, count, limits);
+  // Nothing but the entries of the indexes has to be read.
+  const isExact = use === 'first' && since === null && byFilter !== null && isExactCover(filter!);
+  const bounds = isExact ? { ...limits, countMax: limits.exactMax, sortedMax: limits.exactMax } : limits;
+  const isUseful = byFilter !== null && !isTooWide(byFilter, use, count, bounds);
+  if (isUseful && isExact) {
+    const parts = inParts(byFilter, use, count, bounds);
+    const arms = schemas.flatMap((schema) =>
+      parts.map(({ find }) => arm(schema, find, use, [find!.where, ...time.ofStart])),
+    );
+    return { arms, repeats: byFilter.length };
+  }
   const isBound = since !== null || until !== null;
   const byTime = isBound ? timeCover(since, until).slice(0, 1) : null;
   const isTimeUseful = byTime !== null && !isTooWide(byTime, use, count, limits);
   const cover = smallest([isUseful ? byFilter : null, isTimeUseful ? byTime : null], size);
-  const parts = cover === null ? [{ find: null, others: [] }] : inParts(cover, use, size, limits);
+  const parts = cover === null ? [{ find: null, others: [] }] : inParts(cover, use, count, limits);
   const arms = parts.flatMap(({ find, others }) =>
-    schemas.map((schema) => ({
-      from: `${schema}.flows f${indexedBy(find, use)}`,
-      where: all([...(find === null ? [] : [find.where]), ...time.ofShort, ...conditions, ...others]),
-    })),
+    schemas.map((schema) =>
+      arm(schema, find, use, [
+        ...(find === null ? [] : [find.where]),
+        ...time.ofShort,
+        ...conditions,
+        ...others,
+      ]),
+    ),
   );
-  if (since === null) return arms;
-  // What lives long may have begun at any time before.
-  const long = longFind(since, until);
-  return [
-    ...arms,
-    ...schemas.map((schema) => ({
-      from: `${schema}.flows f INDEXED BY ${long.index}`,
-      where: all([long.where, ...conditions]),
-    })),
-  ];
+  if (since !== null) {
+    // What lives long may have begun at any time before.
+    const long = longFind(since, until);
+    arms.push(...schemas.map((schema) => arm(schema, long, use, [long.where, ...conditions])));
+  }
+  return { arms, repeats: 1 };
+}
+
+function arm(schema: string, find: IndexFind | null, use: ArmUse, conditions: SqlCondition[]): FlowArm {
+  return { schema, from: `${schema}.flows f${indexedBy(find, use)}`, where: all(conditions) };
 }
 
 /**
  * All arms as one statement.
- * @param columns of each, of `f`
+ * @param columns of each, of `f`; `{file}` stands for the name of the file, as text
  * @param groupBy what each is grouped by
  */
 export function unionArms(arms: readonly FlowArm[], columns: string, groupBy?: string): SqlCondition {
-  const parts: readonly FlowArm[] =
-    arms.length === 0 ? [{ from: 'main.flows f', where: { sql: 'FALSE', params: [] } }] : arms;
+  const none: FlowArm = { schema: 'main', from: 'main.flows f', where: { sql: 'FALSE', params: [] } };
+  const parts = arms.length === 0 ? [none] : arms;
   const behind = groupBy === undefined ? '' : ` GROUP BY ${groupBy}`;
   return {
     sql: parts
-      .map(({ from, where }) => `SELECT ${columns} FROM ${from} WHERE ${where.sql}${behind}`)
+      .map(({ schema, from, where }) => {
+        const list = columns.replaceAll('{file}', `'${schema}'`);
+        return `SELECT ${list} FROM ${from} WHERE ${where.sql}${behind}`;
+      })
       .join('\nUNION ALL '),
     params: parts.flatMap(({ where }) => where.params),
   };
@@ -218,8 +243,9 @@ interface Part {
   others: SqlCondition[];
 }
 
-function inParts(cover: Cover, use: ArmUse, size: CoverSize, limits: ArmLimits): Part[] {
-  const isInOrder = use === 'first' && isOrderable(cover, limits) && size(cover) > limits.sortedMax;
+function inParts(cover: Cover, use: ArmUse, count: EntryCount, limits: ArmLimits): Part[] {
+  const isInOrder =
+    use === 'first' && isOrderable(cover, limits) && count.of(cover, limits.sortedMax + 1) > limits.sortedMax;
   const before: Family = [];
   return cover.flatMap((family) => {
     const others = before.map(({ where }) => ({ sql: `(${where.sql}) IS NOT TRUE`, params: where.params }));

@@ -109,6 +109,26 @@ export function coverOf(db: FlowDatabase, node: FilterNode, size: CoverSize): Co
   }
 }
 
+/** True when every flow that the cover of a filter finds meets the filter: nothing else has to be asked of it. */
+export function isExactCover(node: FilterNode): boolean {
+  switch (node.kind) {
+    case 'or':
+      return node.nodes.every(isExactCover);
+    case 'host':
+    case 'net':
+    case 'netns':
+    case 'interface':
+    case 'tunnel':
+    case 'tunnelOuter':
+    case 'route':
+    case 'routeRule':
+    case 'routeChanged':
+      return true;
+    default:
+      return false; // of a port also the protocol is asked, of an experiment the end
+  }
+}
+
 /** The better of several ways, where null is none. */
 export function smallest(covers: (Cover | null)[], size: CoverSize): Cover | null {
   const found = covers.filter((cover) => cover !== null);

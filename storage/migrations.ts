@@ -341,5 +341,15 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX flows_route_fwd ON flows (route_fwd, start_ns) WHERE route_fwd IS NOT NULL;
   CREATE INDEX flows_route_rev ON flows (route_rev, start_ns) WHERE route_rev IS NOT NULL;
   CREATE INDEX flows_long ON flows (end_ns, start_ns) WHERE end_ns - start_ns > 300000000000;
+  CREATE INDEX route_decisions_type ON route_decisions (type);
+  CREATE INDEX route_decisions_verdict ON route_decisions (verdict);
+  CREATE INDEX route_decisions_rule ON route_decisions (rule);
+  CREATE INDEX route_decisions_table ON route_decisions (table_name);
+  CREATE INDEX route_decisions_prefix ON route_decisions (prefix);
+  CREATE INDEX route_decisions_gateway ON route_decisions (gateway);
+  CREATE INDEX route_decisions_dev ON route_decisions (dev);
+  CREATE INDEX route_decisions_stage ON route_decisions (stage);
+  CREATE INDEX route_decisions_observed ON route_decisions (observed);
+  CREATE INDEX route_decisions_confidence ON route_decisions (confidence);
   `,
 ];

@@ -62,6 +62,35 @@ const JOINS: Readonly<Record<string, string>> = {
   route_decisions: 'LEFT JOIN route_decisions d ON d.decision_id = s.route_fwd',
 };
 
+/**
+ * Page cache of the main file while flows are added up, in KiB: SQLite sorts as much at a time, and what fits into the processor's
+ * cache is sorted a quarter faster than in pieces of 16 MiB, although there are more of them.
+ */
+const SORTER_KIB = 2000;
+
+/** Columns that have few values: of those each file is added up by itself, which leaves few rows for what comes then. */
+const FEW = [
+  'proto',
+  'ip_version',
+  'capture_id',
+  'vlan_outer',
+  'tunnel_type',
+  'conn_state',
+  'end_reason',
+  'route_fwd',
+];
+
+/** What is added up, of one flow. */
+const VALUES = [
+  '1 AS flows',
+  'f.packets_fwd',
+  'f.packets_rev',
+  'f.bytes_fwd',
+  'f.bytes_rev',
+  'f.start_ns',
+  'f.end_ns',
+];
+
 /** Sums of the flows of one file that are alike in all columns asked for. */
 const SUMS = [
   'count(*) AS flows',
@@ -120,6 +149,8 @@ export function* queryBy(db: FlowDatabase, query: GroupQuery): IterableIterator<
   const { sql, params } = groupSql(db, query);
   const kinds = query.by.map((name) => GROUP_FIELDS[name]!.kind);
   const release = holdSnapshot(db);
+  const cache = db.pragma('main.cache_size', { simple: true }) as number;
+  db.pragma(`main.cache_size = -${SORTER_KIB}`);
   try {
     for (const row of db
       .prepare<SqlValue[], (number | string | Buffer | null)[]>(sql)
@@ -145,6 +176,7 @@ export function* queryBy(db: FlowDatabase, query: GroupQuery): IterableIterator<
   } catch (error) {
     throw toStorageError('query', db.name, error);
   } finally {
+    db.pragma(`main.cache_size = ${cache}`);
     release();
   }
 }
@@ -163,7 +195,7 @@ export function groupSql(db: FlowDatabase, query: GroupQuery): SqlCondition {
   const { start, end, ...sums } = TOTALS;
   const times = [start!, end!].flatMap((time) => [`${time} / 1000000000`, `${time} % 1000000000`]);
   const direction = query.descending ? 'DESC' : 'ASC';
-  const { sql, params } = sumsOfFiles(db, query, [...new Set(fields.map(({ column }) => column))]);
+  const { sql, params } = groupedArms(db, query, [...new Set(fields.map(({ column }) => column))]);
   return {
     sql: `SELECT ${[...keys, ...Object.values(sums), ...times].join(', ')}
           FROM (${sql}) s ${joins.join(' ')}
@@ -173,9 +205,10 @@ export function groupSql(db: FlowDatabase, query: GroupQuery): SqlCondition {
   };
 }
 
-/** The sums of each file by itself: it has fewer groups to sort, and what is joined to them is joined to fewer. */
-function sumsOfFiles(db: FlowDatabase, query: GroupQuery, columns: readonly string[]): SqlCondition {
-  const arms = flowArms(db, query, 'added up');
+/** The flows, or, where that leaves few rows, the sums of each file by itself. */
+function groupedArms(db: FlowDatabase, query: GroupQuery, columns: readonly string[]): SqlCondition {
+  const { arms } = flowArms(db, query, 'added up');
+  const isFew = columns.every((column) => FEW.includes(column));
   const ends = columns.includes('host') ? (['src', 'dst'] as const) : [null];
   const each = ends.map((end) => {
     const raw = columns.map((column) => (column === 'host' ? `f.${end}` : `f.${column}`));
@@ -183,8 +216,8 @@ function sumsOfFiles(db: FlowDatabase, query: GroupQuery, columns: readonly stri
     const both = { sql: 'f.dst <> f.src', params: [] };
     return unionArms(
       end === 'dst' ? arms.map((arm) => ({ ...arm, where: join([arm.where, both], ' AND ') })) : arms,
-      [...names, ...SUMS].join(', '),
-      raw.join(', '),
+      [...names, ...(isFew ? SUMS : VALUES)].join(', '),
+      isFew ? raw.join(', ') : undefined,
     );
   });
   return {
