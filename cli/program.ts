@@ -12,6 +12,7 @@ import { registerReplay } from './commands/replay.ts';
 import { registerRoute } from './commands/route.ts';
 import { registerRoutes } from './commands/routes.ts';
 import { registerSnapshot } from './commands/snapshot.ts';
+import { registerSql } from './commands/sql.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTop } from './commands/top.ts';
 
@@ -21,6 +22,7 @@ const COMMANDS = [
   registerReplay,
   registerFlows,
   registerTop,
+  registerSql,
   registerExperiment,
   registerStatus,
   registerRoutes,

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { filterGrammar } from '../../cli/filter/parse.ts';
+import { SQL_FUNCTIONS } from '../../cli/sql/functions.ts';
+import { type View, VIEWS } from '../../cli/sql/views.ts';
 import { TIMEOUT_NAMES } from '../../daemon/config.ts';
 import { LOG_EVENTS } from '../../daemon/log-events.ts';
 import {
@@ -55,6 +57,15 @@ export const TABLES: readonly DocTable[] = [
     name: 'grammar',
     text: `\`\`\`ebnf\n${ebnf(filterGrammar())}\n\`\`\``,
   },
+  { page: 'docs/sql.md', name: 'views', text: VIEWS.map(viewText).join('\n\n') },
+  {
+    page: 'docs/sql.md',
+    name: 'functions',
+    text: table(
+      ['function', 'gives'],
+      SQL_FUNCTIONS.map(({ call, help }) => [`\`${call}\``, help]),
+    ),
+  },
 ];
 
 /** The schema of the configuration file, as it is in docs/. */
@@ -90,6 +101,11 @@ function optionRow({ key, flag, value, byDefault, isLive, help }: OptionSpec): s
     key === null ? '' : isLive ? 'at once' : 'restart',
     help,
   ];
+}
+
+function viewText({ name, help, columns }: View): string {
+  const rows = columns.map((column) => [`\`${column.name}\`${column.isKey ? ' *' : ''}`, column.help]);
+  return [`### ${name}`, '', help, '', table(['column', 'what it says'], rows)].join('\n');
 }
 
 function metricRows(): string[][] {
