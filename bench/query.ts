@@ -98,11 +98,7 @@ function points(): Asked[] {
     newest('route dev eth3'),
     newest('route prefix 172.16.16.0/20'),
     newest('host 172.16.0.0 and route type blackhole'),
-    {
-      name: 'flow id',
-      args: ['flow 4711'],
-      ask: (db) => db.prepare('SELECT * FROM flows WHERE flow_id = ?').all(4711),
-    },
+    newest('flow 4711'),
     newest('', noon, noon + 60),
     newest('port 443', noon, noon + 60),
     newest('route type blackhole', noon, noon + 3600),

@@ -6,6 +6,7 @@ import type { SqlValue } from './flow-columns.ts';
 import {
   type Cover,
   coverOf,
+  indexedBy,
   isExactCover,
   type CoverSize,
   equalTo,
@@ -120,7 +121,7 @@ export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse
 }
 
 function arm(schema: string, find: IndexFind | null, use: ArmUse, conditions: SqlCondition[]): FlowArm {
-  return { schema, from: `${schema}.flows f${indexedBy(find, use)}`, where: all(conditions) };
+  return { schema, from: `${schema}.flows f${behind(find, use)}`, where: all(conditions) };
 }
 
 /**
@@ -194,7 +195,7 @@ class EntryCount {
   }
 
   #entries(find: IndexFind, max: number): number {
-    // Of no value SQLite cannot tell that it is not NULL, as an index of those that are not demands.
+    // Of no value, SQLite cannot tell that it is not NULL, as an index of those that are not demands.
     if (find.kind === 'oneOf' && find.values.length === 0) return 0;
     const known = this.#known.get(find);
     if (known !== undefined && (known.max >= max || known.entries < known.max)) return known.entries;
@@ -204,7 +205,7 @@ class EntryCount {
     for (const schema of this.#schemas)
       if (entries < max)
         entries += this.#ask(
-          `SELECT count(*) FROM (SELECT 1 FROM ${schema}.flows f INDEXED BY ${find.index} WHERE ${sql} LIMIT ?)`,
+          `SELECT count(*) FROM (SELECT 1 FROM ${schema}.flows f ${indexedBy(find)} WHERE ${sql} LIMIT ?)`,
           ...params,
           max - entries,
         );
@@ -263,8 +264,8 @@ function byValue(find: IndexFind): IndexFind[] {
   return find.values.map((value) => ({ ...find, where: equalTo(find.column, [value]) }));
 }
 
-function indexedBy(find: IndexFind | null, use: ArmUse): string {
-  if (find !== null) return ` INDEXED BY ${find.index}`;
+function behind(find: IndexFind | null, use: ArmUse): string {
+  if (find !== null) return ` ${indexedBy(find)}`;
   // What is added up would else be read in the order of its groups, from here and there.
   if (use === 'added up') return ' NOT INDEXED';
   return use === 'sorted' ? '' : ' INDEXED BY flows_start';

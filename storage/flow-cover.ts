@@ -10,8 +10,8 @@ import { clampNs } from './time.ts';
  * value in the order of their start.
  */
 export interface IndexFind {
-  /** Name of an index of `flows`. */
-  index: string;
+  /** Name of an index of `flows`; null: the table's own order, by flow_id. */
+  index: string | null;
   /** What the index answers, on `flows` under the alias `f`. */
   where: SqlCondition;
   /** What `where` is: of a column values, each of which alone comes in the order of start; a range of another; a range of start; long flows. */
@@ -94,6 +94,8 @@ export function coverOf(db: FlowDatabase, node: FilterNode, size: CoverSize): Co
           }),
         ],
       ];
+    case 'flowId':
+      return [[equal(null, 'flow_id', node.values)]];
     case 'tunnelOuter':
       return [[equal('flows_tunnel_outer', 'tunnel_outer_flow_id', node.values)]];
     case 'routeChanged':
@@ -119,6 +121,7 @@ export function isExactCover(node: FilterNode): boolean {
     case 'netns':
     case 'interface':
     case 'tunnel':
+    case 'flowId':
     case 'tunnelOuter':
     case 'route':
     case 'routeRule':
@@ -209,12 +212,17 @@ function ends(side: Side, family: (end: 'src' | 'dst') => Family): Cover {
   return side === 'any' ? [family('src'), family('dst')] : [family(side)];
 }
 
-function equal(index: string, column: string, values: SqlValue[]): IndexFind {
+function equal(index: string | null, column: string, values: SqlValue[]): IndexFind {
   const distinct = new Map(
     values.map((value) => [Buffer.isBuffer(value) ? value.toString('hex') : value, value]),
   );
   const each = [...distinct.values()];
   return { index, where: equalTo(column, each), kind: 'oneOf', column, values: each };
+}
+
+/** How a find is written behind the name of the table. */
+export function indexedBy({ index }: IndexFind): string {
+  return index === null ? 'NOT INDEXED' : `INDEXED BY ${index}`;
 }
 
 /** That a column of `flows` is one of these, which may be none. */
