@@ -2,7 +2,8 @@ import { parseArgs } from 'node:util';
 
 /**
  * `npm run bench [-- PART…]`: runs the parts named, or all. Installs nothing; says which peers it found. Figures are
- * medians of paired runs on this machine; what counts are the ratios within one run. `--flows N` and `--folder DIR` are for `query`.
+ * medians of paired runs on this machine; what counts are the ratios within one run. `--flows N`, `--rounds N` and
+ * `--folder DIR` are for `query`.
  */
 const PARTS = [
   'decode',
@@ -23,7 +24,7 @@ const PARTS = [
 
 const { positionals: wanted, values } = parseArgs({
   allowPositionals: true,
-  options: { flows: { type: 'string' }, folder: { type: 'string' } },
+  options: { flows: { type: 'string' }, rounds: { type: 'string' }, folder: { type: 'string' } },
 });
 const unknown = wanted.filter((part) => !(PARTS as readonly string[]).includes(part));
 if (unknown.length > 0) {

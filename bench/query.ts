@@ -12,13 +12,15 @@ import { DAY_BEGIN_SEC, DAY_SEC, makeFlowsDb, SHORT_NETNS } from './query-db.ts'
 import { median, NSTAP, printTable } from './support.ts';
 
 const ROUNDS = 7;
-const PROCESS_ROUNDS = 5;
+/** Of whole processes, and of what takes seconds. */
 const SLOW_ROUNDS = 3;
 
 /** Options of `npm run bench -- query`. */
 export interface QueryBenchOptions {
   /** How many; 10 million when left out. */
   flows?: string;
+  /** Of what is fast; 7 when left out. */
+  rounds?: string;
   /** Where the database is kept from run to run. */
   folder?: string;
 }
@@ -34,7 +36,11 @@ interface Asked {
  * Queries of a day of flows: what finds few, the top talkers of an hour, and sums of all, beside nfdump on the same flows. The
  * database is made once, which takes some minutes and 350 MB a million.
  */
-export async function run({ flows = '10000000', folder }: QueryBenchOptions = {}): Promise<void> {
+export async function run({
+  flows = '10000000',
+  rounds = String(ROUNDS),
+  folder,
+}: QueryBenchOptions = {}): Promise<void> {
   const count = Number(flows);
   const home = folder ?? join(tmpdir(), 'nstap-bench-query');
   mkdirSync(home, { recursive: true });
@@ -45,10 +51,12 @@ export async function run({ flows = '10000000', folder }: QueryBenchOptions = {}
   const octets = databaseFiles(path).filter((file) => existsSync(file));
   process.stdout.write(`${count} flows, ${octets.length} files, ready after ${tookSec.toFixed(0)} s\n`);
 
-  measure(path, points(), ROUNDS);
-  measure(path, talkers(), SLOW_ROUNDS);
-  measure(path, sums(), SLOW_ROUNDS);
-  if (hasNfdump()) await peers(path, join(home, `nfdump-${count}`));
+  const fast = Number(rounds);
+  const slow = Math.min(fast, SLOW_ROUNDS);
+  measure(path, points(), fast, slow);
+  measure(path, talkers(), slow, slow);
+  measure(path, sums(), slow, 0);
+  if (hasNfdump()) await peers(path, join(home, `nfdump-${count}`), slow);
   else process.stdout.write('nfdump is not installed: no ratio\n');
 }
 
@@ -137,27 +145,28 @@ function sums(): Asked[] {
   return [addedUp(['src']), addedUp(['protocol']), addedUp(['netns']), addedUp(['src', 'dst'])];
 }
 
-function measure(path: string, all: Asked[], rounds: number): void {
+function measure(path: string, all: Asked[], rounds: number, processes: number): void {
   const rows = all.map(({ name, args, ask }) => {
     evict(path);
     const first = timed(() => asked(path, ask));
+    const before = process.cpuUsage();
     const times = Array.from({ length: rounds }, () => timed(() => asked(path, ask)));
-    const whole = Array.from({ length: Math.min(rounds, PROCESS_ROUNDS) }, () =>
-      timed(() => spawnSync(process.execPath, [NSTAP, 'flows', ...args, '--db', path], { stdio: 'ignore' })),
+    const { user, system } = process.cpuUsage(before);
+    const cpu = (user + system) / 1000 / rounds;
+    const words = [NSTAP, 'flows', ...args, '--db', path];
+    const whole = Array.from({ length: processes }, () =>
+      timed(() => spawnSync(process.execPath, words, { stdio: 'ignore' })),
     );
+    const cells = [first, cpu, Math.min(...times), median(times), Math.max(...times)];
     return [
       name,
-      first,
-      Math.min(...times),
-      median(times),
-      Math.max(...times),
-      Math.min(...whole),
-      median(whole),
-    ].map((cell) => (typeof cell === 'number' ? cell.toFixed(1) : cell));
+      ...cells.map((cell) => cell.toFixed(1)),
+      whole.length === 0 ? '' : Math.min(...whole).toFixed(0),
+    ];
   });
   process.stdout.write('\n');
   printTable(
-    ['ms with opening', 'files not in memory', 'least', 'median', 'most', 'process least', 'median'],
+    ['ms with opening', 'files not in memory', 'CPU', 'least', 'median', 'most', 'whole process, least'],
     rows,
   );
 }
@@ -177,7 +186,7 @@ function evict(path: string): void {
     if (existsSync(file)) execFileSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0'], { stdio: 'ignore' });
 }
 
-async function peers(path: string, folder: string): Promise<void> {
+async function peers(path: string, folder: string, rounds: number): Promise<void> {
   const file = await exportToNfdump(path, folder);
   const db = openForReading(path);
   const own = db
@@ -200,7 +209,7 @@ async function peers(path: string, folder: string): Promise<void> {
     const rank = by === 'src,dst' ? ['-A', word!, '-O', 'bytes'] : ['-s', `${word}/bytes`];
     const run = (words: string[], command: string): number =>
       Math.min(
-        ...Array.from({ length: SLOW_ROUNDS }, () =>
+        ...Array.from({ length: rounds }, () =>
           timed(() => spawnSync(command, words, { stdio: 'ignore' })),
         ),
       );
@@ -208,7 +217,7 @@ async function peers(path: string, folder: string): Promise<void> {
     const nfdump = run(['-r', file, ...rank, '-n', '10'], 'nfdump');
     return [`--by ${by}`, (nstap / 1000).toFixed(2), (nfdump / 1000).toFixed(2), (nstap / nfdump).toFixed(2)];
   });
-  printTable(['s a process, least of 3', 'nstap', 'nfdump', 'ratio'], rows);
+  printTable(['s a process, least', 'nstap', 'nfdump', 'ratio'], rows);
 }
 
 function timed(work: () => void): number {

@@ -4,9 +4,9 @@ import { experimentReader } from './experiment-flows.ts';
 import { QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
 import { flowArms, type FlowSelection, unionArms } from './flow-arms.ts';
 import { CONN_STATES, END_REASONS, type EndReason, TUNNEL_TYPES } from './flow-batch.ts';
-import type { SqlValue } from './flow-columns.ts';
 import { type RouteChange, routeChangeReader } from './route-changes.ts';
 import { lookup } from './lookup.ts';
+import { rowsById, rowsOf } from './flow-rows.ts';
 import { holdSnapshot } from './partition-views.ts';
 import { DECISION_SQL, type RouteDecision } from './route-decision.ts';
 import { toNs } from './time.ts';
@@ -273,7 +273,7 @@ export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterato
   const release = holdSnapshot(db);
   try {
     if (query.limit === null) yield* readFlows(db, rowsOf(db, flowSql(db, query)));
-    else yield* readFlows(db, rowsById(db, flowSql(db, query), query));
+    else yield* readFlows(db, rowsById(db, flowSql(db, query), query, COLUMNS));
   } finally {
     release();
   }
@@ -290,40 +290,6 @@ export function* runFlows(db: FlowDatabase, runId: number): IterableIterator<Flo
     ORDER BY f.capture_id, f.start_ns, f.end_ns, f.src, f.dst, f.src_port, f.dst_port, f.proto, f.vlan_outer, f.vlan_inner,
              f.tunnel_type, f.tunnel_id, f.flow_id`;
   yield* readFlows(db, rowsOf(db, { sql, params: [runId] }));
-}
-
-/** The rows of a statement. Arrays: an object with a property a column takes better-sqlite3 twice as long. */
-function rowsOf(db: FlowDatabase, { sql, params }: SqlCondition): IterableIterator<unknown[]> {
-  return db
-    .prepare<SqlValue[], unknown[]>(sql)
-    .raw()
-    .iterate(...params);
-}
-
-/** The rows of the flows that a statement gives the ids of: sorting ids takes a part of the time that sorting all columns takes. */
-function* rowsById(
-  db: FlowDatabase,
-  statement: SqlCondition,
-  { offset, limit }: FlowQuery,
-): IterableIterator<unknown[]> {
-  const ids: [flowId: number, schema: string][] = [];
-  for (const [flowId, schema] of rowsOf(db, statement) as Iterable<[number, string]>) {
-    // A flow that is in several arms comes once from each, one behind the other.
-    if (ids.at(-1)?.[0] !== flowId) ids.push([flowId, schema]);
-    if (ids.length === offset + limit!) break;
-  }
-  const readers = new Map<string, { get(flowId: number): unknown[] | undefined }>();
-  for (const [flowId, schema] of ids.slice(offset)) {
-    let reader = readers.get(schema);
-    if (reader === undefined) {
-      reader = db
-        .prepare<[number], unknown[]>(`SELECT ${COLUMNS} FROM ${schema}.flows f WHERE f.flow_id = ?`)
-        .raw();
-      readers.set(schema, reader);
-    }
-    const row = reader.get(flowId);
-    if (row !== undefined) yield row; // in one file without a snapshot, retention may have deleted it meanwhile
-  }
 }
 
 /** Flows from rows of COLUMNS. */

@@ -164,7 +164,7 @@ test('whichever indexes are taken, the flows found are those of the condition, e
         if (alike < arms.length) seen.add('value by value');
       },
     ),
-    { numRuns: 1500 },
+    { numRuns: 800 },
   );
   db.close();
   const indexes = [
