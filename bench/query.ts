@@ -209,9 +209,7 @@ async function peers(path: string, folder: string, rounds: number): Promise<void
     const rank = by === 'src,dst' ? ['-A', word!, '-O', 'bytes'] : ['-s', `${word}/bytes`];
     const run = (words: string[], command: string): number =>
       Math.min(
-        ...Array.from({ length: rounds }, () =>
-          timed(() => spawnSync(command, words, { stdio: 'ignore' })),
-        ),
+        ...Array.from({ length: rounds }, () => timed(() => spawnSync(command, words, { stdio: 'ignore' }))),
       );
     const nstap = run([NSTAP, 'flows', '--by', by!, '--limit', '10', '--db', path], process.execPath);
     const nfdump = run(['-r', file, ...rank, '-n', '10'], 'nfdump');

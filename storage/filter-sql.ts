@@ -74,12 +74,13 @@ export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCon
     }
     case 'host':
       return sides(node.side, (end) =>
-        oneOf(
+        isOneOf(
           `f.${end}`,
           node.addresses.map(({ bytes }) => Buffer.from(bytes)),
         ),
       );
     case 'net':
+      if (node.nets.length > LISTED_MAX) return sides(node.side, (end) => inNets(end, node.nets));
       return join(
         node.nets.map((net) => sides(node.side, (end) => addressRange(end, net.bytes, net.prefixLen))),
         ' OR ',
@@ -87,33 +88,33 @@ export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCon
     case 'port':
       return portCondition(node.side, node.comparator, node.values);
     case 'proto':
-      return oneOf('f.proto', node.numbers);
+      return isOneOf('f.proto', node.numbers);
     case 'ipVersion':
       return { sql: 'f.ip_version = ?', params: [node.version] };
     case 'netns':
     case 'interface': {
-      const names = oneOf(node.kind, node.names);
+      const names = isOneOf(node.kind, node.names);
       return { ...names, sql: `f.capture_id IN (SELECT capture_id FROM captures WHERE ${names.sql})` };
     }
     case 'experiment':
       return experiment(node.names);
     case 'vlan':
       if (node.ids === null) return { sql: 'f.vlan_outer IS NOT NULL', params: [] };
-      return join([oneOf('f.vlan_outer', node.ids), oneOf('f.vlan_inner', node.ids)], ' OR ');
+      return join([isOneOf('f.vlan_outer', node.ids), isOneOf('f.vlan_inner', node.ids)], ' OR ');
     case 'tunnel':
       if (node.types === null) return { sql: 'f.tunnel_type IS NOT NULL', params: [] };
-      return oneOf('f.tunnel_type', node.types);
+      return isOneOf('f.tunnel_type', node.types);
     case 'tunnelId':
-      return oneOf('f.tunnel_id', node.values);
+      return isOneOf('f.tunnel_id', node.values);
     case 'tunnelOuter':
-      return oneOf('f.tunnel_outer_flow_id', node.values);
+      return isOneOf('f.tunnel_outer_flow_id', node.values);
     case 'flowId':
-      return oneOf('f.flow_id', node.values);
+      return isOneOf('f.flow_id', node.values);
     case 'communityId':
       // Of no column: made again for each flow that the rest of the filter leaves, by a function of sql-functions.ts.
-      return oneOf('community_id(f.proto, f.src, f.dst, f.src_port, f.dst_port)', node.values);
+      return isOneOf('community_id(f.proto, f.src, f.dst, f.src_port, f.dst_port)', node.values);
     case 'state':
-      return oneOf(
+      return isOneOf(
         'f.conn_state',
         node.states.map((name) => CONN_STATES.indexOf(name as 'SF')),
       );
@@ -154,14 +155,36 @@ function chain(parts: string[], operator: string): string {
   return chain(chains, operator);
 }
 
-function oneOf(column: string, values: SqlValue[]): SqlCondition {
-  return values.length === 1
-    ? { sql: `${column} = ?`, params: values }
-    : { sql: `${column} IN (${values.map(() => '?').join(', ')})`, params: values };
+/** Of more values a list is one parameter: SQLite takes 32,766 in a statement, which has a part for each file and index. */
+const LISTED_MAX = 20;
+
+/** That something is one of these values, which may be none. @param sql no NULL is one of them */
+export function isOneOf(sql: string, values: readonly SqlValue[]): SqlCondition {
+  if (values.length === 1) return { sql: `${sql} = ?`, params: [...values] };
+  if (values.length <= LISTED_MAX)
+    return { sql: `${sql} IN (${values.map(() => '?').join(', ')})`, params: [...values] };
+  const isOctets = Buffer.isBuffer(values[0]);
+  const list = values.map((value) => (Buffer.isBuffer(value) ? value.toString('hex') : value));
+  return {
+    sql: `${sql} IN (SELECT ${isOctets ? 'unhex(value)' : 'value'} FROM json_each(?))`,
+    params: [JSON.stringify(list)],
+  };
 }
 
 function sides(side: Side, condition: (end: 'src' | 'dst') => SqlCondition): SqlCondition {
   return side === 'any' ? join([condition('src'), condition('dst')], ' OR ') : condition(side);
+}
+
+/** Of many nets, asked one after the other: see LISTED_MAX. */
+function inNets(end: 'src' | 'dst', nets: Extract<FilterNode, { kind: 'net' }>['nets']): SqlCondition {
+  const ranges = nets.map(({ bytes, prefixLen }) =>
+    addressRange(end, bytes, prefixLen).params.map((octets) => (octets as Buffer).toString('hex')),
+  );
+  return {
+    sql: `EXISTS (SELECT 1 FROM json_each(?) WHERE length(f.${end}) * 2 = length(value ->> 0)
+                  AND f.${end} BETWEEN unhex(value ->> 0) AND unhex(value ->> 1))`,
+    params: [JSON.stringify(ranges)],
+  };
 }
 
 /** A net is a range of BLOBs; an IPv6 address can lie between two IPv4 ones, so the length is compared as well. */
@@ -181,7 +204,7 @@ export function addressRange(end: 'src' | 'dst', bytes: Uint8Array, prefixLen: n
 
 function portCondition(side: Side, comparator: Comparator, values: number[]): SqlCondition {
   if (comparator === '!=') {
-    const equal = sides(side, (end) => oneOf(`f.${end}_port`, values));
+    const equal = sides(side, (end) => isOneOf(`f.${end}_port`, values));
     return {
       sql: `(NOT ${equal.sql} AND f.proto NOT IN ${ICMP_NUMBERS} AND f.src_port IS NOT NULL)`,
       params: equal.params,
@@ -191,7 +214,7 @@ function portCondition(side: Side, comparator: Comparator, values: number[]): Sq
   return sides(side, (end) => {
     const { sql, params } =
       comparator === '='
-        ? oneOf(`f.${end}_port`, values)
+        ? isOneOf(`f.${end}_port`, values)
         : { sql: `f.${end}_port ${COMPARATOR_SQL[comparator]} ?`, params: values.slice(0, 1) };
     return { sql: `(${sql} AND f.proto NOT IN ${ICMP_NUMBERS})`, params };
   });
@@ -200,8 +223,8 @@ function portCondition(side: Side, comparator: Comparator, values: number[]): Sq
 /** The condition on `route_decisions`. */
 export function routeSql(node: Extract<FilterNode, { kind: 'route' | 'routeRule' }>): SqlCondition {
   return node.kind === 'routeRule'
-    ? oneOf('rule', node.values)
-    : oneOf(ROUTE_COLUMN[node.field], node.values);
+    ? isOneOf('rule', node.values)
+    : isOneOf(ROUTE_COLUMN[node.field], node.values);
 }
 
 function routeCondition({ sql, params }: SqlCondition): SqlCondition {

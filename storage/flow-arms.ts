@@ -89,7 +89,11 @@ export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse
   // Nothing but the entries of the indexes has to be read.
   const isExact = use === 'first' && since === null && byFilter !== null && isExactCover(filter!);
   const bounds = isExact ? { ...limits, countMax: limits.exactMax, sortedMax: limits.exactMax } : limits;
-  const isUseful = byFilter !== null && !isTooWide(byFilter, use, count, bounds);
+  const params = conditions.reduce((n, condition) => n + condition.params.length, 0);
+  const isUseful =
+    byFilter !== null &&
+    !isTooLong(byFilter, use, schemas.length, params, limits) &&
+    !isTooWide(byFilter, use, count, bounds);
   if (isUseful && isExact) {
     const parts = inParts(byFilter, use, count, bounds);
     const arms = schemas.flatMap((schema) =>
@@ -219,6 +223,18 @@ class EntryCount {
       .pluck()
       .get(...params)!;
   }
+}
+
+/** Parts of a statement, and its parameters: SQLite takes 500 and 32,766. */
+const ARMS_MAX = 450;
+const PARAMS_MAX = 30_000;
+
+/** True when a statement that reads each find of a cover by itself would be too long. @param params of the filter */
+function isTooLong(cover: Cover, use: ArmUse, files: number, params: number, limits: ArmLimits): boolean {
+  const finds = cover.flat().length + (use === 'first' && isOrderable(cover, limits) ? limits.valuesMax : 0);
+  const ofFinds = cover.flat().reduce((n, { where }) => n + where.params.length, 0);
+  const arms = (finds + 1) * files;
+  return arms > ARMS_MAX || arms * (params + ofFinds + 8) > PARAMS_MAX;
 }
 
 /** True when all flows, in the order of their start, are read sooner than those that the indexes find in another order. */

@@ -1,7 +1,7 @@
 import type { FlowDatabase } from './database.ts';
 import { experimentSpans } from './experiment-flows.ts';
 import type { FilterNode, Side } from './filter-ast.ts';
-import { addressRange, COMPARATOR_SQL, routeSql, type SqlCondition } from './filter-sql.ts';
+import { addressRange, COMPARATOR_SQL, isOneOf, routeSql, type SqlCondition } from './filter-sql.ts';
 import type { SqlValue } from './flow-columns.ts';
 import { clampNs } from './time.ts';
 
@@ -57,7 +57,7 @@ export function coverOf(db: FlowDatabase, node: FilterNode, size: CoverSize): Co
       );
     case 'or': {
       const covers = node.nodes.map((each) => coverOf(db, each, size));
-      return covers.includes(null) ? null : covers.flatMap((cover) => cover!);
+      return covers.includes(null) ? null : merged(covers.flatMap((cover) => cover!));
     }
     case 'host': {
       const values = node.addresses.map(({ bytes }) => Buffer.from(bytes));
@@ -109,6 +109,23 @@ export function coverOf(db: FlowDatabase, node: FilterNode, size: CoverSize): Co
     default:
       return null;
   }
+}
+
+/** Values of one column in one find: `host A or host B` is as `host in [ A B ]`. */
+function merged(cover: Cover): Cover {
+  const byIndex = new Map<string | null, SqlValue[]>();
+  const others: Cover = [];
+  const columns = new Map<string | null, string>();
+  for (const family of cover) {
+    const [find] = family;
+    if (family.length !== 1 || find!.kind !== 'oneOf') {
+      others.push(family);
+      continue;
+    }
+    columns.set(find!.index, find!.column);
+    byIndex.set(find!.index, [...(byIndex.get(find!.index) ?? []), ...find!.values]);
+  }
+  return [...[...byIndex].map(([index, values]) => [equal(index, columns.get(index)!, values)]), ...others];
 }
 
 /** True when every flow that the cover of a filter finds meets the filter: nothing else has to be asked of it. */
@@ -227,9 +244,7 @@ export function indexedBy({ index }: IndexFind): string {
 
 /** That a column of `flows` is one of these, which may be none. */
 export function equalTo(column: string, values: readonly SqlValue[]): SqlCondition {
-  return values.length === 1
-    ? { sql: `f.${column} = ?`, params: [...values] }
-    : { sql: `f.${column} IN (${marks(values)})`, params: [...values] };
+  return isOneOf(`f.${column}`, values);
 }
 
 function within(index: string, where: SqlCondition): IndexFind {
