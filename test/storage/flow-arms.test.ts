@@ -82,7 +82,7 @@ const filter = fc.letrec<{ node: FilterNode }>((tie) => ({
 
 const bound = fc.option(
   fc.integer({ min: -10, max: 2 * DAY_SEC }).map((sec) => BigInt(sec) * SEC),
-  { nil: null },
+  { nil: null, freq: 1 },
 );
 
 /** Small, so that each way is taken by few flows. */
