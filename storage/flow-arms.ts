@@ -104,6 +104,12 @@ export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse
   const isBound = since !== null || until !== null;
   const byTime = isBound ? timeCover(since, until).slice(0, 1) : null;
   const isTimeUseful = byTime !== null && !isTooWide(byTime, use, count, limits);
+  // So long that it may stand in the statement once only, over the view of all files.
+  if (!isUseful && params * schemas.length * 2 > PARAMS_MAX) {
+    const times = timeBound(selection);
+    const schema = flowSchemas(db).length > 1 ? 'temp' : 'main';
+    return { arms: [{ schema, from: 'flows f', where: all([...times, ...conditions]) }], repeats: 1 };
+  }
   const cover = smallest([isUseful ? byFilter : null, isTimeUseful ? byTime : null], size);
   const parts = cover === null ? [{ find: null, others: [] }] : inParts(cover, use, count, limits);
   const arms = parts.flatMap(({ find, others }) =>
@@ -146,6 +152,14 @@ export function unionArms(arms: readonly FlowArm[], columns: string, groupBy?: s
       .join('\nUNION ALL '),
     params: parts.flatMap(({ where }) => where.params),
   };
+}
+
+/** That a flow was alive within a selection's bounds. */
+function timeBound({ since, until }: FlowSelection): SqlCondition[] {
+  return [
+    ...(since === null ? [] : [{ sql: 'f.end_ns >= ?', params: [clampNs(since)] }]),
+    ...(until === null ? [] : [{ sql: 'f.start_ns < ?', params: [clampNs(until)] }]),
+  ];
 }
 
 /** Of a selection's bounds, what an index of a column and the start answers, and all of it for flows that are not long. */

@@ -248,6 +248,7 @@ test('thousands of values, and hundreds of alternatives, fit into a statement', 
     bytes: Uint8Array.of(10, 0, n >> 8, n & 255),
   }));
   const host = { kind: 'host' as const, side: 'any' as const };
+  const addresses = Array.from({ length: 800 }, (_, i) => `10.${i >> 8}.${i & 255}.1`);
   const nets = hosts.slice(0, 400).map((each) => ({ ...each, prefixLen: 32 }));
   const filters: FilterNode[] = [
     { ...host, addresses: hosts },
@@ -260,6 +261,15 @@ test('thousands of values, and hundreds of alternatives, fit into a statement', 
       values: Array.from({ length: 3000 }, (_, n) => 39_000 + n),
     },
   ];
+  for (const text of [
+    addresses.map((each) => `host ${each}`).join(' or '),
+    `net in [ ${addresses.map((each) => `${each}/30`).join(' ')} ]`,
+    addresses.map((each) => `not host ${each}`).join(' and '),
+  ])
+    expect(fullPlan(parted, text, { since: at(10) }).length).toBeGreaterThan(0);
+  const elsewhere = hosts.slice(4000).map((each) => ({ ...host, addresses: [each] }));
+  const not: FilterNode = { kind: 'and', nodes: elsewhere.map((node) => ({ kind: 'not', node })) };
+  filters.push({ kind: 'or', nodes: Array.from({ length: 9 }, () => not) });
   for (const of of [db, parted])
     for (const filter of filters)
       for (const limit of [50, null])
