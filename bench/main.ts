@@ -1,6 +1,9 @@
+import { parseArgs } from 'node:util';
+
 /**
  * `npm run bench [-- PART…]`: runs the parts named, or all. Installs nothing; says which peers it found. Figures are
- * medians of paired runs on this machine; what counts are the ratios within one run.
+ * medians of paired runs on this machine; what counts are the ratios within one run. `--flows N`, `--rounds N` and
+ * `--folder DIR` are for `query`.
  */
 const PARTS = [
   'decode',
@@ -16,9 +19,14 @@ const PARTS = [
   'retention',
   'experiments',
   'route-use',
+  'store',
+  'query',
 ] as const;
 
-const wanted = process.argv.slice(2);
+const { positionals: wanted, values } = parseArgs({
+  allowPositionals: true,
+  options: { flows: { type: 'string' }, rounds: { type: 'string' }, folder: { type: 'string' } },
+});
 const unknown = wanted.filter((part) => !(PARTS as readonly string[]).includes(part));
 if (unknown.length > 0) {
   process.stderr.write(`bench: no part ${unknown.join(', ')}; there are ${PARTS.join(', ')}\n`);
@@ -26,6 +34,8 @@ if (unknown.length > 0) {
 }
 for (const part of wanted.length > 0 ? wanted : PARTS) {
   process.stdout.write(`\n== ${part}\n`);
-  const { run } = (await import(`./${part}.ts`)) as { run: () => Promise<void> };
-  await run();
+  const { run } = (await import(`./${part}.ts`)) as {
+    run: (options: typeof values) => Promise<void>;
+  };
+  await run(values);
 }

@@ -5,7 +5,7 @@ import { TableUsage } from '../cli/route-use.ts';
 import { snapshotOfRoutes } from '../daemon/routes/load-snapshot.ts';
 import { type FlowDatabase, openForReading } from '../storage/database.ts';
 import { FlowBatch } from '../storage/flow-batch.ts';
-import type { FlowSelection } from '../storage/query.ts';
+import type { FlowSelection } from '../storage/flow-arms.ts';
 import { readRouteUse } from '../storage/route-use.ts';
 import { FlowWriter } from '../storage/writer.ts';
 import { addRecord, captureInfo, decision, TEST_RUN } from '../test/storage/records.ts';

@@ -1,5 +1,5 @@
 import { openForReading } from '../storage/database.ts';
-import { sumExperiments } from '../storage/experiment-flows.ts';
+import { sumExperiments } from '../storage/experiment-sums.ts';
 import { readExperiments } from '../storage/experiments.ts';
 import { nowNs } from '../storage/time.ts';
 import { defaultDb } from './default-db.ts';

@@ -5,7 +5,7 @@ import { withResource } from '../daemon/kernel/dispose.ts';
 import { listNetns, openNetns, withNetns } from '../daemon/kernel/netns.ts';
 import { openForReading } from '../storage/database.ts';
 import { StorageError } from '../storage/errors.ts';
-import { sumExperiments } from '../storage/experiment-flows.ts';
+import { sumExperiments } from '../storage/experiment-sums.ts';
 import type { Experiment } from '../storage/experiments.ts';
 import { nowNs } from '../storage/time.ts';
 import { asCallingUser } from './calling-user.ts';

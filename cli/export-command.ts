@@ -1,6 +1,7 @@
 import { type FlowDatabase, openForReading } from '../storage/database.ts';
 import { countFlows } from '../storage/count-flows.ts';
-import { type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
+import type { FlowSelection } from '../storage/flow-arms.ts';
+import { type FlowRow, queryFlows } from '../storage/query.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
 import { type Destination, openDestination, type Wrapping, wrappingOf } from './export/destination.ts';

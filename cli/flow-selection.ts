@@ -1,6 +1,6 @@
 import type { FlowDatabase } from '../storage/database.ts';
 import type { FilterNode } from '../storage/filter-ast.ts';
-import type { FlowSelection } from '../storage/query.ts';
+import type { FlowSelection } from '../storage/flow-arms.ts';
 import { nowNs } from '../storage/time.ts';
 import { askedExperiment, type ExperimentFlags } from './asked-experiment.ts';
 import { parseFilter } from './filter/parse.ts';

@@ -1,7 +1,8 @@
 import { openForReading } from '../storage/database.ts';
 import { behindFlow } from '../storage/behind-flow.ts';
 import type { FilterNode } from '../storage/filter-ast.ts';
-import { FLOW_SORTS, type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
+import type { FlowSelection } from '../storage/flow-arms.ts';
+import { FLOW_SORTS, type FlowRow, queryFlows } from '../storage/query.ts';
 import { nowNs } from '../storage/time.ts';
 import { askedExperiment } from './asked-experiment.ts';
 import { defaultDb } from './default-db.ts';

@@ -1,7 +1,8 @@
 import type { RouteStep } from '../daemon/routes/resolve.ts';
 import type { FlowDatabase } from '../storage/database.ts';
 import { captureOfFlow, type FlowCapture, type FlowGap, gapsDuring } from '../storage/flow-capture.ts';
-import { type FlowRow, type FlowSelection, queryFlows } from '../storage/query.ts';
+import type { FlowSelection } from '../storage/flow-arms.ts';
+import { type FlowRow, queryFlows } from '../storage/query.ts';
 import type { RouteDecision } from '../storage/route-decision.ts';
 import { seriesReader, type SeriesRow } from '../storage/series.ts';
 import { sumFlows } from '../storage/sum-flows.ts';

@@ -1,7 +1,7 @@
 import type { FlowDatabase } from '../storage/database.ts';
 import { EXPERIMENT, queryByExperiment } from '../storage/group-by-experiment.ts';
 import { GROUP_FIELDS, GROUP_SORTS, groupField, type GroupRow, queryBy } from '../storage/query-by.ts';
-import type { FlowSelection } from '../storage/query.ts';
+import type { FlowSelection } from '../storage/flow-arms.ts';
 import { addSums, type FlowSums, sumFlows } from '../storage/sum-flows.ts';
 import { parseDuration } from '../daemon/options/units.ts';
 import { UsageError } from './errors.ts';

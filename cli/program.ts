@@ -14,6 +14,7 @@ import { registerReport } from './commands/report.ts';
 import { registerRoute } from './commands/route.ts';
 import { registerRoutes } from './commands/routes.ts';
 import { registerSnapshot } from './commands/snapshot.ts';
+import { registerSql } from './commands/sql.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTail } from './commands/tail.ts';
 import { registerTop } from './commands/top.ts';
@@ -29,6 +30,7 @@ const COMMANDS = [
   registerTop,
   registerExport,
   registerReport,
+  registerSql,
   registerExperiment,
   registerStatus,
   registerRoutes,

@@ -1,37 +1,46 @@
 import type { FlowDatabase } from './database.ts';
 import { type Experiment, experimentsNamed, readExperiments } from './experiments.ts';
-import { join, QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
-import { holdSnapshot } from './partition-views.ts';
-import { toStorageError } from './errors.ts';
-import { timeBound, type TimeBound } from './time-bound.ts';
+import { join, type SqlCondition } from './filter-sql.ts';
+import { clampNs } from './time.ts';
 
-/** So many spans of time are each looked up in an index; of more, all flows between the first and the last are looked at. */
+/** So many spans of time are each compared with; more are a function. */
 const SPANS_MAX = 32;
 const NONE: readonly string[] = [];
 
 /** The condition for flows of experiments, by their names (see parseExperimentName). @throws StorageError */
 export function experimentCondition(db: FlowDatabase, names: readonly string[]): SqlCondition {
-  const all = readExperiments(db);
-  return conditionOf(db, timeBound(db), [...new Set(names.flatMap((name) => experimentsNamed(all, name)))]);
-}
-
-function conditionOf(db: FlowDatabase, bound: TimeBound, experiments: readonly Experiment[]): SqlCondition {
+  const experiments = named(db, names);
   if (experiments.length === 0) return { sql: 'FALSE', params: [] };
   const spans =
-    experiments.length > SPANS_MAX
-      ? manySpans(db, bound, experiments)
-      : experiments.map((each) => span(bound, each));
+    experiments.length > SPANS_MAX ? manySpans(db, experiments) : experiments.map((each) => span(each));
   return join(spans, ' OR ');
 }
 
-function span(bound: TimeBound, { startedNs, endedNs, netns }: Experiment): SqlCondition {
-  return join([...bound(startedNs, endedNs === null ? null : endedNs + 1n), ...ofNetns(netns)], ' AND ');
+/** When these experiments were: spans in their order, of which no two overlap. @throws StorageError */
+export function experimentSpans(db: FlowDatabase, names: readonly string[]): Span[] {
+  return joined(named(db, names).toSorted(byStart));
 }
 
-function ofNetns(netns: string | null): SqlCondition[] {
+function named(db: FlowDatabase, names: readonly string[]): Experiment[] {
+  const all = readExperiments(db);
+  return [...new Set(names.flatMap((name) => experimentsNamed(all, name)))];
+}
+
+function span({ startedNs, endedNs, netns }: Experiment): SqlCondition {
+  return join([...alive(startedNs, endedNs), ...ofNetns(netns)], ' AND ');
+}
+
+function alive(startedNs: bigint, endedNs: bigint | null): SqlCondition[] {
+  return [
+    { sql: 'f.end_ns >= ?', params: [clampNs(startedNs)] },
+    ...(endedNs === null ? [] : [{ sql: 'f.start_ns <= ?', params: [clampNs(endedNs)] }]),
+  ];
+}
+
+/** That a flow is of a namespace that an experiment is limited to. */
+export function ofNetns(netns: string | null): SqlCondition[] {
   if (netns === null) return [];
-  // The plus: by their namespace all flows of its past would be found.
-  const sql = '+f.capture_id IN (SELECT capture_id FROM captures WHERE netns = ? OR netns GLOB ?)';
+  const sql = 'f.capture_id IN (SELECT capture_id FROM captures WHERE netns = ? OR netns GLOB ?)';
   return [{ sql, params: [netns, netns] }];
 }
 
@@ -39,7 +48,7 @@ function ofNetns(netns: string | null): SqlCondition[] {
 let functions = 0;
 
 /** One condition for all that are limited to the same namespaces: the spans are a function, which SQLite asks flow by flow. */
-function manySpans(db: FlowDatabase, bound: TimeBound, experiments: readonly Experiment[]): SqlCondition[] {
+function manySpans(db: FlowDatabase, experiments: readonly Experiment[]): SqlCondition[] {
   const byNetns = Map.groupBy(experiments.toSorted(byStart), ({ netns }) => netns);
   return [...byNetns].map(([netns, own]) => {
     const name = `nstap_spans_${functions++}`;
@@ -48,14 +57,13 @@ function manySpans(db: FlowDatabase, bound: TimeBound, experiments: readonly Exp
       const last = spans[countStarted(spans, endNs) - 1];
       return last !== undefined && (last.endedNs === null || last.endedNs >= startNs) ? 1n : 0n;
     });
-    const { endedNs } = spans.at(-1)!;
-    const time = bound(spans[0]!.startedNs, endedNs === null ? null : endedNs + 1n);
     const within = { sql: `${name}(f.start_ns, f.end_ns)`, params: [] };
+    const time = alive(spans[0]!.startedNs, spans.at(-1)!.endedNs);
     return join([...time, within, ...ofNetns(netns)], ' AND ');
   });
 }
 
-type Span = Pick<Experiment, 'startedNs' | 'endedNs'>;
+export type Span = Pick<Experiment, 'startedNs' | 'endedNs'>;
 
 function byStart(a: Span, b: Span): number {
   return a.startedNs < b.startedNs ? -1 : a.startedNs > b.startedNs ? 1 : 0;
@@ -135,36 +143,4 @@ export function netnsMatcher(db: FlowDatabase): (netns: string, pattern: string)
     }
     return matches;
   };
-}
-
-/** What the flows of an experiment add up to. */
-export interface ExperimentSums {
-  flows: number;
-  packets: number;
-  bytes: number;
-}
-
-/** Adds up the flows of each experiment. @throws StorageError */
-export function sumExperiments(
-  db: FlowDatabase,
-  experiments: readonly Experiment[],
-): (Experiment & ExperimentSums)[] {
-  const release = holdSnapshot(db);
-  try {
-    const bound = timeBound(db);
-    return experiments.map((each) => {
-      const { sql, params } = conditionOf(db, bound, [each]);
-      const sums = db
-        .prepare<unknown[], ExperimentSums>(
-          `SELECT count(*) AS flows, coalesce(sum(${QUANTITY_SQL.packets}), 0) AS packets,
-                  coalesce(sum(${QUANTITY_SQL.bytes}), 0) AS bytes FROM flows f WHERE ${sql}`,
-        )
-        .get(...params)!;
-      return { ...each, ...sums };
-    });
-  } catch (error) {
-    throw toStorageError('query', db.name, error);
-  } finally {
-    release();
-  }
 }

@@ -30,7 +30,7 @@ const COMPARED_SQL: Readonly<Record<FlowQuantity, string>> = { ...QUANTITY_SQL, 
 const ICMP_NUMBERS = '(1, 58)';
 
 /** SQL's own spelling: the comparators are written into statements, so only these ever are. */
-const COMPARATOR_SQL: Readonly<Record<Comparator, string>> = {
+export const COMPARATOR_SQL: Readonly<Record<Comparator, string>> = {
   '=': '=',
   '!=': '<>',
   '>': '>',
@@ -56,8 +56,8 @@ const ROUTE_COLUMN = {
 export type ExperimentSql = (names: readonly string[]) => SqlCondition;
 
 /**
- * The filter as an SQL condition. Values are parameters, never part of the text. It is made so that SQLite can answer
- * hosts, nets, ports and namespaces from their indexes: one equality or range per column, "either end" as OR.
+ * The filter as an SQL condition. Values are parameters, never part of the text. Which flows are looked at is not its matter:
+ * see flow-cover.ts.
  */
 export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCondition {
   switch (node.kind) {
@@ -74,46 +74,47 @@ export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCon
     }
     case 'host':
       return sides(node.side, (end) =>
-        oneOf(
+        isOneOf(
           `f.${end}`,
           node.addresses.map(({ bytes }) => Buffer.from(bytes)),
         ),
       );
     case 'net':
+      if (node.nets.length > LISTED_MAX) return sides(node.side, (end) => inNets(end, node.nets));
       return join(
-        node.nets.map((net) => sides(node.side, (end) => inNet(end, net.bytes, net.prefixLen))),
+        node.nets.map((net) => sides(node.side, (end) => addressRange(end, net.bytes, net.prefixLen))),
         ' OR ',
       );
     case 'port':
       return portCondition(node.side, node.comparator, node.values);
     case 'proto':
-      return oneOf('f.proto', node.numbers);
+      return isOneOf('f.proto', node.numbers);
     case 'ipVersion':
       return { sql: 'f.ip_version = ?', params: [node.version] };
     case 'netns':
     case 'interface': {
-      const names = oneOf(node.kind, node.names);
+      const names = isOneOf(node.kind, node.names);
       return { ...names, sql: `f.capture_id IN (SELECT capture_id FROM captures WHERE ${names.sql})` };
     }
     case 'experiment':
       return experiment(node.names);
     case 'vlan':
       if (node.ids === null) return { sql: 'f.vlan_outer IS NOT NULL', params: [] };
-      return join([oneOf('f.vlan_outer', node.ids), oneOf('f.vlan_inner', node.ids)], ' OR ');
+      return join([isOneOf('f.vlan_outer', node.ids), isOneOf('f.vlan_inner', node.ids)], ' OR ');
     case 'tunnel':
       if (node.types === null) return { sql: 'f.tunnel_type IS NOT NULL', params: [] };
-      return oneOf('f.tunnel_type', node.types);
+      return isOneOf('f.tunnel_type', node.types);
     case 'tunnelId':
-      return oneOf('f.tunnel_id', node.values);
+      return isOneOf('f.tunnel_id', node.values);
     case 'tunnelOuter':
-      return oneOf('f.tunnel_outer_flow_id', node.values);
+      return isOneOf('f.tunnel_outer_flow_id', node.values);
     case 'flowId':
-      return oneOf('f.flow_id', node.values);
+      return isOneOf('f.flow_id', node.values);
     case 'communityId':
       // Of no column: made again for each flow that the rest of the filter leaves, by a function of sql-functions.ts.
-      return oneOf('community_id(f.proto, f.src, f.dst, f.src_port, f.dst_port)', node.values);
+      return isOneOf('community_id(f.proto, f.src, f.dst, f.src_port, f.dst_port)', node.values);
     case 'state':
-      return oneOf(
+      return isOneOf(
         'f.conn_state',
         node.states.map((name) => CONN_STATES.indexOf(name as 'SF')),
       );
@@ -125,35 +126,10 @@ export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCon
         params: [clampNs(node.value)],
       };
     case 'route':
-      return routeCondition(oneOf(ROUTE_COLUMN[node.field], node.values));
     case 'routeRule':
-      return routeCondition(oneOf('rule', node.values));
+      return routeCondition(routeSql(node));
     case 'routeChanged':
       return { sql: 'f.route_orig_side IS NOT NULL', params: [] };
-  }
-}
-
-/** True when an index finds the flows of this filter, so that no walk over all of them is needed. */
-export function hasIndex(node: FilterNode): boolean {
-  switch (node.kind) {
-    case 'and':
-      return node.nodes.some(hasIndex);
-    case 'or':
-      return node.nodes.every(hasIndex);
-    case 'port':
-      return node.comparator === '=';
-    default:
-      return [
-        'host',
-        'net',
-        'netns',
-        'interface',
-        'experiment',
-        'tunnel',
-        'tunnelOuter',
-        'routeChanged',
-        'flowId',
-      ].includes(node.kind);
   }
 }
 
@@ -179,18 +155,40 @@ function chain(parts: string[], operator: string): string {
   return chain(chains, operator);
 }
 
-function oneOf(column: string, values: SqlValue[]): SqlCondition {
-  return values.length === 1
-    ? { sql: `${column} = ?`, params: values }
-    : { sql: `${column} IN (${values.map(() => '?').join(', ')})`, params: values };
+/** Of more values a list is one parameter: SQLite takes 32,766 in a statement, which has a part for each file and index. */
+const LISTED_MAX = 20;
+
+/** That something is one of these values, which may be none. @param sql no NULL is one of them */
+export function isOneOf(sql: string, values: readonly SqlValue[]): SqlCondition {
+  if (values.length === 1) return { sql: `${sql} = ?`, params: [...values] };
+  if (values.length <= LISTED_MAX)
+    return { sql: `${sql} IN (${values.map(() => '?').join(', ')})`, params: [...values] };
+  const isOctets = Buffer.isBuffer(values[0]);
+  const list = values.map((value) => (Buffer.isBuffer(value) ? value.toString('hex') : value));
+  return {
+    sql: `${sql} IN (SELECT ${isOctets ? 'unhex(value)' : 'value'} FROM json_each(?))`,
+    params: [JSON.stringify(list)],
+  };
 }
 
 function sides(side: Side, condition: (end: 'src' | 'dst') => SqlCondition): SqlCondition {
   return side === 'any' ? join([condition('src'), condition('dst')], ' OR ') : condition(side);
 }
 
+/** Of many nets, asked one after the other: see LISTED_MAX. */
+function inNets(end: 'src' | 'dst', nets: Extract<FilterNode, { kind: 'net' }>['nets']): SqlCondition {
+  const ranges = nets.map(({ bytes, prefixLen }) =>
+    addressRange(end, bytes, prefixLen).params.map((octets) => (octets as Buffer).toString('hex')),
+  );
+  return {
+    sql: `EXISTS (SELECT 1 FROM json_each(?) WHERE length(f.${end}) * 2 = length(value ->> 0)
+                  AND f.${end} BETWEEN unhex(value ->> 0) AND unhex(value ->> 1))`,
+    params: [JSON.stringify(ranges)],
+  };
+}
+
 /** A net is a range of BLOBs; an IPv6 address can lie between two IPv4 ones, so the length is compared as well. */
-function inNet(end: 'src' | 'dst', bytes: Uint8Array, prefixLen: number): SqlCondition {
+export function addressRange(end: 'src' | 'dst', bytes: Uint8Array, prefixLen: number): SqlCondition {
   const first = Buffer.from(bytes);
   const last = Buffer.from(bytes);
   for (let bit = prefixLen; bit < bytes.length * 8; bit++) {
@@ -206,7 +204,7 @@ function inNet(end: 'src' | 'dst', bytes: Uint8Array, prefixLen: number): SqlCon
 
 function portCondition(side: Side, comparator: Comparator, values: number[]): SqlCondition {
   if (comparator === '!=') {
-    const equal = sides(side, (end) => oneOf(`f.${end}_port`, values));
+    const equal = sides(side, (end) => isOneOf(`f.${end}_port`, values));
     return {
       sql: `(NOT ${equal.sql} AND f.proto NOT IN ${ICMP_NUMBERS} AND f.src_port IS NOT NULL)`,
       params: equal.params,
@@ -216,10 +214,17 @@ function portCondition(side: Side, comparator: Comparator, values: number[]): Sq
   return sides(side, (end) => {
     const { sql, params } =
       comparator === '='
-        ? oneOf(`f.${end}_port`, values)
+        ? isOneOf(`f.${end}_port`, values)
         : { sql: `f.${end}_port ${COMPARATOR_SQL[comparator]} ?`, params: values.slice(0, 1) };
     return { sql: `(${sql} AND f.proto NOT IN ${ICMP_NUMBERS})`, params };
   });
+}
+
+/** The condition on `route_decisions`. */
+export function routeSql(node: Extract<FilterNode, { kind: 'route' | 'routeRule' }>): SqlCondition {
+  return node.kind === 'routeRule'
+    ? isOneOf('rule', node.values)
+    : isOneOf(ROUTE_COLUMN[node.field], node.values);
 }
 
 function routeCondition({ sql, params }: SqlCondition): SqlCondition {

@@ -137,13 +137,18 @@ export const ID_COLUMNS: readonly Column[] = [
   ['tunnel_outer_flow_id', (r) => r.outerFlowId],
 ];
 
-/** Indexed, and changed by a later record of the same flow only when its originator turns out to be the other end. */
+/**
+ * Indexed, and seldom changed by a later record of the same flow: when its originator turns out to be the other end, when the other
+ * end sends its first packet, or when the route changes.
+ */
 export const ENDPOINT_COLUMNS: readonly Column[] = [
   ['start_ns', (r) => r.startNs],
   ['src', (r) => r.src],
   ['dst', (r) => r.dst],
   ['src_port', (r) => (r.c.hasPorts[r.i] === 1 ? r.c.srcPort[r.i]! : null)],
   ['dst_port', (r) => (r.c.hasPorts[r.i] === 1 ? r.c.dstPort[r.i]! : null)],
+  ['route_fwd', (r) => r.routeFwd],
+  ['route_rev', (r) => r.routeRev],
 ];
 
 /** Everything else of `flows` that a record carries. */
@@ -215,8 +220,6 @@ export const VALUE_COLUMNS: readonly Column[] = [
   ['originator_guessed', ofTcp('originatorGuessed')],
   ['src_mac', (r) => r.srcMac],
   ['dst_mac', (r) => r.dstMac],
-  ['route_fwd', (r) => r.routeFwd],
-  ['route_rev', (r) => r.routeRev],
   ['route_orig_side', unlessNone('routeOrigSide')],
 ];
 

@@ -16,10 +16,17 @@ export type GroupKind =
 
 /** What flows can be grouped by. */
 export interface GroupField {
+  /** Of the sums of flows that are alike in `column`, under the alias `s`, and of what is joined to them. */
   sql: string;
+  /** What tells flows apart, of a flow under the alias `f`; `{end}` stands for src and dst, of which a flow counts for both. */
+  raw: string;
+  /** How the sums call that. */
+  column: string;
   kind: GroupKind;
   /** A table that is joined for it. */
-  join?: string;
+  join?: 'captures' | 'route_decisions';
+  /** The column has few values, so that each file can be added up by itself. */
+  isFew?: boolean;
 }
 
 /** Prefix lengths of a net as a group field has them, by the octets of an address. */
@@ -39,12 +46,21 @@ const OTHER_V6 = 64;
 export function madeGroupField(name: string): GroupField | undefined {
   const lengths = netLengths(name);
   if (lengths !== null) {
-    return { sql: netSql(`f.${name.split('/')[0]}`, lengths), kind: 'net' };
+    const end = name.split('/')[0]!;
+    const column = `${end}_${lengths[4]}_${lengths[16]}`;
+    return { sql: `s.${column}`, raw: netSql(endOf(end), lengths), column, kind: 'net' };
   }
   const span = Number(/^start:([1-9]\d*)$/.exec(name)?.[1]);
   if (!Number.isSafeInteger(span)) return undefined;
   const sec = 'f.start_ns / 1000000000';
-  return { sql: `(${sec} - (${sec} % ${span} + ${span}) % ${span})`, kind: 'time' };
+  const raw = `(${sec} - (${sec} % ${span} + ${span}) % ${span})`;
+  const column = `start_${span}`;
+  return { sql: `s.${column}`, raw, column, kind: 'time', isFew: true };
+}
+
+/** An end of a flow in SQL; `host` is either. */
+export function endOf(name: string): string {
+  return name === 'host' ? 'f.{end}' : `f.${name}`;
 }
 
 /** The prefix lengths that such a name has; null for a name of another kind. */
@@ -63,15 +79,14 @@ function netSql(address: string, lengths: NetLengths): string {
 }
 
 /**
- * What groups are read from: `flows`, or, where one of the fields is `host` or a net of it, a row for each of its ends, of which
- * a group counts a flow once.
+ * Where fields tell of the ends of a flow (`host`, or a net of it): the condition for its destination to count as another one.
+ * null where none does.
  */
-export function groupSource(by: readonly string[]): string {
+export function otherEnd(by: readonly string[]): string | null {
   const hosts = by.filter((name) => /^host(?:\/|$)/.test(name));
-  if (hosts.length === 0) return 'flows';
+  if (hosts.length === 0) return null;
   const lengths = hosts.length === 1 ? netLengths(hosts[0]!) : null;
-  const differ = lengths === null ? 'dst <> src' : `${netSql('dst', lengths)} <> ${netSql('src', lengths)}`;
-  return `(SELECT *, src AS host FROM flows UNION ALL SELECT *, dst AS host FROM flows WHERE ${differ})`;
+  return lengths === null ? 'f.dst <> f.src' : `${netSql('f.dst', lengths)} <> ${netSql('f.src', lengths)}`;
 }
 
 /** Connections that have the functions which the SQL of these fields calls. */

@@ -324,4 +324,32 @@ export const MIGRATIONS: readonly string[] = [
            coalesce(first_ns, opened_ns) AS to_ns, gap_reason AS reason
     FROM captures WHERE gap_reason IS NOT NULL;
   `,
+  // Indexes that give the flows of one value in the order of their start, so that the newest of many are found without reading
+  // all; of route decisions as well. `flows_long` has flows of more than five minutes: so those that were alive in a span of
+  // time are found between two bounds of their start, see flow-cover.ts, which says the same words.
+  `
+  DROP INDEX flows_src;
+  DROP INDEX flows_dst;
+  DROP INDEX flows_src_port;
+  DROP INDEX flows_dst_port;
+  DROP INDEX flows_capture;
+  CREATE INDEX flows_src ON flows (src, start_ns);
+  CREATE INDEX flows_dst ON flows (dst, start_ns);
+  CREATE INDEX flows_src_port ON flows (src_port, start_ns);
+  CREATE INDEX flows_dst_port ON flows (dst_port, start_ns);
+  CREATE INDEX flows_capture ON flows (capture_id, start_ns);
+  CREATE INDEX flows_route_fwd ON flows (route_fwd, start_ns) WHERE route_fwd IS NOT NULL;
+  CREATE INDEX flows_route_rev ON flows (route_rev, start_ns) WHERE route_rev IS NOT NULL;
+  CREATE INDEX flows_long ON flows (end_ns, start_ns) WHERE end_ns - start_ns > 300000000000;
+  CREATE INDEX route_decisions_type ON route_decisions (type);
+  CREATE INDEX route_decisions_verdict ON route_decisions (verdict);
+  CREATE INDEX route_decisions_rule ON route_decisions (rule);
+  CREATE INDEX route_decisions_table ON route_decisions (table_name);
+  CREATE INDEX route_decisions_prefix ON route_decisions (prefix);
+  CREATE INDEX route_decisions_gateway ON route_decisions (gateway);
+  CREATE INDEX route_decisions_dev ON route_decisions (dev);
+  CREATE INDEX route_decisions_stage ON route_decisions (stage);
+  CREATE INDEX route_decisions_observed ON route_decisions (observed);
+  CREATE INDEX route_decisions_confidence ON route_decisions (confidence);
+  `,
 ];

@@ -1,26 +1,15 @@
 import type { FlowDatabase } from './database.ts';
 import { toStorageError } from './errors.ts';
-import { experimentCondition, experimentReader } from './experiment-flows.ts';
-import type { FilterNode } from './filter-ast.ts';
-import { filterToSql, hasIndex, join, QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
+import { experimentReader } from './experiment-flows.ts';
+import { QUANTITY_SQL, type SqlCondition } from './filter-sql.ts';
+import { flowArms, type FlowSelection, unionArms } from './flow-arms.ts';
 import { CONN_STATES, END_REASONS, type EndReason, TUNNEL_TYPES } from './flow-batch.ts';
-import type { SqlValue } from './flow-columns.ts';
 import { type RouteChange, routeChangeReader } from './route-changes.ts';
 import { lookup } from './lookup.ts';
+import { rowsById, rowsOf } from './flow-rows.ts';
 import { holdSnapshot } from './partition-views.ts';
 import { DECISION_SQL, type RouteDecision } from './route-decision.ts';
 import { toNs } from './time.ts';
-import { timeBound } from './time-bound.ts';
-
-/** Which flows, of all in the database. */
-export interface FlowSelection {
-  filter: FilterNode | null;
-  /** Nanoseconds since the epoch: flows that were alive in [since, until). null: no bound. */
-  since: bigint | null;
-  until: bigint | null;
-  /** More that a flow has to meet; see behindFlow. */
-  also?: SqlCondition;
-}
 
 export interface FlowQuery extends FlowSelection {
   /** One of FLOW_SORTS. Ties: the later record first or last, as `descending` says. */
@@ -283,7 +272,8 @@ type Tail = [
 export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterator<FlowRow> {
   const release = holdSnapshot(db);
   try {
-    yield* readFlows(db, flowSql(db, query));
+    if (query.limit === null) yield* readFlows(db, rowsOf(db, flowSql(db, query)));
+    else yield* readFlows(db, rowsById(db, flowSql(db, query), query, COLUMNS));
   } finally {
     release();
   }
@@ -299,11 +289,11 @@ export function* runFlows(db: FlowDatabase, runId: number): IterableIterator<Flo
     WHERE f.capture_id IN (SELECT capture_id FROM captures WHERE run_id = ?)
     ORDER BY f.capture_id, f.start_ns, f.end_ns, f.src, f.dst, f.src_port, f.dst_port, f.proto, f.vlan_outer, f.vlan_inner,
              f.tunnel_type, f.tunnel_id, f.flow_id`;
-  yield* readFlows(db, { sql, params: [runId] });
+  yield* readFlows(db, rowsOf(db, { sql, params: [runId] }));
 }
 
-/** The rows of a statement over COLUMNS. */
-function* readFlows(db: FlowDatabase, { sql, params }: SqlCondition): IterableIterator<FlowRow> {
+/** Flows from rows of COLUMNS. */
+function* readFlows(db: FlowDatabase, rows: Iterable<unknown[]>): IterableIterator<FlowRow> {
   const captures = lookup<{ netns: string | null; interface: string | null }>(
     db,
     'SELECT netns, interface FROM captures WHERE capture_id = ?',
@@ -313,11 +303,7 @@ function* readFlows(db: FlowDatabase, { sql, params }: SqlCondition): IterableIt
   const decisions = lookup<RouteDecision>(db, `${DECISION_SQL} WHERE decision_id = ?`);
   const changes = routeChangeReader(db, decisions);
   try {
-    // Arrays: an object with a property a column takes better-sqlite3 twice as long.
-    for (const values of db
-      .prepare<SqlValue[], unknown[]>(sql)
-      .raw()
-      .iterate(...params)) {
+    for (const values of rows) {
       const row: PlainRow = { ...BLANK };
       for (let i = 0; i < PLAIN_FIELDS.length; i++)
         (row as Record<string, unknown>)[PLAIN_FIELDS[i]!] = values[i];
@@ -359,31 +345,20 @@ function* readFlows(db: FlowDatabase, { sql, params }: SqlCondition): IterableIt
   }
 }
 
-/** The statement of a query, for queryFlows and for whoever asks SQLite for its plan. */
+/** The statement of a query: of one without a limit the rows, else id and file of the flows, each once from each arm that it is in. */
 export function flowSql(db: FlowDatabase, query: FlowQuery): SqlCondition {
   const sort = FLOW_SORTS[query.sort];
   if (sort === undefined) throw new RangeError(`query: cannot sort by ${query.sort}`);
+  const { limit, offset } = query;
   const direction = query.descending ? 'DESC' : 'ASC';
-  const where = selectionToSql(db, query);
-  // The start index gives the order for nothing, and so tempts SQLite to walk all of the past for a bound or a filter
-  // that few flows meet. The plus keeps it out where another index finds them.
-  const isFound = query.since !== null || (query.filter !== null && hasIndex(query.filter));
-  const order = query.sort === 'start' && isFound ? `+${sort}` : sort;
+  const use = query.sort !== 'start' ? 'sorted' : limit === null ? 'by start' : 'first';
+  const { arms, repeats } = flowArms(db, query, use);
+  // The order as a column of its own: what is read in that order is merged instead of being sorted all together.
+  const columns = limit === null ? COLUMNS : 'f.flow_id, {file} AS file';
+  const { sql, params } = unionArms(arms, `${columns}, ${sort} AS sort_key`);
+  const page = limit === null ? [-1, offset] : [(offset + limit) * repeats, 0];
   return {
-    // As a column of its own, for partitions to be merged in that order instead of being sorted all together.
-    sql: `SELECT ${COLUMNS}, ${order} AS sort_key FROM flows f WHERE ${where.sql}
-          ORDER BY sort_key ${direction}, f.flow_id ${direction} LIMIT ? OFFSET ?`,
-    params: [...where.params, query.limit ?? -1, query.offset],
+    sql: `${sql} ORDER BY sort_key ${direction}, flow_id ${direction} LIMIT ? OFFSET ?`,
+    params: [...params, ...page],
   };
-}
-
-/** The WHERE of a selection. */
-export function selectionToSql(
-  db: FlowDatabase,
-  { filter, since, until, also }: FlowSelection,
-): SqlCondition {
-  const conditions = timeBound(db)(since, until);
-  if (also !== undefined) conditions.push(also);
-  if (filter !== null) conditions.push(filterToSql(filter, (names) => experimentCondition(db, names)));
-  return conditions.length === 0 ? { sql: 'TRUE', params: [] } : join(conditions, ' AND ');
 }

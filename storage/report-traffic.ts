@@ -1,7 +1,7 @@
 import type { FlowDatabase } from './database.ts';
 import { toStorageError } from './errors.ts';
 import type { SqlValue } from './flow-columns.ts';
-import { type FlowSelection, selectionToSql } from './query.ts';
+import { type FlowSelection, selectedFlows } from './flow-arms.ts';
 import { SERIES_SEC } from './series.ts';
 
 /** Equal parts of a span of time. Seconds since the epoch. */
@@ -20,6 +20,19 @@ export interface Traffic {
   countedBytes: number;
   spreadBytes: number;
 }
+
+/** What is read of each flow. */
+const COLUMNS = [
+  'flow_id',
+  'proto',
+  'dst_port',
+  'start_ns',
+  'end_ns',
+  'packets_fwd',
+  'packets_rev',
+  'bytes_fwd',
+  'bytes_rev',
+];
 
 type Row = [
   proto: number,
@@ -45,7 +58,7 @@ export function trafficOver(
   groups: number,
   groupOf: (proto: number, port: number | null) => number,
 ): Traffic {
-  const { sql, params } = selectionToSql(db, selection);
+  const { sql, params } = selectedFlows(db, selection, COLUMNS);
   const spread = new Spread(parts, groups);
   const take = (statement: string): number => {
     let octets = 0;
@@ -62,19 +75,19 @@ export function trafficOver(
   try {
     const hasSeries = db.prepare('SELECT EXISTS (SELECT 1 FROM flow_series)').pluck().get() === 1;
     const without = hasSeries
-      ? ' AND NOT EXISTS (SELECT 1 FROM flow_series s WHERE s.flow_id = f.flow_id)'
+      ? ' WHERE NOT EXISTS (SELECT 1 FROM flow_series s WHERE s.flow_id = f.flow_id)'
       : '';
     const spreadBytes = take(
       `SELECT f.proto, f.dst_port, ${time('f.start_ns')}, ${time('f.end_ns')},
               f.bytes_fwd + f.bytes_rev, f.packets_fwd + f.packets_rev
-       FROM flows f WHERE ${sql}${without}`,
+       FROM ${sql}${without}`,
     );
     const end = `min(s.at_ns + ${SERIES_SEC}000000000, f.end_ns)`;
     const countedBytes = hasSeries
       ? take(
           `SELECT f.proto, f.dst_port, ${time('max(s.at_ns, f.start_ns)')}, ${time(end)},
                   s.bytes_fwd + s.bytes_rev, s.packets_fwd + s.packets_rev
-           FROM flows f JOIN flow_series s ON s.flow_id = f.flow_id WHERE ${sql}`,
+           FROM ${sql} JOIN flow_series s ON s.flow_id = f.flow_id`,
         )
       : 0;
     return { ...spread.sums(), countedBytes, spreadBytes };

@@ -1,8 +1,7 @@
 import type { FlowDatabase } from './database.ts';
 import { toStorageError } from './errors.ts';
 import type { SqlValue } from './flow-columns.ts';
-import type { FlowSelection } from './query.ts';
-import { selectionToSql } from './query.ts';
+import { type FlowSelection, selectedFlows } from './flow-arms.ts';
 import { toNs } from './time.ts';
 
 /** What the flows of a selection add up to. Octets are those of frames. */
@@ -39,9 +38,27 @@ export interface RouteShare {
   bytes: number;
 }
 
+/** Columns that the totals are made of. */
+const TOTALS_OF = [
+  'proto',
+  'packets_fwd',
+  'packets_rev',
+  'bytes_fwd',
+  'bytes_rev',
+  'retransmits_fwd',
+  'retransmits_rev',
+  'out_of_order_fwd',
+  'out_of_order_rev',
+  'zero_windows_fwd',
+  'zero_windows_rev',
+  'start_ns',
+  'end_ns',
+];
+const ROUTES_OF = ['route_fwd', 'route_rev', 'packets_fwd', 'packets_rev', 'bytes_fwd', 'bytes_rev'];
+
 /** Adds up a selection. @throws StorageError */
 export function reportTotals(db: FlowDatabase, selection: FlowSelection): ReportTotals {
-  const { sql, params } = selectionToSql(db, selection);
+  const { sql, params } = selectedFlows(db, selection, TOTALS_OF);
   const columns = [
     'count(*)',
     'sum(f.packets_fwd)',
@@ -61,7 +78,7 @@ export function reportTotals(db: FlowDatabase, selection: FlowSelection): Report
   ];
   return asked(db, () => {
     const row = db
-      .prepare<SqlValue[], (number | null)[]>(`SELECT ${columns.join(', ')} FROM flows f WHERE ${sql}`)
+      .prepare<SqlValue[], (number | null)[]>(`SELECT ${columns.join(', ')} FROM ${sql}`)
       .raw()
       .get(...params)!;
     const [flows, packetsFwd, packetsRev, bytesFwd, bytesRev, ...rest] = row.map((value) => value ?? 0);
@@ -91,11 +108,11 @@ export function reportTotals(db: FlowDatabase, selection: FlowSelection): Report
  * @throws StorageError
  */
 export function routeShares(db: FlowDatabase, selection: FlowSelection): RouteShare[] {
-  const { sql, params } = selectionToSql(db, selection);
+  const { sql, params } = selectedFlows(db, selection, ROUTES_OF);
   const side = (way: 'fwd' | 'rev'): string =>
     `SELECT f.route_${way} AS decision_id, count(*) AS directions, sum(f.packets_${way}) AS packets,
             sum(f.bytes_${way}) AS bytes
-     FROM flows f WHERE ${sql} AND f.route_${way} IS NOT NULL GROUP BY f.route_${way}`;
+     FROM ${sql} WHERE f.route_${way} IS NOT NULL GROUP BY f.route_${way}`;
   return asked(db, () =>
     db
       .prepare<SqlValue[], RouteShare>(
@@ -111,10 +128,10 @@ export function routeShares(db: FlowDatabase, selection: FlowSelection): RouteSh
 
 /** Numbers of the captures that flows of a selection come from. @throws StorageError */
 export function captureIds(db: FlowDatabase, selection: FlowSelection): number[] {
-  const { sql, params } = selectionToSql(db, selection);
+  const { sql, params } = selectedFlows(db, selection, ['capture_id']);
   return asked(db, () =>
     db
-      .prepare<SqlValue[], number>(`SELECT DISTINCT f.capture_id FROM flows f WHERE ${sql}`)
+      .prepare<SqlValue[], number>(`SELECT DISTINCT f.capture_id FROM ${sql}`)
       .pluck()
       .all(...params),
   );
@@ -166,11 +183,11 @@ export class RttHistogram {
 
 /** Round-trip times of the TCP handshakes of a selection. @throws StorageError */
 export function rttHistogram(db: FlowDatabase, selection: FlowSelection): RttHistogram {
-  const { sql, params } = selectionToSql(db, selection);
+  const { sql, params } = selectedFlows(db, selection, ['rtt_ns']);
   return asked(db, () => {
     const histogram = new RttHistogram();
     const rows = db
-      .prepare<SqlValue[], number>(`SELECT f.rtt_ns FROM flows f WHERE ${sql} AND f.rtt_ns IS NOT NULL`)
+      .prepare<SqlValue[], number>(`SELECT f.rtt_ns FROM ${sql} WHERE f.rtt_ns IS NOT NULL`)
       .pluck();
     for (const ns of rows.iterate(...params)) histogram.add(ns);
     return histogram;

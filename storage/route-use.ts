@@ -1,10 +1,11 @@
 import type { FlowDatabase } from './database.ts';
 import { toStorageError } from './errors.ts';
+import type { FilterNode } from './filter-ast.ts';
 import type { SqlCondition } from './filter-sql.ts';
+import { flowArms, type FlowSelection, unionArms } from './flow-arms.ts';
 import type { SqlValue } from './flow-columns.ts';
 import { lookup } from './lookup.ts';
 import { holdSnapshot } from './partition-views.ts';
-import { type FlowSelection, selectionToSql } from './query.ts';
 import { DECISION_SQL, type RouteDecision } from './route-decision.ts';
 
 /** What is known before the first flow. */
@@ -60,9 +61,6 @@ type Row = [
   endNsec: number,
 ];
 
-/** Captures that have a smaller share of all packets than this are read by their index, others by reading all flows in order. */
-const INDEX_SHARE = 1 / 16;
-
 /**
  * Reads the flows of a namespace in one pass: adding them up in SQLite, which sorts for that, takes twice as much CPU.
  * @param netns names by which the daemon, or a replay, has known it
@@ -77,7 +75,6 @@ export function readRouteUse(
   const release = holdSnapshot(db);
   try {
     const all = readCaptures(db, netns);
-    const ids = all.map(({ captureId }) => captureId);
     const interfaces = new Map(all.map((capture) => [capture.captureId, capture.interface]));
     const decisions = lookup<RouteDecision>(db, `${DECISION_SQL} WHERE decision_id = ?`);
     sink.begin({
@@ -89,7 +86,7 @@ export function readRouteUse(
         )
         .all(),
     });
-    const { sql, params } = routeUseSql(db, ids, isSmall(db, all), selection);
+    const { sql, params } = routeUseSql(db, netns, selection);
     const rows = db
       .prepare<SqlValue[], Row>(sql)
       .raw()
@@ -107,7 +104,7 @@ export function readRouteUse(
       flow.endNsec = endNsec;
       sink.flow(flow);
     }
-    for (const [id, flows] of readLeft(db, ids, selection)) sink.left(decisions(id), flows);
+    for (const [id, flows] of readLeft(db, netns, selection)) sink.left(decisions(id), flows);
   } catch (error) {
     throw toStorageError('query', db.name, error);
   } finally {
@@ -124,58 +121,48 @@ function readCaptures(db: FlowDatabase, netns: readonly string[]): Capture[] {
     .all(...netns);
 }
 
-function isSmall(db: FlowDatabase, captures: readonly Capture[]): boolean {
-  const all = db.prepare<[], number>('SELECT total(packets) FROM captures').pluck().get()!;
-  return captures.reduce((n, { packets }) => n + packets, 0) < all * INDEX_SHARE;
-}
-
-/**
- * The statement of readRouteUse, for it and for whoever asks SQLite for its plan.
- * @param captures by id
- * @param isSmall  they have few of the flows
- */
+/** The statement of readRouteUse, for it and for whoever asks SQLite for its plan. */
 export function routeUseSql(
   db: FlowDatabase,
-  captures: readonly number[],
-  isSmall: boolean,
+  netns: readonly string[],
   selection: FlowSelection,
 ): SqlCondition {
-  const where = ofCaptures(db, captures, isSmall, selection);
-  return {
-    sql: `SELECT f.capture_id, f.route_fwd, f.route_rev, f.packets_fwd, f.packets_rev, f.bytes_fwd, f.bytes_rev,
-                 f.end_ns / 1000000000, f.end_ns % 1000000000
-          FROM flows f WHERE ${where.sql}`,
-    params: where.params,
-  };
+  return flowsOf(
+    db,
+    netns,
+    selection,
+    `f.capture_id, f.route_fwd, f.route_rev, f.packets_fwd, f.packets_rev, f.bytes_fwd, f.bytes_rev,
+     f.end_ns / 1000000000, f.end_ns % 1000000000`,
+  );
 }
 
-function ofCaptures(
+function flowsOf(
   db: FlowDatabase,
-  captures: readonly number[],
-  isSmall: boolean,
+  netns: readonly string[],
   selection: FlowSelection,
+  columns: string,
+  only: FilterNode[] = [],
 ): SqlCondition {
-  const { sql, params } = selectionToSql(db, selection);
-  // The plus keeps the index of captures out, which has the flows of all times: bounds of time have one of their own.
-  const isFound = selection.since !== null || selection.until !== null || selection.filter !== null;
-  return {
-    // Numbers of our own, and there may be more of them than SQLite takes parameters.
-    sql: `${isFound || !isSmall ? '+' : ''}f.capture_id IN (${captures.join(', ')}) AND ${sql}`,
-    params,
-  };
+  const nodes: FilterNode[] = [
+    { kind: 'netns', names: [...netns] },
+    ...only,
+    ...(selection.filter === null ? [] : [selection.filter]),
+  ];
+  const { arms } = flowArms(db, { ...selection, filter: { kind: 'and', nodes } }, 'added up');
+  return unionArms(arms, columns);
 }
 
 function readLeft(
   db: FlowDatabase,
-  captures: readonly number[],
+  netns: readonly string[],
   selection: FlowSelection,
 ): [decisionId: number, flows: number][] {
-  const { sql, params } = ofCaptures(db, captures, false, selection);
+  const changed: FilterNode = { kind: 'routeChanged' };
+  const { sql, params } = flowsOf(db, netns, selection, 'f.flow_id, f.route_fwd, f.route_rev', [changed]);
   return db
     .prepare<SqlValue[], [decisionId: number, flows: number]>(
-      `SELECT c.decision_id, count(DISTINCT c.flow_id) FROM flows f JOIN route_changes c ON c.flow_id = f.flow_id
-       WHERE f.route_orig_side IS NOT NULL AND c.decision_id IS NOT f.route_fwd AND c.decision_id IS NOT f.route_rev
-         AND ${sql} GROUP BY c.decision_id`,
+      `SELECT c.decision_id, count(DISTINCT c.flow_id) FROM (${sql}) f JOIN route_changes c ON c.flow_id = f.flow_id
+       WHERE c.decision_id IS NOT f.route_fwd AND c.decision_id IS NOT f.route_rev GROUP BY c.decision_id`,
     )
     .raw()
     .all(...params);

@@ -1,24 +1,26 @@
 import type { FlowDatabase } from './database.ts';
 import { toStorageError } from './errors.ts';
 import type { SqlValue } from './flow-columns.ts';
+import { type FlowSelection, selectedFlows } from './flow-arms.ts';
 import { holdSnapshot } from './partition-views.ts';
-import { type FlowSelection, selectionToSql } from './query.ts';
 import type { GroupRow } from './query-by.ts';
 import { toNs } from './time.ts';
 
 /** What flows add up to. */
 export type FlowSums = Omit<GroupRow, 'keys'>;
 
+const COLUMNS = ['packets_fwd', 'packets_rev', 'bytes_fwd', 'bytes_rev', 'start_ns', 'end_ns'];
+
 /** Adds up all flows of a selection, each once; null when there are none. @throws StorageError */
 export function sumFlows(db: FlowDatabase, selection: FlowSelection): FlowSums | null {
   const release = holdSnapshot(db);
   try {
-    const { sql, params } = selectionToSql(db, selection);
+    const { sql, params } = selectedFlows(db, selection, COLUMNS);
     const row = db
       .prepare<SqlValue[], number[]>(
         `SELECT count(*), sum(f.packets_fwd), sum(f.packets_rev), sum(f.bytes_fwd), sum(f.bytes_rev),
                 min(f.start_ns) / 1000000000, min(f.start_ns) % 1000000000,
-                max(f.end_ns) / 1000000000, max(f.end_ns) % 1000000000 FROM flows f WHERE ${sql}`,
+                max(f.end_ns) / 1000000000, max(f.end_ns) % 1000000000 FROM ${sql}`,
       )
       .raw()
       .get(...params)!;

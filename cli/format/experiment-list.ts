@@ -1,4 +1,4 @@
-import type { ExperimentSums } from '../../storage/experiment-flows.ts';
+import type { ExperimentSums } from '../../storage/experiment-sums.ts';
 import type { Experiment } from '../../storage/experiments.ts';
 import { type Column, formatColumns } from './columns.ts';
 import { formatCount } from './count.ts';

@@ -2,7 +2,8 @@ import { protocolName } from '../../storage/protocols.ts';
 import type { FlowDatabase } from '../../storage/database.ts';
 import { experimentsNamed, readExperiments, type Experiment } from '../../storage/experiments.ts';
 import { holdSnapshot } from '../../storage/partition-views.ts';
-import { type FlowRow, type FlowSelection, queryFlows } from '../../storage/query.ts';
+import type { FlowSelection } from '../../storage/flow-arms.ts';
+import { type FlowRow, queryFlows } from '../../storage/query.ts';
 import { type GroupRow, queryBy } from '../../storage/query-by.ts';
 import {
   captureIds,

@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { type ColumnType, TYPED_COLUMNS } from '../../cli/export/columns.ts';
 import { CONN_COLUMNS, EXTRA_COLUMNS } from '../../cli/export/zeek.ts';
 import { filterGrammar } from '../../cli/filter/parse.ts';
+import { SQL_FUNCTIONS } from '../../cli/sql/functions.ts';
+import { type View, VIEWS } from '../../cli/sql/views.ts';
 import { TIMEOUT_NAMES } from '../../daemon/config.ts';
 import { LOG_EVENTS } from '../../daemon/log-events.ts';
 import {
@@ -73,6 +75,15 @@ export const TABLES: readonly DocTable[] = [
       ],
     ),
   },
+  { page: 'docs/sql.md', name: 'views', text: VIEWS.map(viewText).join('\n\n') },
+  {
+    page: 'docs/sql.md',
+    name: 'functions',
+    text: table(
+      ['function', 'gives'],
+      SQL_FUNCTIONS.map(({ call, help }) => [`\`${call}\``, help]),
+    ),
+  },
 ];
 
 /** The schema of the configuration file, as it is in docs/. */
@@ -128,6 +139,11 @@ function parquetRows(): string[][] {
       .map(({ name }) => `\`${name}\``)
       .join(' ');
   return Object.entries(names).map(([type, name]) => [name, of(type as ColumnType)]);
+}
+
+function viewText({ name, help, columns }: View): string {
+  const rows = columns.map((column) => [`\`${column.name}\`${column.isKey ? ' *' : ''}`, column.help]);
+  return [`### ${name}`, '', help, '', table(['column', 'what it says'], rows)].join('\n');
 }
 
 function metricRows(): string[][] {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openForReading, openForWriting } from '../../storage/database.ts';
-import { sumExperiments } from '../../storage/experiment-flows.ts';
+import { sumExperiments } from '../../storage/experiment-sums.ts';
 import {
   parseExperimentName,
   whyNoExperimentName,

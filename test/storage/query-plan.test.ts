@@ -5,18 +5,18 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { parseFilter } from '../../cli/filter/parse.ts';
 import { type FlowDatabase, openForReading } from '../../storage/database.ts';
 import { changeExperiment } from '../../storage/experiments.ts';
+import type { FilterNode } from '../../storage/filter-ast.ts';
 import type { SqlCondition } from '../../storage/filter-sql.ts';
-import { type FlowQuery, flowSql } from '../../storage/query.ts';
+import { type FlowQuery, flowSql, queryFlows } from '../../storage/query.ts';
 import { groupSql } from '../../storage/query-by.ts';
 import { routeUseSql } from '../../storage/route-use.ts';
 import { FlowWriter } from '../../storage/writer.ts';
-import { batchOf, captureInfo, TEST_RUN } from './records.ts';
+import { batchOf, captureInfo, decision, TEST_RUN } from './records.ts';
 import { EVERYTHING } from './temp-db.ts';
 
 const FIRST = 1_700_000_000n * 1_000_000_000n;
-const FILES = ['main', 'p1', 'p2'];
 let db: FlowDatabase;
-/** The same with two partitions. */
+/** The same in two partitions. */
 let parted: FlowDatabase;
 
 beforeAll(() => {
@@ -36,9 +36,30 @@ function filled(path: string, isPartitioned: boolean): FlowDatabase {
   const specs = Array.from({ length: 1000 }, (_, seq) => ({
     seq,
     start: [1_700_000_000 + seq, 0] as [number, number],
+    // Four longer than five minutes, which are in an index of their own.
+    end: [1_700_000_000 + seq + (seq % 250 === 0 ? 301 : 0), 0] as [number, number],
+    ports: [40_000 + seq, seq % 10 === 0 ? 80 : 443] as [number, number],
+    src: [10, 0, 0, seq % 50],
+    route: (seq % 100 === 0 ? [1, 2] : [0, 2]) as [number, number],
   }));
+  const drop = {
+    type: 'blackhole',
+    verdict: 'drop',
+    prefix: '10.66.0.0/16',
+    gateway: null,
+    dev: null,
+  } as const;
+  const local = {
+    type: 'local',
+    table: 'local',
+    rule: 0,
+    prefix: '10.0.0.1/32',
+    gateway: null,
+    dev: 'lo',
+  } as const;
   writer.write([
     [channel, { type: 'capture', info: captureInfo(0) }],
+    [channel, { type: 'decisions', base: 0, list: [decision(), decision(drop), decision(local)] }],
     [channel, { type: 'batch', batch: batchOf(...specs.slice(0, 500)) }],
   ]);
   writer.partitions?.begin();
@@ -75,25 +96,20 @@ function explain(of: FlowDatabase, { sql, params }: SqlCondition): string[] {
   return lines.map(({ detail }) => detail);
 }
 
-/** What SQLite does with `flows`. */
-function plan(filter: string, since: bigint | null = null, until: bigint | null = null): string[] {
-  return fullPlan(db, filter, { since, until }).filter((detail) => /^(SEARCH|SCAN) f\b/.test(detail));
-}
-
-/** Index by file: what SQLite does with the flows of each; a scan without one is "SCAN". */
-function indexes(lines: string[]): Record<string, string[]> {
-  const found: Record<string, string[]> = {};
-  for (const line of lines) {
+/** What SQLite does with flows: the index of each part of the statement, or SCAN and the index that it walks. */
+function indexes(lines: string[]): string[] {
+  return lines.flatMap((line) => {
     const match =
-      /^(SEARCH|SCAN) (\w+)\.flows\b(?: USING (?:COVERING )?(?:INDEX )?(INTEGER PRIMARY KEY|\w+))?/.exec(
+      /^(SEARCH|SCAN) (?:f|\w*\.?flows)\b(?: USING (?:COVERING )?(?:INDEX )?(INTEGER PRIMARY KEY|\w+))?/.exec(
         line,
       );
-    if (match === null) continue;
-    const [, verb, file, index] = match;
-    found[file!] = [...(found[file!] ?? []), index ?? verb!];
-  }
-  return found;
+    if (match === null) return [];
+    const [, verb, index] = match;
+    return [verb === 'SCAN' ? ['SCAN', ...(index === undefined ? [] : [index])].join(' ') : index!];
+  });
 }
+
+const sorted = (names: string[]): string[] => [...new Set(names)].sort();
 
 /** Filters, and the indexes that answer them. */
 const BY_INDEX: [filter: string, indexes: string[]][] = [
@@ -103,108 +119,161 @@ const BY_INDEX: [filter: string, indexes: string[]][] = [
   ['net 10.0.0.0/24', ['flows_src', 'flows_dst']],
   ['dst net 2001:db8::/32', ['flows_dst']],
   ['port 80', ['flows_src_port', 'flows_dst_port']],
+  ['port 80 or 443', ['flows_src_port', 'flows_dst_port']],
   ['dst port in [80 443]', ['flows_dst_port']],
+  ['src port > 1024', ['flows_src_port']],
   ['tcp port 80 and bytes > 1M', ['flows_src_port', 'flows_dst_port']],
-  ['route changed', ['flows_route_changed']],
-  ['flow 17', ['INTEGER PRIMARY KEY']],
   ['netns blue', ['flows_capture']],
-  ['experiment early', ['flows_start']],
-  ['experiment open', ['flows_end']],
-  ['experiment twice', ['flows_start', 'flows_end']],
-  ['experiment twice#2 and tcp', ['flows_end']],
-  ['experiment in [ early open ]', ['flows_start', 'flows_end']],
-  ['experiment twice and host 10.0.0.1', ['flows_src', 'flows_dst']],
   ['if veth0', ['flows_capture']],
+  ['experiment early', ['flows_start', 'flows_long']],
+  ['experiment open', ['flows_start', 'flows_long']],
+  ['experiment twice', ['flows_start', 'flows_long']],
+  ['experiment twice#2 and tcp', ['flows_start', 'flows_long']],
+  ['experiment in [ early open ]', ['flows_start', 'flows_long']],
+  ['route type blackhole', ['flows_route_fwd', 'flows_route_rev']],
+  ['route verdict drop', ['flows_route_fwd', 'flows_route_rev']],
+  ['route table main', ['flows_route_fwd', 'flows_route_rev']],
+  ['route prefix 10.66.0.0/16', ['flows_route_fwd', 'flows_route_rev']],
+  ['route gateway 10.1.0.254', ['flows_route_fwd', 'flows_route_rev']],
+  ['route dev lo', ['flows_route_fwd', 'flows_route_rev']],
+  ['route rule 32766', ['flows_route_fwd', 'flows_route_rev']],
+  ['route stage forward', ['flows_route_fwd', 'flows_route_rev']],
+  ['route observed agrees', ['flows_route_fwd', 'flows_route_rev']],
+  ['route confidence exact', ['flows_route_fwd', 'flows_route_rev']],
+  ['flow 17', ['INTEGER PRIMARY KEY']],
+  ['flow in [ 17 18 ] or host 10.0.0.1', ['INTEGER PRIMARY KEY', 'flows_dst', 'flows_src']],
+  ['flow 17 and tcp', ['INTEGER PRIMARY KEY']],
+  ['route changed', ['flows_route_changed']],
+  ['tunnel vxlan', ['flows_tunnel']],
+  ['tunnel outer 17', ['flows_tunnel_outer']],
   ['host 10.0.0.1 or port 80', ['flows_src', 'flows_dst', 'flows_src_port', 'flows_dst_port']],
+  [
+    'host 10.0.0.1 or ( route type blackhole and tcp )',
+    ['flows_src', 'flows_dst', 'flows_route_fwd', 'flows_route_rev'],
+  ],
+  // Of several the one that finds the fewest.
+  ['host 10.0.0.7 and route type blackhole', ['flows_route_fwd', 'flows_route_rev']],
+  ['host 10.0.0.0 and route table main', ['flows_src', 'flows_dst']],
+  ['netns blue and host 10.0.0.1', ['flows_src', 'flows_dst']],
+  ['port 443 and net 10.0.0.3/32', ['flows_src', 'flows_dst']],
+  ['experiment twice and src host 10.0.0.1', ['flows_src']],
 ];
 
-describe('SQLite answers from an index', () => {
+const at = (second: number): bigint => FIRST + BigInt(second) * 1_000_000_000n;
+
+describe.each([
+  ['one file', () => db],
+  ['partitions', () => parted],
+])('SQLite answers from an index: %s', (_, of) => {
   test.each(BY_INDEX)('%s', (filter, wanted) => {
-    const lines = plan(filter);
-    expect(lines.join('\n')).not.toMatch(/SCAN/);
-    expect(lines.map((line) => /USING (?:INDEX )?(INTEGER PRIMARY KEY|\w+)/.exec(line)?.[1]).sort()).toEqual(
-      wanted.toSorted(),
+    const found = indexes(fullPlan(of(), filter));
+    expect(sorted(found)).toEqual(wanted.toSorted());
+    expect(sorted(indexes(fullPlan(of(), filter, { sort: 'bytes' })))).toEqual(wanted.toSorted());
+    expect(indexes(fullPlan(of(), filter, { limit: null })).join()).not.toMatch(/SCAN/);
+  });
+
+  test.each(BY_INDEX)('%s, within a time', (filter) => {
+    for (const bounds of [{ since: at(100) }, { until: at(900) }, { since: at(100), until: at(900) }])
+      expect(indexes(fullPlan(of(), filter, bounds)).join()).not.toMatch(/SCAN/);
+  });
+
+  test('a time, between two bounds of the start of flows, and those that live long by themselves', () => {
+    const between = (since: bigint | null, until: bigint | null) =>
+      sorted(indexes(fullPlan(of(), '', { since, until })));
+    expect(between(at(900), null)).toEqual(['flows_long', 'flows_start']);
+    expect(between(null, at(100))).toEqual(['flows_start']);
+    expect(between(at(900), at(950))).toEqual(['flows_long', 'flows_start']);
+    expect(fullPlan(of(), '', { since: at(900), until: at(950) }).join('\n')).toMatch(
+      /flows_start \(start_ns>\? AND start_ns<\?\)/,
     );
   });
 
-  test('thousands of hosts and networks in one filter', () => {
-    const addresses = Array.from({ length: 2000 }, (_, i) => `10.${i >> 8}.${i & 255}.1`);
-    for (const filter of [
-      addresses.map((text) => `host ${text}`).join(' or '),
-      `net in [ ${addresses.map((text) => `${text}/30`).join(' ')} ]`,
-      addresses.map((text) => `not host ${text}`).join(' and '),
-    ])
-      expect(plan(filter).length).toBeGreaterThan(0);
+  test('a host in a time, by both at once', () => {
+    const lines = fullPlan(of(), 'src host 10.0.0.1', { since: at(400), until: at(950) });
+    expect(lines.join('\n')).toMatch(/flows_src \(src=\? AND start_ns>\? AND start_ns<\?\)/);
   });
 
-  test('a time bound, by the index that leaves fewer flows', () => {
-    const at = (second: bigint): bigint => FIRST + second * 1_000_000_000n;
-    expect(plan('', at(900n))).toEqual(['SEARCH f USING INDEX flows_end (end_ns>?)']);
-    expect(plan('', null, at(100n))).toEqual(['SEARCH f USING INDEX flows_start (start_ns<?)']);
-    expect(plan('', at(900n), at(950n))).toEqual(['SEARCH f USING INDEX flows_end (end_ns>?)']);
-    expect(plan('', at(50n), at(100n))).toEqual(['SEARCH f USING INDEX flows_start (start_ns<?)']);
+  test('walks from the newest on when there is no index that helps, and sorts nothing', () => {
+    for (const filter of ['', 'not host 10.0.0.1', 'host 10.0.0.1 or tcp']) {
+      const lines = fullPlan(of(), filter);
+      expect(sorted(indexes(lines))).toEqual(['SCAN flows_start']);
+      expect(lines.join('\n')).not.toMatch(/TEMP B-TREE/);
+    }
   });
 
-  test('but walks when there is none that helps', () => {
-    expect(plan('not host 10.0.0.1')).toEqual(['SCAN f USING INDEX flows_start']);
-    expect(plan('host 10.0.0.1 or tcp')).toEqual(['SCAN f USING INDEX flows_start']);
+  test('the newest of one value come in that order', () => {
+    expect(fullPlan(of(), 'dst port 443').join('\n')).not.toMatch(/TEMP B-TREE/);
+    expect(fullPlan(of(), 'host 10.0.0.1').join('\n')).not.toMatch(/TEMP B-TREE/);
+    expect(fullPlan(of(), '', { sort: 'dst_port' }).join('\n')).toMatch(/INDEX flows_dst_port/);
   });
 
-  test('the newest 50, without sorting', () => {
-    expect(plan('')).toEqual(['SCAN f USING INDEX flows_start']);
+  test.each(['src', 'host', 'netns', 'route_type'])('what is added up by %s', (by) => {
+    const query = { ...EVERYTHING, by: [by], sort: 'bytes', filter: parseFilter('dst port 53') };
+    expect(sorted(indexes(explain(of(), groupSql(of(), query))))).toEqual(['flows_dst_port']);
+    const everything = indexes(explain(of(), groupSql(of(), { ...query, filter: null })));
+    expect(sorted(everything)).toEqual(['SCAN']);
   });
 });
 
-describe('and of each partition from its own', () => {
-  const ofEach = (wanted: string[]) => Object.fromEntries(FILES.map((file) => [file, wanted.toSorted()]));
-  const sorted = (found: Record<string, string[]>) =>
-    Object.fromEntries(Object.entries(found).map(([file, list]) => [file, list.toSorted()]));
-
-  test.each(BY_INDEX)('%s', (filter, wanted) => {
-    expect(sorted(indexes(fullPlan(parted, filter)))).toEqual(ofEach(wanted));
+describe('a database in partitions', () => {
+  test('has a part for each file that may have such flows', () => {
+    expect(indexes(fullPlan(parted, ''))).toHaveLength(2);
+    expect(indexes(fullPlan(parted, '', { until: at(100) }))).toHaveLength(1);
   });
 
-  test('a time bound, by the index that leaves fewer flows of all', () => {
-    const at = (second: bigint): bigint => FIRST + second * 1_000_000_000n;
-    const bounded = (since: bigint | null, until: bigint | null) =>
-      indexes(fullPlan(parted, '', { since, until }));
-    expect(bounded(at(900n), at(950n))).toEqual(ofEach(['flows_end']));
-    expect(bounded(at(50n), at(100n))).toEqual(ofEach(['flows_start']));
-  });
-
-  test('the newest 50 are merged, and nothing is sorted', () => {
-    const lines = fullPlan(parted, '');
-    expect(indexes(lines)).toEqual(ofEach(['flows_start']));
-    expect(lines.filter((line) => line.startsWith('MERGE'))).toHaveLength(2);
-    expect(lines.join('\n')).not.toMatch(/TEMP B-TREE/);
-    expect(fullPlan(parted, '', { sort: 'dst_port' }).join('\n')).not.toMatch(/TEMP B-TREE/);
-  });
-
-  test('another order is sorted file by file, and merged', () => {
-    const lines = fullPlan(parted, '', { sort: 'bytes' });
-    expect(lines.filter((line) => line.startsWith('MERGE'))).toHaveLength(2);
-    expect(lines.filter((line) => line === 'USE TEMP B-TREE FOR ORDER BY')).toHaveLength(3);
-  });
-
-  test.each(['src', 'host', 'netns'])('what is added up by %s', (by) => {
-    const query = { ...EVERYTHING, by: [by], sort: 'bytes', filter: parseFilter('dst port 53') };
-    const found = indexes(explain(parted, groupSql(parted, query)));
-    expect(found).toEqual(ofEach(by === 'host' ? ['flows_dst_port', 'flows_dst_port'] : ['flows_dst_port']));
+  test('is merged, and nothing is sorted but file by file', () => {
+    const newest = fullPlan(parted, '').join('\n');
+    expect(newest).toMatch(/MERGE/);
+    const largest = fullPlan(parted, '', { sort: 'bytes' });
+    expect(largest.join('\n')).toMatch(/MERGE/);
+    expect(largest.filter((line) => line === 'USE TEMP B-TREE FOR ORDER BY')).toHaveLength(2);
   });
 });
 
 test('the use of routes is one pass over the flows, or over those that an index of time or captures finds, without sorting', () => {
   const ALL = { filter: null, since: null, until: null };
-  const since = FIRST + 900_000_000_000n;
-  for (const [selection, isSmall, index] of [
-    [ALL, false, 'SCAN'],
-    [ALL, true, 'flows_capture'],
-    [{ ...ALL, since }, false, 'flows_end'],
-    [{ ...ALL, since }, true, 'flows_end'],
+  for (const [since, wanted] of [
+    [null, ['flows_capture']],
+    [at(900), ['flows_capture', 'flows_long']],
   ] as const) {
-    const lines = explain(parted, routeUseSql(parted, [1], isSmall, selection));
-    const used = indexes(lines);
-    for (const file of FILES) expect(new Set(used[file])).toEqual(new Set([index]));
-    expect(lines.filter((line) => line.includes('TEMP B-TREE'))).toEqual([]);
+    const lines = explain(parted, routeUseSql(parted, ['blue'], { ...ALL, since }));
+    expect(lines.join('\n')).not.toMatch(/TEMP B-TREE/);
+    expect(sorted(indexes(lines))).toEqual([...wanted]);
   }
+});
+
+test('thousands of values, and hundreds of alternatives, fit into a statement', () => {
+  const hosts = Array.from({ length: 5000 }, (_, n) => ({
+    version: 4 as const,
+    bytes: Uint8Array.of(10, 0, n >> 8, n & 255),
+  }));
+  const host = { kind: 'host' as const, side: 'any' as const };
+  const addresses = Array.from({ length: 800 }, (_, i) => `10.${i >> 8}.${i & 255}.1`);
+  const nets = hosts.slice(0, 400).map((each) => ({ ...each, prefixLen: 32 }));
+  const filters: FilterNode[] = [
+    { ...host, addresses: hosts },
+    { kind: 'or', nodes: hosts.slice(0, 400).map((each) => ({ ...host, addresses: [each] })) },
+    { kind: 'or', nodes: nets.map((net) => ({ kind: 'net', side: 'src', nets: [net] })) },
+    {
+      kind: 'port',
+      side: 'any',
+      comparator: '=',
+      values: Array.from({ length: 3000 }, (_, n) => 39_000 + n),
+    },
+  ];
+  for (const text of [
+    addresses.map((each) => `host ${each}`).join(' or '),
+    `net in [ ${addresses.map((each) => `${each}/30`).join(' ')} ]`,
+    addresses.map((each) => `not host ${each}`).join(' and '),
+  ])
+    expect(fullPlan(parted, text, { since: at(10) }).length).toBeGreaterThan(0);
+  const elsewhere = hosts.slice(4000).map((each) => ({ ...host, addresses: [each] }));
+  const not: FilterNode = { kind: 'and', nodes: elsewhere.map((node) => ({ kind: 'not', node })) };
+  filters.push({ kind: 'or', nodes: Array.from({ length: 9 }, () => not) });
+  for (const of of [db, parted])
+    for (const filter of filters)
+      for (const limit of [50, null])
+        expect([...queryFlows(of, { ...EVERYTHING, filter, sort: 'start', limit })]).toHaveLength(
+          limit ?? 1000,
+        );
 });

@@ -10,8 +10,10 @@ import { APPLICATION_ID, MIGRATIONS } from '../../storage/migrations.ts';
 import { queryFlows } from '../../storage/query.ts';
 import { SCHEMA_VERSION } from '../../storage/schema.ts';
 import { FlowWriter } from '../../storage/writer.ts';
+import { partitionPath } from '../../storage/partition-files.ts';
+import { put, startParted } from './parted.ts';
 import { TEST_RUN } from './records.ts';
-import { EVERYTHING, tempDb, tempFolder, withDb } from './temp-db.ts';
+import { EVERYTHING, readFlows, tempDb, tempFolder, withDb } from './temp-db.ts';
 
 function codeOf(work: () => unknown): string {
   try {
@@ -67,6 +69,39 @@ describe('opening a database', () => {
       }),
     ]);
     db.close();
+  });
+
+  test('gives one of an older schema the indexes that a new one has, also its partitions, and loses no flow', () => {
+    const path = tempDb();
+    const [writer, channel] = startParted(path);
+    put(writer, channel, { seq: 0 }, { seq: 1, end: [1_700_001_000, 0] });
+    writer.close();
+    const objects = (file: string): unknown[] => {
+      const db = new Database(file);
+      const found = db.prepare('SELECT type, name, sql FROM sqlite_schema ORDER BY name').all();
+      db.close();
+      return found;
+    };
+    const files = [path, partitionPath(path, 1)];
+    const wanted = files.map(objects);
+    for (const file of files) {
+      const old = new Database(file);
+      for (const name of ['src', 'dst', 'src_port', 'dst_port', 'capture'])
+        old.exec(`DROP INDEX flows_${name};
+          CREATE INDEX flows_${name} ON flows (${name === 'capture' ? 'capture_id' : name})`);
+      for (const name of ['route_fwd', 'route_rev', 'long']) old.exec(`DROP INDEX flows_${name}`);
+      for (const name of old
+        .prepare<[], string>("SELECT name FROM sqlite_schema WHERE name GLOB 'route_decisions_*'")
+        .pluck()
+        .all())
+        old.exec(`DROP INDEX ${name}`);
+      old.pragma('user_version = 10');
+      old.close();
+    }
+    expect(() => openForReading(path)).toThrow(/schema version 10 of an older nstap/);
+    openForWriting(path).close();
+    expect(files.map(objects)).toEqual(wanted);
+    expect(readFlows(path).map(({ flowId }) => flowId)).toEqual([1, 2]);
   });
 
   test('refuses one that a newer nstap wrote, and leaves it as it is', () => {
