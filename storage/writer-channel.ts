@@ -15,6 +15,9 @@ import { clampNs, nowNs, toNs } from './time.ts';
  */
 export const ID_BLOCK = 1024;
 
+/** Further back no block is taken before its time: 67 million flows, more than a table holds at once. */
+const BLOCKS_BEFORE = 65_536;
+
 /** Columns of `route_decisions` after its digest, in the order of the decision object. */
 const DECISION_COLUMNS = DECISION_KEYS.map((key) => (key === 'table' ? 'table_name' : key));
 
@@ -285,7 +288,8 @@ export class WriterChannel {
     const block = Math.floor(flowSeq / ID_BLOCK);
     // Blocks before it as well: so ids go up with the numbers, and of the only run of a database are those and 1.
     let first = block;
-    while (first >= 0 && this.#blocks[first] === undefined) first--;
+    const least = Math.max(0, block - BLOCKS_BEFORE);
+    while (first >= least && this.#blocks[first] === undefined) first--;
     for (let next = first + 1; next <= block; next++)
       this.#remember(this.#blocks, next, this.#owner.statements.reserveIds.get(ID_BLOCK)! - ID_BLOCK);
     const base = this.#blocks[block]!;

@@ -200,11 +200,11 @@ describe('route changes of a flow', () => {
     writer.close();
     expect(changesOf(path)).toEqual([
       null,
+      null,
       [
         ['fwd', AT(0), 'a'],
         ['fwd', AT(5), 'b'],
       ],
-      null,
     ]);
     expect(withDb(path, (db) => db.prepare('SELECT count(*) FROM route_changes').pluck().get())).toBe(2);
   });
