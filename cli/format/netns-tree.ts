@@ -1,4 +1,4 @@
-import stringWidth from 'string-width';
+import { textWidth } from './text-width.ts';
 import type { ListedInterface, ListedNetns } from '../netns-list.ts';
 import { printable } from './columns.ts';
 import type { Glyphs } from './glyphs.ts';
@@ -177,7 +177,7 @@ function clean(text: string): string {
 }
 
 function visible(text: string): number {
-  return stringWidth(text);
+  return textWidth(text);
 }
 
 function pad(text: string, width: number, paint: Paint = (same) => same): string {

@@ -27,6 +27,11 @@ export function padding(text: string, width: number): string {
   return ' '.repeat(Math.max(0, width - textWidth(text)));
 }
 
+/** As much of the text as fits, and nothing to show that it was cut. */
+export function cutTo(text: string, width: number): string {
+  return ASCII.test(text) ? text.slice(0, Math.max(0, width)) : beginning(characters(text), width);
+}
+
 /** What a reader takes for one character, marks and joined pictures with it. */
 function characters(text: string): string[] {
   if (ASCII.test(text)) return [...text];

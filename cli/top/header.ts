@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { printable } from '../format/columns.ts';
-import { inColumns, type Look, textWidth } from './look.ts';
+import { textWidth } from '../format/text-width.ts';
+import { inColumns, type Look } from './look.ts';
 import { lossesOf } from './losses.ts';
 import { type TopState, VIEWS } from './model.ts';
 import { bitRate, byteCount, shortAge, shortNumber } from './quantities.ts';

@@ -1,6 +1,6 @@
-import stringWidth from 'string-width';
 import type { RouteVerdict } from '../../storage/route-decision.ts';
 import { stdoutColors } from '../output.ts';
+import { cutTo, textWidth } from '../format/text-width.ts';
 
 export type Colors = ReturnType<typeof stdoutColors>;
 
@@ -31,11 +31,6 @@ export function verdictColor(colors: Colors, verdict: RouteVerdict | null): (tex
   }
 }
 
-/** Columns that a text takes. */
-export function textWidth(text: string): number {
-  return isPlain(text) ? text.length : stringWidth(text);
-}
-
 /** A text in exactly `width` columns: with blanks, or cut, which "…" ("~" without Unicode) shows. */
 export function inColumns(text: string, width: number, align: 'left' | 'right', isUnicode: boolean): string {
   if (width <= 0) return '';
@@ -43,21 +38,4 @@ export function inColumns(text: string, width: number, align: 'left' | 'right', 
   const shown = own <= width ? text : `${cutTo(text, width - 1)}${isUnicode ? '…' : '~'}`;
   const blanks = ' '.repeat(Math.max(0, width - textWidth(shown)));
   return align === 'right' ? blanks + shown : shown + blanks;
-}
-
-function cutTo(text: string, width: number): string {
-  if (isPlain(text)) return text.slice(0, width);
-  let cut = '';
-  let used = 0;
-  for (const character of text) {
-    used += stringWidth(character);
-    if (used > width) break;
-    cut += character;
-  }
-  return cut;
-}
-
-/** One column for each character. */
-function isPlain(text: string): boolean {
-  return /^[\x20-\x7e]*$/.test(text);
 }

@@ -1,5 +1,6 @@
 import { printable } from '../format/columns.ts';
-import { inColumns, type Look, textWidth, verdictColor } from './look.ts';
+import { textWidth } from '../format/text-width.ts';
+import { inColumns, type Look, verdictColor } from './look.ts';
 import type { Order } from './model.ts';
 import { shareBar } from './quantities.ts';
 import type { TopRow } from './rows.ts';

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { textWidth } from '../../../cli/top/look.ts';
+import { textWidth } from '../../../cli/format/text-width.ts';
 import { type TopAction, type TopState, update, VIEWS } from '../../../cli/top/model.ts';
 import { screenLines, tableHeight } from '../../../cli/top/screen.ts';
 import {
