@@ -39,5 +39,7 @@ function mistakeOf(message: string): FilterMistake {
   const [what, expression, caret] = message.split('\n');
   const at = caret === undefined ? -1 : caret.indexOf('^');
   const isWhole = expression !== undefined && !expression.includes('…');
-  return { message: what!.replace(/^filter: /, ''), at: at >= 2 && isWhole ? at - 2 : null };
+  // There is one line: what helps most comes first.
+  const shown = what!.replace(/^filter: /, '').replace(/^(.*); (did you mean .*\?)$/, '$2 $1');
+  return { message: shown, at: at >= 2 && isWhole ? at - 2 : null };
 }
