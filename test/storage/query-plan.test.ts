@@ -267,8 +267,7 @@ test('thousands of values, and hundreds of alternatives, fit into a statement', 
     addresses.map((each) => `not host ${each}`).join(' and '),
   ])
     expect(fullPlan(parted, text, { since: at(10) }).length).toBeGreaterThan(0);
-  const elsewhere = hosts.slice(4000).map((each) => ({ ...host, addresses: [each] }));
-  const not: FilterNode = { kind: 'and', nodes: elsewhere.map((node) => ({ kind: 'not', node })) };
+  const not: FilterNode = { kind: 'not', node: { ...host, addresses: hosts.slice(4000) } };
   filters.push({ kind: 'or', nodes: Array.from({ length: 9 }, () => not) });
   for (const of of [db, parted])
     for (const filter of filters)
