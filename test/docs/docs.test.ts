@@ -53,3 +53,13 @@ test('every event of the log is in the list, and the reverse', () => {
   expect(used.filter((event) => !Object.hasOwn(LOG_EVENTS, event))).toEqual([]);
   expect(Object.keys(LOG_EVENTS).filter((event) => !sources.includes(`'${event}'`))).toEqual([]);
 });
+
+test('docs/performance.md has every part of the benchmark', () => {
+  const [, parts = ''] = /const PARTS = \[(.*?)\]/s.exec(readFileSync(pathOf('bench/main.ts'), 'utf8')) ?? [];
+  const named = [...parts.matchAll(/'([\w-]+)'/g)].map(([, part]) => part!);
+  const told = [
+    ...readFileSync(pathOf('docs/performance.md'), 'utf8').matchAll(/npm run bench -- ([\w-]+)/g),
+  ];
+  expect(new Set(told.map(([, part]) => part))).toEqual(new Set(named));
+  expect(named.length).toBeGreaterThan(5);
+});

@@ -18,6 +18,7 @@ import { fileSchema } from '../../daemon/options/schema.ts';
 import { allowedBy, type OptionSpec } from '../../daemon/options/spec.ts';
 import { predicateRows } from './filter-page.ts';
 import { ebnf } from './grammar-text.ts';
+import { jsonTables } from './json-page.ts';
 
 /** A part of a page that is made from the sources: what stands between its two comments. */
 export interface DocTable {
@@ -84,6 +85,7 @@ export const TABLES: readonly DocTable[] = [
       SQL_FUNCTIONS.map(({ call, help }) => [`\`${call}\``, help]),
     ),
   },
+  ...jsonTables(pathOf('docs')).map(({ name, text }) => ({ page: 'docs/json.md', name, text })),
 ];
 
 /** The schema of the configuration file, as it is in docs/. */
