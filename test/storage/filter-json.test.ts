@@ -21,6 +21,17 @@ function refusal(text: string): { code: string; message: string } {
   throw new Error(`${text} was read`);
 }
 
+/** Random filters that a client may send: some would cost each packet too much. */
+const sendable = (experiments: string[]): fc.Arbitrary<FilterNode> =>
+  filters(experiments).filter((node) => {
+    try {
+      return encodeFilter(node) !== '';
+    } catch (error) {
+      if (error instanceof FilterJsonError && error.code === 'FILTER_TOO_LARGE') return false;
+      throw error;
+    }
+  });
+
 const nested = (levels: number): FilterNode => {
   let node: FilterNode = { kind: 'routeChanged' };
   for (let i = 1; i < levels; i++) node = { kind: 'not', node };
@@ -31,7 +42,7 @@ describe('a filter as JSON', () => {
   test('comes back as it was, whatever it is', () => {
     const kinds = new Set<string>();
     fc.assert(
-      fc.property(filters(['web', 'web#2', '\u{1f980} "\\']), (node) => {
+      fc.property(sendable(['web', 'web#2', '\u{1f980} "\\']), (node) => {
         const text = encodeFilter(node);
         // Beyond 64 bits a quantity is the largest one.
         const largest = (each: FilterNode): FilterNode => {
@@ -168,7 +179,7 @@ describe('what is no filter is refused, with its place', () => {
     const outcomes = new Set<string>();
     const path = fc.infiniteStream(fc.nat(5));
     fc.assert(
-      fc.property(filters(['web']), path, fc.jsonValue({ maxDepth: 2 }), (node, steps, value) => {
+      fc.property(sendable(['web']), path, fc.jsonValue({ maxDepth: 2 }), (node, steps, value) => {
         const text = JSON.stringify(replaced(JSON.parse(encodeFilter(node)), steps, value));
         try {
           const read = decodeFilter(text);
