@@ -8,7 +8,7 @@ import { openEvent } from '../../daemon/kernel/eventfd.ts';
 import { lap } from './conversations.ts';
 import { readCounts } from './counts.ts';
 import { HeapGrowth } from './heap-growth.ts';
-import { FileRing } from './ring.ts';
+import { FileRing, PACKETS_SEC } from './ring.ts';
 import { ForgettingSession } from './session.ts';
 
 const FLOWS = 1000;
@@ -36,8 +36,8 @@ try {
   let before: ReturnType<typeof state> | null = null;
   let after: ReturnType<typeof state> | null = null;
   const loop = new LiveLoop(openEvent(), session.meter, {
-    tick(nowSec) {
-      session.table.tick(nowSec);
+    tick() {
+      session.table.tick(PACKETS_SEC);
       session.queue.flushIfTaken();
     },
     work() {

@@ -13,6 +13,8 @@ const STATUS_OFF = 8;
 const TP_STATUS_USER = 1;
 /** As on virtual links: there is no checksum to be looked at, and the frames have none. */
 const TP_STATUS_CSUM_VALID = 1 << 7;
+/** The second in which all packets come: with this clock no flow is idle or due for a checkpoint, however slow the machine. */
+export const PACKETS_SEC = 1_790_000_000;
 /** From a tpacket3_hdr to its frame: 68 octets, aligned to 16. */
 const MAC = 80;
 
@@ -31,8 +33,6 @@ export class FileRing implements LiveSource {
   readonly #lap: readonly LapPacket[];
   readonly #blocksADrain: number;
   readonly #status: Int32Array;
-  /** Near to the clock, by which idle flows end. */
-  readonly #startSec = Math.floor(Date.now() / 1000);
   #next = 0;
   #number = 0;
   #block = 0;
@@ -104,7 +104,7 @@ export class FileRing implements LiveSource {
       if (last >= 0) words[last >>> 2] = off - last;
       const word = off >>> 2;
       words[word] = 0;
-      words[word + 1] = this.#startSec;
+      words[word + 1] = PACKETS_SEC;
       words[word + 2] = this.#number * 1000;
       words[word + 3] = packet.bytes.length;
       words[word + 4] = packet.bytes.length;
