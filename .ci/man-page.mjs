@@ -6,4 +6,4 @@ import { version } from '../dist/daemon/version.js';
 
 const folder = new URL('../dist/man/', import.meta.url);
 mkdirSync(folder, { recursive: true });
-writeFileSync(new URL('nstap.8', folder), manPage(createProgram(), version()));
+writeFileSync(new URL('nstap.8', folder), manPage(await createProgram(), version()));

@@ -93,7 +93,7 @@ cat >"$root/DEBIAN/postrm" <<'SH'
 set -e
 if [ -d /run/systemd/system ]; then systemctl daemon-reload || true; fi
 if [ "$1" = purge ]; then
-  rm -rf /var/lib/nstap /etc/nstap
+  rm -rf /var/lib/nstap /var/cache/nstap /etc/nstap
   if getent passwd nstap >/dev/null; then userdel nstap || true; fi
 fi
 SH

@@ -6,6 +6,8 @@ import { parseArgs } from 'node:util';
  * `--folder DIR` are for `query`.
  */
 const PARTS = [
+  'work',
+  'startup',
   'decode',
   'hints',
   'tunnels',

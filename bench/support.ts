@@ -5,6 +5,12 @@ import { childrenOf } from '../test/support/processes.ts';
 
 export const NSTAP = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 
+/** As it is started by who installed it: on any Node, and keeping what was compiled. */
+export const LAUNCHER = fileURLToPath(new URL('../cli/nstap.js', import.meta.url));
+
+/** A small capture that is in every checkout and package. */
+export const DEMO_CAPTURE = fileURLToPath(new URL('../fixtures/demo/client.pcap', import.meta.url));
+
 /** Clock ticks a second of /proc/PID/stat; fixed to 100 for user space on Linux. proc(5) */
 const CLK_TCK = 100;
 

@@ -7,7 +7,8 @@ import { parseDuration } from '../daemon/options/units.ts';
 import { UsageError } from './errors.ts';
 import { GROUP_TOTAL_KEYS, type GroupBy, type GroupJson, groupJson } from './format/group-json.ts';
 import { groupColumns } from './format/group-table.ts';
-import { type RowFormat, type RowView, rowLines } from './output.ts';
+import { type RowView, rowLines } from './output.ts';
+import type { RowFormat } from './row-formats.ts';
 import { didYouMean } from './suggestion.ts';
 
 const NS_PER_SEC = 1_000_000_000n;

@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     if (process.listenerCount('SIGINT') === 1) process.exit(ExitStatus.Interrupted);
   });
   try {
-    const program = createProgram();
+    const program = await createProgram(process.argv.slice(2));
     registerCompletion(program, createProgram);
     await program.parseAsync();
   } catch (error) {

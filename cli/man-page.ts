@@ -23,6 +23,8 @@ const SECTIONS: readonly (readonly [string, readonly (readonly [string, string])
     [
       ['NSTAP_DB', 'the database where no --db is given'],
       ['XDG_STATE_HOME', 'where the database of users other than root is'],
+      ['XDG_CACHE_HOME', 'where compiled modules are kept, by default in /var/cache for root'],
+      ['NODE_DISABLE_COMPILE_CACHE', 'set to 1, none are kept'],
       ['NO_COLOR', 'no colours, whatever it is set to; --color comes before it'],
       ['NSTAP_PAGER, PAGER', 'what shows long lists on a terminal (default: less); cat or nothing: no pager'],
       ['LESS', 'options of less (default here, as in git: FRX)'],
@@ -34,6 +36,7 @@ const SECTIONS: readonly (readonly [string, readonly (readonly [string, string])
     [
       ['/etc/nstap/nstap.toml', 'configuration of nstap daemon, where it exists'],
       ['/var/lib/nstap/flows.db', "the daemon's database"],
+      ['/var/cache/nstap, ~/.cache/nstap', 'compiled modules of root, of others; may be removed'],
       ['/run/nstap/control.sock', "the daemon's control socket"],
       ['/run/netns', 'names of network namespaces, see ip-netns(8)'],
     ],

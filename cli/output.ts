@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import pc from 'picocolors';
 import { type CellStyle, type Column, formatColumns } from './format/columns.ts';
 import { csvLine } from './format/csv.ts';
+import type { RowFormat } from './row-formats.ts';
 import { colorChoice } from './terminal-options.ts';
 
 /** Text is handed on in pieces of about this many characters. */
@@ -74,10 +75,6 @@ export function terminalSize(): { columns: number; rows: number } | null {
   const { isTTY, columns, rows } = process.stdout;
   return isTTY ? { columns: columns || WIDTH, rows: rows || HEIGHT } : null;
 }
-
-/** What `--format` takes. */
-export const ROW_FORMATS = ['table', 'json', 'ndjson', 'csv'] as const;
-export type RowFormat = (typeof ROW_FORMATS)[number];
 
 /** How rows of one kind are shown in each format. */
 export interface RowView<T> {

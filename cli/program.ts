@@ -1,49 +1,43 @@
 import { Command, Option } from 'commander';
 import { version } from '../daemon/version.ts';
 import { printable } from './format/printable.ts';
-import { registerDaemon } from './commands/daemon.ts';
-import { registerDemo } from './commands/demo.ts';
-import { registerDoctor } from './commands/doctor.ts';
-import { registerExperiment } from './commands/experiment.ts';
-import { registerExport } from './commands/export.ts';
-import { registerFlows } from './commands/flows.ts';
-import { registerInterfaces } from './commands/interfaces.ts';
-import { registerNetns } from './commands/netns.ts';
-import { registerReplay } from './commands/replay.ts';
-import { registerReport } from './commands/report.ts';
-import { registerRoute } from './commands/route.ts';
-import { registerRoutes } from './commands/routes.ts';
-import { registerSnapshot } from './commands/snapshot.ts';
-import { registerSql } from './commands/sql.ts';
-import { registerStatus } from './commands/status.ts';
-import { registerTail } from './commands/tail.ts';
-import { registerTop } from './commands/top.ts';
 import { didYouMean } from './suggestion.ts';
 import { COLOR_CHOICES, setTerminalFlags } from './terminal-options.ts';
 
-/** Every command, in the order of `--help`. A command's file loads nothing heavy before its action runs. */
-const COMMANDS = [
-  registerDaemon,
-  registerReplay,
-  registerFlows,
-  registerTail,
-  registerTop,
-  registerExport,
-  registerReport,
-  registerSql,
-  registerExperiment,
-  registerStatus,
-  registerRoutes,
-  registerRoute,
-  registerSnapshot,
-  registerNetns,
-  registerInterfaces,
-  registerDoctor,
-  registerDemo,
-];
+type Register = (program: Command) => void;
 
-/** The command line of nstap, but for the commands that are made from it (completion). */
-export function createProgram(): Command {
+/**
+ * Every command by its name, in the order of `--help`. Its file is loaded when the command is asked for or all are, and loads nothing
+ * heavy before its action runs.
+ */
+const COMMANDS: Readonly<Record<string, () => Promise<Register>>> = {
+  daemon: async () => (await import('./commands/daemon.ts')).registerDaemon,
+  replay: async () => (await import('./commands/replay.ts')).registerReplay,
+  flows: async () => (await import('./commands/flows.ts')).registerFlows,
+  tail: async () => (await import('./commands/tail.ts')).registerTail,
+  top: async () => (await import('./commands/top.ts')).registerTop,
+  export: async () => (await import('./commands/export.ts')).registerExport,
+  report: async () => (await import('./commands/report.ts')).registerReport,
+  sql: async () => (await import('./commands/sql.ts')).registerSql,
+  experiment: async () => (await import('./commands/experiment.ts')).registerExperiment,
+  status: async () => (await import('./commands/status.ts')).registerStatus,
+  routes: async () => (await import('./commands/routes.ts')).registerRoutes,
+  route: async () => (await import('./commands/route.ts')).registerRoute,
+  snapshot: async () => (await import('./commands/snapshot.ts')).registerSnapshot,
+  netns: async () => (await import('./commands/netns.ts')).registerNetns,
+  interfaces: async () => (await import('./commands/interfaces.ts')).registerInterfaces,
+  doctor: async () => (await import('./commands/doctor.ts')).registerDoctor,
+  demo: async () => (await import('./commands/demo.ts')).registerDemo,
+};
+
+/** Options before a command that take no further word and leave it to be run. */
+const BEFORE = /^--(no-color|no-pager|color=.*)$/;
+
+/**
+ * The command line of nstap, but for the commands that are made from it (completion).
+ * @param words what is to be parsed: when they begin with a command, only that one is there. Left out: all are
+ */
+export async function createProgram(words: readonly string[] = []): Promise<Command> {
   const program = new Command('nstap')
     .description('flows in Linux network namespaces, with the route decision of the kernel on each')
     .version(version(), '-V, --version')
@@ -72,8 +66,14 @@ Example:
     })
     // Inherited by the commands: without it commander ends the process with 1 on wrong usage.
     .exitOverride();
-  for (const register of COMMANDS) register(program);
+  for (const register of await asked(words)) register(program);
   return program;
+}
+
+function asked(words: readonly string[]): Promise<Register[]> {
+  const name = words.find((word) => !BEFORE.test(word)) ?? '';
+  const loads = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : Object.values(COMMANDS);
+  return Promise.all(loads.map((load) => load()));
 }
 
 /** Commander's message; where a value is none of the choices, with the one that was probably meant. */

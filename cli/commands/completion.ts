@@ -12,7 +12,7 @@ const RUN_NETNS = '/run/netns';
  * which `--help` does not list.
  * @param create makes the command line anew: what is completed is read from it
  */
-export function registerCompletion(program: Command, create: () => Command): void {
+export function registerCompletion(program: Command, create: () => Promise<Command>): void {
   program
     .command('completion')
     .description('print what a shell needs to complete the words of nstap')
@@ -35,7 +35,7 @@ Example:
     .argument('[words...]')
     .action(async (words: string[]) => {
       const { default: describe } = await import('@bomb.sh/tab/commander');
-      const program = create();
+      const program = await create();
       const tree = describe(program);
       const word = words.at(-1) ?? '';
       for (const command of commandsOf(program)) {

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { FlowsFlags } from '../flows-command.ts';
 import { wholeNumber } from '../option-values.ts';
-import { ROW_FORMATS } from '../output.ts';
+import { ROW_FORMATS } from '../row-formats.ts';
 import { tzOption } from '../time-option.ts';
 
 /** `nstap flows`: queries the database. */

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { ROW_FORMATS } from '../output.ts';
+import { ROW_FORMATS } from '../row-formats.ts';
 import type { SqlFlags } from '../sql-command.ts';
 
 /** `nstap sql`: questions in SQL. */

@@ -58,11 +58,12 @@ describe('completion', () => {
   });
 });
 
-describe('the manual page', () => {
-  const page = manPage(createProgram(), '1.2.3');
+describe('the manual page', async () => {
+  const page = manPage(await createProgram(), '1.2.3');
+  const { commands } = await createProgram();
 
   test('has every command with each of its options', () => {
-    for (const command of createProgram().commands) {
+    for (const command of commands) {
       expect(page).toContain(`\n.SS nstap ${command.name().replaceAll('-', '\\-')} `);
       for (const { flags } of command.options.filter(({ hidden }) => !hidden))
         expect(page).toContain(`\n.B ${flags.replaceAll('-', '\\-')}\n`);

@@ -4,7 +4,7 @@ import { registerCompletion } from '../../cli/commands/completion.ts';
 import { createProgram } from '../../cli/program.ts';
 import { nstap } from './run-cli.ts';
 
-const program = createProgram();
+const program = await createProgram();
 registerCompletion(program, createProgram);
 
 /** Words of every command, but for the one that shells call. */

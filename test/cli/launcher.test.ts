@@ -1,11 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -62,11 +66,20 @@ const launcherWords = (words: string[]): string[] => [
   ...words,
 ];
 
+/** Where the launcher keeps what Node compiled. */
+const cacheHome = (): string => join(home, 'cache');
+
+const environment = (version: string): NodeJS.ProcessEnv => ({
+  ...process.env,
+  PRETEND: version,
+  XDG_CACHE_HOME: cacheHome(),
+});
+
 /** Runs the launcher on a Node that says it has this version. */
-function launch(version: string, words: string[], input = '') {
+function launch(version: string, words: string[], input = '', env: NodeJS.ProcessEnv = {}) {
   const { pid, status, stdout, stderr } = spawnSync(process.execPath, launcherWords(words), {
     encoding: 'utf8',
-    env: { ...process.env, PRETEND: version },
+    env: { ...environment(version), ...env },
     input,
   });
   return { pid, status, stdout, stderr };
@@ -126,7 +139,7 @@ describe('on an older Node', () => {
     'hands %s on to the program',
     async (signal) => {
       const child = spawn(process.execPath, launcherWords(['wait', signal]), {
-        env: { ...process.env, PRETEND: '20.20.2' },
+        env: environment('20.20.2'),
         stdio: ['ignore', 'pipe', 'pipe'],
       });
       let said = '';
@@ -157,5 +170,85 @@ describe('on an older Node', () => {
     expect(stdout).toBe('');
     expect(stderr).toMatch(/^nstap: start \S+\/node: [^\n]*EACCES; run `npm ci` again\n$/);
     expect(status).toBe(1);
+  });
+});
+
+describe('what was compiled', () => {
+  const kept = (): string[] =>
+    readdirSync(join(cacheHome(), 'nstap'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name);
+  const ran = (env: NodeJS.ProcessEnv = {}): string => {
+    const { status, stdout, stderr } = launch('24.0.0', ['flows'], '', env);
+    expect([status, stderr]).toEqual([0, '']);
+    return JSON.parse(stdout).program;
+  };
+
+  it.each(['24.0.0', '20.20.2'])(
+    'is kept for the next start, by %s too, where only the user writes',
+    (version) => {
+      for (let start = 0; start < 2; start++) {
+        const { status, stderr } = launch(version, ['flows']);
+        expect([status, stderr]).toEqual([0, '']);
+      }
+      expect(kept().length).toBeGreaterThan(0);
+      expect(statSync(join(cacheHome(), 'nstap')).mode & 0o777).toBe(0o700);
+    },
+  );
+
+  it('is not taken for a program that has changed since, and not when it is damaged', () => {
+    expect(ran()).toBe('sources');
+    writeFileSync(join(home, 'cli/main.ts'), PROGRAM.replace("'sources'", "'changed'"));
+    expect(ran()).toBe('changed');
+    for (const entry of readdirSync(join(cacheHome(), 'nstap'), { recursive: true, withFileTypes: true }))
+      if (entry.isFile()) writeFileSync(join(entry.parentPath, entry.name), 'damaged');
+    expect(ran()).toBe('changed');
+  });
+
+  it.each<[string, () => void]>([
+    ['a file is in its place', () => writeFileSync(cacheHome(), '')],
+    [
+      'others may write into it',
+      () => {
+        mkdirSync(join(cacheHome(), 'nstap'), { recursive: true });
+        chmodSync(join(cacheHome(), 'nstap'), 0o777);
+      },
+    ],
+    [
+      'others may write into the folder around it',
+      () => {
+        mkdirSync(join(cacheHome(), 'nstap'), { recursive: true });
+        chmodSync(cacheHome(), 0o1777);
+      },
+    ],
+    [
+      'it is a link',
+      () => {
+        mkdirSync(cacheHome());
+        mkdirSync(join(home, 'elsewhere'));
+        symlinkSync(join(home, 'elsewhere'), join(cacheHome(), 'nstap'));
+      },
+    ],
+  ])('is not kept, and the program runs all the same, where %s', (_why, prepare) => {
+    prepare();
+    expect(ran()).toBe('sources');
+    const folder = join(cacheHome(), 'nstap');
+    expect(existsSync(folder) ? readdirSync(folder) : []).toEqual([]);
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  it.skipIf(!isRoot)(`is not kept in a folder of another user${isRoot ? '' : ' (needs root)'}`, () => {
+    for (const folder of [join(cacheHome(), 'nstap'), cacheHome()]) {
+      rmSync(cacheHome(), { recursive: true, force: true });
+      mkdirSync(join(cacheHome(), 'nstap'), { recursive: true });
+      chownSync(folder, 65_534, 65_534);
+      expect(ran()).toBe('sources');
+      expect(kept()).toEqual([]);
+    }
+  });
+
+  it('is not kept when Node is told so', () => {
+    expect(ran({ NODE_DISABLE_COMPILE_CACHE: '1' })).toBe('sources');
+    expect(kept()).toEqual([]);
   });
 });

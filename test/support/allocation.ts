@@ -1,9 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-
-// A young generation of 64 MiB and no concurrent work: what is allocated stays visible until the end.
-const FLAGS = ['--expose-gc', '--max-semi-space-size=64', '--min-semi-space-size=64', '--single-threaded'];
+import { HEAP_FLAGS } from './heap-flags.ts';
 
 /**
  * Runs a script in a process of its own in which nothing is collected behind its back.
@@ -13,7 +11,9 @@ export function measureAllocation(
   script: URL,
   ...args: string[]
 ): { octetsPerPacket: number } & Record<string, number> {
-  const run = spawnSync(process.execPath, [...FLAGS, fileURLToPath(script), ...args], { encoding: 'utf8' });
+  const run = spawnSync(process.execPath, [...HEAP_FLAGS, fileURLToPath(script), ...args], {
+    encoding: 'utf8',
+  });
   expect([run.status, run.stderr]).toEqual([0, '']);
   return JSON.parse(run.stdout);
 }

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { createProgram } from '../../../cli/program.ts';
 
+const program = await createProgram();
+
 /** What ends a command of the shell. */
 const ENDS = new Set(['|', '&&', '||', ';', '&', '>', '<', '2>']);
 /** Commands that are put in front of another one, with what of their own may follow. */
@@ -20,7 +22,7 @@ export function wrongCalls(lines: readonly string[]): string[] {
 }
 
 function wrongWords(words: readonly string[]): string[] {
-  let command: Command = createProgram();
+  let command: Command = program;
   const wrong: string[] = [];
   for (const [i, word] of words.entries()) {
     if (word === '--') break;
