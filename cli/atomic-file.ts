@@ -6,7 +6,6 @@ import {
   realpathSync,
   renameSync,
   rmSync,
-  type Stats,
   statSync,
 } from 'node:fs';
 import { UsageError } from './errors.ts';
@@ -37,7 +36,7 @@ export class AtomicFile {
     this.file = file;
     const there = statSync(file, { throwIfNoEntry: false });
     if (there?.isDirectory()) throw new Error(`write ${file}: it is a folder; name a file in it`);
-    if (there?.isFile()) checkApart(file, there, sources);
+    checkApart(file, sources);
     this.mode = there === undefined ? PRIVATE_MODE : there.mode & 0o777;
     const isPlain = there === undefined || there.isFile();
     // What a link points to is replaced, not the link.
@@ -70,8 +69,16 @@ export class AtomicFile {
   }
 }
 
-/** Other paths, links and hard links lead to the same file: the inode tells. */
-function checkApart(file: string, { dev, ino }: Stats, sources: readonly string[]): void {
+/**
+ * Other paths, links and hard links lead to the same file: the inode tells.
+ * @param file that is to be written, which need not be there
+ * @param sources as of `AtomicFile`
+ * @throws UsageError when it is one of the sources
+ */
+export function checkApart(file: string, sources: readonly string[]): void {
+  const there = statSync(file, { throwIfNoEntry: false });
+  if (there?.isFile() !== true) return;
+  const { dev, ino } = there;
   for (const source of sources) {
     const other = statSync(source, { throwIfNoEntry: false });
     if (other?.dev === dev && other.ino === ino)
