@@ -8,6 +8,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
+import { UsageError } from './errors.ts';
 
 /** Owner writes, group reads, others nothing, as the database: flows say who talked to whom. */
 export const PRIVATE_MODE = 0o640;
@@ -26,11 +27,16 @@ export class AtomicFile {
   readonly #target: string | null;
   #isOver = false;
 
-  /** Makes nothing. @throws Error when it is a folder */
-  constructor(file: string) {
+  /**
+   * Makes nothing.
+   * @param sources files that what is written comes from, whether they are there or not: none of them is written over
+   * @throws UsageError when it is one of them, by whatever name; Error when it is a folder
+   */
+  constructor(file: string, sources: readonly string[]) {
     this.file = file;
     const there = statSync(file, { throwIfNoEntry: false });
     if (there?.isDirectory()) throw new Error(`write ${file}: it is a folder; name a file in it`);
+    checkApart(file, sources);
     this.mode = there === undefined ? PRIVATE_MODE : there.mode & 0o777;
     const isPlain = there === undefined || there.isFile();
     // What a link points to is replaced, not the link.
@@ -60,5 +66,24 @@ export class AtomicFile {
     if (this.#isOver) return;
     this.#isOver = true;
     if (this.#target !== null) rmSync(this.path, { force: true });
+  }
+}
+
+/**
+ * Other paths, links and hard links lead to the same file: the inode tells.
+ * @param file that is to be written, which need not be there
+ * @param sources as of `AtomicFile`
+ * @throws UsageError when it is one of the sources
+ */
+export function checkApart(file: string, sources: readonly string[]): void {
+  const there = statSync(file, { throwIfNoEntry: false });
+  if (there?.isFile() !== true) return;
+  const { dev, ino } = there;
+  for (const source of sources) {
+    const other = statSync(source, { throwIfNoEntry: false });
+    if (other?.dev === dev && other.ino === ino)
+      throw new UsageError(
+        `write ${file}: it ${source === file ? 'is read' : `is the same file as ${source}, which is read`}; name another file`,
+      );
   }
 }

@@ -46,7 +46,7 @@ export async function carveCommand(files: string[], flags: CarveFlags): Promise<
   const output = checked(files, flags, filter);
   const metering = resolveMetering(flags, 0);
   const snapshot = loadSnapshot(flags);
-  const target = output === '-' ? null : new AtomicFile(output);
+  const target = output === '-' ? null : new AtomicFile(output, files);
   const scratch = new ScratchDatabase();
   let bar = new ReplayProgressBar(files.length);
   const interruption = new Interruption(() => {

@@ -51,7 +51,7 @@ export async function exportCommand(expression: string, flags: ExportFlags): Pro
   try {
     const { selection } = selectFlows(db, asked, flags);
     const start = performance.now();
-    to = openDestination(plan.output, plan.wrapping);
+    to = openDestination(plan.output, plan.wrapping, db);
     bar = ProgressBar.open(() => countFlows(db, selection), 'flows');
     const flows = await write(db, selection, plan, flags, to, (done) => {
       bar?.show(done);

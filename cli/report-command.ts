@@ -31,7 +31,7 @@ export async function reportCommand(expression: string, flags: ReportFlags): Pro
     throw new UsageError('a page of HTML is not for a terminal: name a file with -o, or give --json');
   const asked = askedFlows(expression, flags);
   const db = openForReading(flags.db ?? defaultDb());
-  const to = openDestination(output, null);
+  const to = openDestination(output, null, db);
   const interruption = new Interruption(() => to.discard(), 'there is no report');
   try {
     const { selection, experiment } = selectFlows(db, asked, flags);

@@ -1,10 +1,12 @@
 import { liveSnapshot } from '../daemon/routes/live-snapshot.ts';
 import type { RouteSnapshot } from '../daemon/routes/snapshot.ts';
 import { snapshotLines, writeSnapshot } from '../daemon/routes/snapshot-file.ts';
+import { checkApart } from './atomic-file.ts';
+import { defaultDb } from './default-db.ts';
 import { counted } from './format/count.ts';
 import { Interruption } from './interruption.ts';
-import { writeLines } from './output.ts';
 import { netnsFile } from './netns-file.ts';
+import { writeLines } from './output.ts';
 import { namedSnapshot, type SnapshotFlags } from './snapshot-source.ts';
 
 /** Flags of `nstap snapshot save` as they were given. */
@@ -14,9 +16,13 @@ export type SnapshotSaveFlags = Pick<SnapshotFlags, 'netns' | 'at' | 'db'>;
  * Runs `nstap snapshot save`: reads a live namespace, or the history of one, and writes its snapshot; says on stderr what was saved.
  * @param file path, or "-" for stdout
  * @returns exit status: 130 (or as the signal says) when interrupted, and nothing was written then
- * @throws as `namedSnapshot`; SyscallError, NetlinkError, AtomicFileError
+ * @throws as `namedSnapshot`; UsageError when FILE is the database with the history; SyscallError, NetlinkError, AtomicFileError
  */
 export async function snapshotSaveCommand(file: string, flags: SnapshotSaveFlags): Promise<number> {
+  if (flags.at !== undefined) {
+    const db = flags.db ?? defaultDb();
+    checkApart(file, [db, `${db}-wal`, `${db}-shm`]);
+  }
   const snapshot = (await namedSnapshot(flags)) ?? liveSnapshot(flags.netns, netnsFile(flags.netns));
   if (file === '-') {
     await writeLines(snapshotLines(snapshot));

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { StorageError, toStorageError } from './errors.ts';
@@ -68,15 +68,19 @@ function migratePartition(path: string): void {
  * @throws StorageError: NSTAP_MISSING when there is no such file, NSTAP_OLDER when it has to be written to once first
  */
 export function openForReading(path: string): FlowDatabase {
-  if (!existsSync(path))
-    throw new StorageError(
-      'open',
-      path,
-      'NSTAP_MISSING',
-      'there is no such database; run `nstap daemon` or `nstap replay FILE`, or name another with --db',
-    );
   return open('open', path, () => {
-    if (statSync(path).isDirectory()) throw new StorageError('open', path, 'EISDIR', 'it is a folder');
+    // A folder that this user may not enter throws EACCES, which `existsSync` would take for a file that is not there.
+    const there = statSync(path, { throwIfNoEntry: false });
+    if (there === undefined)
+      throw new StorageError(
+        'open',
+        path,
+        'NSTAP_MISSING',
+        'there is no such database; run `nstap daemon` or `nstap replay FILE`, or name another with --db',
+      );
+    if (there.isDirectory()) throw new StorageError('open', path, 'EISDIR', 'it is a folder');
+    // SQLite says SQLITE_CANTOPEN of whatever it cannot open.
+    accessSync(path, constants.R_OK);
     const db = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS });
     return initialised(db, () => {
       const version = schemaVersion(db);

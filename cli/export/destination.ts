@@ -3,6 +3,8 @@ import { createWriteStream, openSync, statSync, type WriteStream } from 'node:fs
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Transform, Writable } from 'node:stream';
 import { createGzip, createZstdCompress } from 'node:zlib';
+import type { FlowDatabase } from '../../storage/database.ts';
+import { partitionPath, partitionRows } from '../../storage/partition-files.ts';
 import { AtomicFile } from '../atomic-file.ts';
 
 /** Where an export goes. Close it with `finish`, or `discard`. */
@@ -25,9 +27,19 @@ export function wrappingOf(file: string): Wrapping {
   return file.endsWith('.gz') ? 'gzip' : file.endsWith('.zst') ? 'zstd' : null;
 }
 
-/** @param file "-" is stdout */
-export function openDestination(file: string, wrapping: Wrapping): Destination {
-  return file === '-' ? new StdoutDestination() : new FileDestination(file, wrapping);
+/**
+ * @param file "-" is stdout
+ * @param db that is read, of which no file is written over
+ * @throws UsageError when `file` is one of them; Error of node:fs
+ */
+export function openDestination(file: string, wrapping: Wrapping, db: FlowDatabase): Destination {
+  return file === '-' ? new StdoutDestination() : new FileDestination(file, wrapping, db);
+}
+
+/** Its files as it knows them; its folder may be one that the user cannot list. */
+function filesOf(db: FlowDatabase): string[] {
+  const partitions = partitionRows(db).map(({ number }) => partitionPath(db.name, number));
+  return [db.name, ...partitions].flatMap((path) => [path, `${path}-wal`, `${path}-shm`]);
 }
 
 class StdoutDestination implements Destination {
@@ -54,8 +66,8 @@ class FileDestination implements Destination {
   readonly #top: Writable;
   #error: Error | null = null;
 
-  constructor(file: string, wrapping: Wrapping) {
-    this.#file = new AtomicFile(file);
+  constructor(file: string, wrapping: Wrapping, db: FlowDatabase) {
+    this.#file = new AtomicFile(file, filesOf(db));
     // Opened here: a stream opens its file some time later, perhaps after `discard`.
     const fd = openSync(this.#file.path, 'w', this.#file.mode);
     this.#sink = createWriteStream(this.#file.path, { fd });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -27,6 +27,19 @@ async function packetsOf(file: string): Promise<string[]> {
 }
 
 describe('export --carve', () => {
+  test('a capture that is read is not written over', () => {
+    const folder = tempFolder();
+    const capture = join(folder, 'a.pcap');
+    copyFileSync(scene('SF'), capture);
+    const run = nstap(['export', '--carve', 'state S0', '-w', capture, scene('S0'), capture]);
+    expect(run).toMatchObject({
+      status: 2,
+      stdout: '',
+      stderr: `nstap: write ${capture}: it is read; name another file\n`,
+    });
+    expect(readFileSync(capture)).toEqual(readFileSync(scene('SF')));
+  });
+
   test('what is known at the end of a flow decides on its first packet; every packet is accounted for', async () => {
     const folder = tempFolder();
     const output = join(folder, 'out.pcapng');

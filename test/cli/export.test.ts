@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -42,6 +50,21 @@ describe('nstap export', () => {
     expect(zstdDecompressSync(readFileSync(zst)).toString()).toBe(udp);
     const early = nstap(['export', '--db', db.path, '--until', '2023-11-14T22:13:25Z']).stdout;
     expect(early.split('\n')).toHaveLength(1 + 1 + 1);
+  });
+
+  test.each(['export', 'report'])('%s does not write over the database it reads', (command) => {
+    const folder = tempFolder();
+    const path = join(folder, 'flows.db');
+    copyFileSync(db.path, path);
+    const before = readFileSync(path);
+    symlinkSync(path, join(folder, 'link.csv'));
+    linkSync(path, join(folder, 'hard.csv'));
+    for (const name of ['flows.db', 'link.csv', 'hard.csv']) {
+      const run = nstap([command, '--db', path, '-o', join(folder, name)]);
+      expect(run).toMatchObject({ status: 2, stdout: '' });
+      expect(run.stderr).toMatch(/^nstap: write .*: it is .*read; name another file\n$/);
+    }
+    expect(readFileSync(path)).toEqual(before);
   });
 
   test('a summary as JSON; the file is for its owner and his group, or as it was', () => {

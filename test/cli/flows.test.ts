@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { MAIN } from '../support/nstap.ts';
 import { nstap } from './run-cli.ts';
 import { SAMPLE_START, sampleDb } from './sample-db.ts';
 
@@ -372,3 +375,19 @@ describe('flows prints', () => {
     expect(table[1]).toMatch(/^SF +1 +18 +2\.0M +100\.0% +18Mbit\/s /);
   });
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  'a database of others is not taken for a missing one (needs root)',
+  () => {
+    for (const mode of [0o700, 0o755]) {
+      chmodSync(dirname(db), mode); // first the folder is closed, then the file alone
+      chmodSync(db, 0o640);
+      const { status, stderr } = spawnSync(process.execPath, [MAIN, 'flows', '--db', db], {
+        uid: 54_321,
+        gid: 54_321,
+        encoding: 'utf8',
+      });
+      expect([status, stderr]).toEqual([1, expect.stringMatching(/^nstap: open \S+: EACCES, .*try sudo/)]);
+    }
+  },
+);

@@ -21,6 +21,28 @@ describe('snapshot save', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  test('does not write over the database that it reads', () => {
+    const db = join(folder, 'history.db');
+    writeFileSync(db, 'of a daemon');
+    const words = [
+      'snapshot',
+      'save',
+      '--netns',
+      'a',
+      '--at',
+      '1m',
+      '--db',
+      db,
+      join(folder, '.', 'history.db'),
+    ];
+    expect(nstap(words)).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: `nstap: write ${db}: it is read; name another file\n`,
+    });
+    expect(readFileSync(db, 'utf8')).toBe('of a daemon');
+  });
+
   test('without a file, or a command, is wrong usage; the help has an example', () => {
     expect(nstap(['snapshot', 'save']).status).toBe(2);
     expect(nstap(['snapshot']).status).toBe(2);
