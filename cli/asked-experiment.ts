@@ -4,8 +4,8 @@ import { didYouMean } from './suggestion.ts';
 
 /** Flags that ask for the flows of one experiment. */
 export interface ExperimentFlags {
-  experiment?: string;
-  lastExperiment?: boolean;
+  experiment?: string | undefined;
+  lastExperiment?: boolean | undefined;
 }
 
 /**

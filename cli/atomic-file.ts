@@ -11,7 +11,7 @@ import {
 import { UsageError } from './errors.ts';
 
 /** Owner writes, group reads, others nothing, as the database: flows say who talked to whom. */
-export const PRIVATE_MODE = 0o640;
+const PRIVATE_MODE = 0o640;
 
 /**
  * A file that is there whole or not at all: it is written under another name beside it, and takes its place with `commit`. What

@@ -9,7 +9,7 @@ import type { FilterNode } from '../storage/filter-ast.ts';
 import { type MatchingFlows, matchingFlows } from '../storage/matching-flows.ts';
 import { AtomicFile } from './atomic-file.ts';
 import { UsageError } from './errors.ts';
-import { parseFilter } from './filter/parse.ts';
+import { readFilter } from './filter/read.ts';
 import { counted } from './format/count.ts';
 import { Interruption } from './interruption.ts';
 import { ReplayProgressBar, warnOf } from './replay-progress.ts';
@@ -24,6 +24,7 @@ export interface CarveFlags extends GivenMetering {
   addrs?: string;
   snapshot?: string;
   netns?: string;
+  resolve?: boolean;
   json?: boolean;
 }
 
@@ -42,7 +43,7 @@ interface Carved {
  * @throws UsageError, StorageError, Error of the output
  */
 export async function carveCommand(files: string[], flags: CarveFlags): Promise<number> {
-  const filter = parseFilter(flags.carve ?? '');
+  const filter = await readFilter(flags.carve ?? '', flags.resolve === true);
   const output = checked(files, flags, filter);
   const metering = resolveMetering(flags, 0);
   const snapshot = loadSnapshot(flags);

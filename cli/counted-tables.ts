@@ -3,7 +3,8 @@ import { snapshotLines } from '../daemon/routes/snapshot-file.ts';
 import { openForReading } from '../storage/database.ts';
 import { readRouteUse } from '../storage/route-use.ts';
 import { nowNs } from '../storage/time.ts';
-import { askedExperiment } from './asked-experiment.ts';
+import type { ExperimentFlags } from './asked-experiment.ts';
+import { askedSpan, selectFlows } from './flow-selection.ts';
 import { counted } from './format/count.ts';
 import { counterNotes, type CounterStyle, otherLines } from './format/route-counters.ts';
 import { formatTables } from './format/tables.ts';
@@ -13,7 +14,7 @@ import { parseTime } from './time-argument.ts';
 import { parseTimeZone } from './time-zone.ts';
 
 /** Which tables, and which flows. Times as `parseTime` takes them. */
-export interface CountRequest {
+export interface CountRequest extends ExperimentFlags {
   snapshot: RouteSnapshot;
   /** Names of the namespace in the database. */
   names: readonly string[];
@@ -26,7 +27,6 @@ export interface CountRequest {
   at: string | undefined;
   /** Zone of these times where they have none. */
   tz: string | undefined;
-  experiment: string | undefined;
 }
 
 /** Tables with counters, to be printed. */
@@ -44,18 +44,14 @@ export function countTables(request: CountRequest): CountedTables {
   const now = nowNs();
   const zone = parseTimeZone(request.tz);
   const at = request.at === undefined ? now : parseTime(request.at, now, { zone });
-  const since = request.since === undefined ? null : parseTime(request.since, at, { zone, pick: 'earlier' });
-  const until = request.until === undefined ? null : parseTime(request.until, now, { zone, pick: 'later' });
+  const { since, until } = askedSpan(request, zone, now, at);
   const db = openForReading(path);
   const usage = new TableUsage(snapshot);
   let experiment: string | null = null;
   try {
-    experiment = askedExperiment(
-      db,
-      request.experiment === undefined ? {} : { experiment: request.experiment },
-    );
-    const filter = experiment === null ? null : { kind: 'experiment' as const, names: [experiment] };
-    readRouteUse(db, names, { filter, since, until }, usage);
+    const selected = selectFlows(db, { filter: null, since, until }, request);
+    experiment = selected.experiment;
+    readRouteUse(db, names, selected.selection, usage);
   } finally {
     db.close();
   }

@@ -40,7 +40,7 @@ interface Plan {
  */
 export async function exportCommand(expression: string, flags: ExportFlags): Promise<number> {
   const plan = planOf(flags);
-  const asked = askedFlows(expression, flags);
+  const asked = await askedFlows(expression, flags);
   const db = openForReading(flags.db ?? defaultDb());
   let to: Destination | null = null;
   let bar: ProgressBar | null = null;

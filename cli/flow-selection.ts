@@ -3,29 +3,50 @@ import type { FilterNode } from '../storage/filter-ast.ts';
 import type { FlowSelection } from '../storage/flow-arms.ts';
 import { nowNs } from '../storage/time.ts';
 import { askedExperiment, type ExperimentFlags } from './asked-experiment.ts';
-import { parseFilter } from './filter/parse.ts';
+import { readFilter } from './filter/read.ts';
 import { parseTime } from './time-argument.ts';
+import { parseTimeZone, type TimeZone } from './time-zone.ts';
 
 /** Flags that say which flows, beside the filter. */
-export interface SelectionFlags extends ExperimentFlags {
-  since?: string;
-  until?: string;
+export interface SelectionFlags extends ExperimentFlags, SpanFlags {
+  tz?: string;
+  resolve?: boolean;
 }
 
-/** Which flows were asked for, as far as it can be told without a database. */
-export interface AskedFlows {
-  filter: FilterNode | null;
+/** Flags that say of which time, as `parseTime` takes them. */
+export interface SpanFlags {
+  since?: string | undefined;
+  until?: string | undefined;
+}
+
+/** A span of time in nanoseconds since the epoch; null: without a bound. */
+export interface Span {
   since: bigint | null;
   until: bigint | null;
 }
 
-/** Reads filter and times. @throws UsageError, or what parseFilter throws: before anything is opened */
-export function askedFlows(expression: string, flags: SelectionFlags): AskedFlows {
+/** Which flows were asked for, as far as it can be told without a database. */
+export interface AskedFlows extends Span {
+  filter: FilterNode | null;
+}
+
+/** Reads filter and times. @throws UsageError: before anything is opened */
+export async function askedFlows(expression: string, flags: SelectionFlags): Promise<AskedFlows> {
+  const filter = await readFilter(expression, flags.resolve === true);
   const now = nowNs();
+  return { filter, ...askedSpan(flags, parseTimeZone(flags.tz), now) };
+}
+
+/**
+ * Reads the times. Of one that a clock shows twice the span is the longer one.
+ * @param zone  of times without one
+ * @param begin what the "ago" of `since` is counted from
+ * @throws UsageError
+ */
+export function askedSpan({ since, until }: SpanFlags, zone: TimeZone, now: bigint, begin = now): Span {
   return {
-    filter: parseFilter(expression),
-    since: flags.since === undefined ? null : parseTime(flags.since, now),
-    until: flags.until === undefined ? null : parseTime(flags.until, now),
+    since: since === undefined ? null : parseTime(since, begin, { zone, pick: 'earlier' }),
+    until: until === undefined ? null : parseTime(until, now, { zone, pick: 'later' }),
   };
 }
 
@@ -41,7 +62,13 @@ export function selectFlows(
 ): { selection: FlowSelection; experiment: string | null } {
   const experiment = askedExperiment(db, flags);
   if (experiment === null) return { selection: asked, experiment };
-  const only: FilterNode = { kind: 'experiment', names: [experiment] };
-  const filter: FilterNode = asked.filter === null ? only : { kind: 'and', nodes: [asked.filter, only] };
-  return { selection: { ...asked, filter }, experiment };
+  return { selection: narrowed(asked, { kind: 'experiment', names: [experiment] }), experiment };
+}
+
+/** Those of the flows that match `only` too. */
+export function narrowed<T extends AskedFlows>(asked: T, only: FilterNode): T {
+  const { filter } = asked;
+  if (filter === null) return { ...asked, filter: only };
+  const nodes = filter.kind === 'and' ? [...filter.nodes, only] : [filter, only];
+  return { ...asked, filter: { kind: 'and', nodes } };
 }

@@ -1,13 +1,9 @@
 import { openForReading } from '../storage/database.ts';
 import { behindFlow } from '../storage/behind-flow.ts';
-import type { FilterNode } from '../storage/filter-ast.ts';
-import type { FlowSelection } from '../storage/flow-arms.ts';
 import { FLOW_SORTS, type FlowRow, queryFlows } from '../storage/query.ts';
-import { nowNs } from '../storage/time.ts';
-import { askedExperiment } from './asked-experiment.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
-import { readFilter } from './filter/read.ts';
+import { askedFlows, narrowed, type SelectionFlags, selectFlows } from './flow-selection.ts';
 import { learnNames } from './format/address-names.ts';
 import { groupFields, groupLines, groupSort } from './flows-groups.ts';
 import { flowFields, flowFieldsHelp } from './format/flow-fields.ts';
@@ -18,24 +14,17 @@ import type { RowFormat } from './row-formats.ts';
 import { pageLines } from './pager.ts';
 import { didYouMean } from './suggestion.ts';
 import { showTimesIn } from './format/time.ts';
-import { parseTime } from './time-argument.ts';
 import { parseTimeZone } from './time-zone.ts';
 
 /** Flags of `nstap flows` as they were given. */
-export interface FlowsFlags {
+export interface FlowsFlags extends SelectionFlags {
   db?: string;
-  since?: string;
-  until?: string;
-  tz?: string;
-  resolve?: boolean;
   sort?: string;
   limit?: number;
   offset?: number;
   before?: number;
   top?: number;
   routeChanged?: boolean;
-  experiment?: string;
-  lastExperiment?: boolean;
   by?: string;
   series?: boolean;
   columns?: string;
@@ -65,16 +54,9 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   if (flags.columns?.trim() === 'help') return await pageLines(textLines(flowFieldsHelp()));
   checkFlags(flags);
   const format = flags.format ?? (flags.json ? 'json' : 'table');
-  const now = nowNs();
-  const filters = [await readFilter(expression, flags.resolve === true)];
-  if (flags.routeChanged) filters.push({ kind: 'routeChanged' });
-  const zone = parseTimeZone(flags.tz);
-  showTimesIn(zone);
-  // Of a time that a clock shows twice the span is the longer one.
-  const time = {
-    since: flags.since === undefined ? null : parseTime(flags.since, now, { zone, pick: 'earlier' }),
-    until: flags.until === undefined ? null : parseTime(flags.until, now, { zone, pick: 'later' }),
-  };
+  let asked = await askedFlows(expression, flags);
+  if (flags.routeChanged) asked = narrowed(asked, { kind: 'routeChanged' });
+  showTimesIn(parseTimeZone(flags.tz));
   const fields = flags.columns === undefined ? null : flowFields(flags.columns);
   const by = flags.by === undefined ? null : groupFields(flags.by);
   const order =
@@ -85,9 +67,7 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   const page = { limit: limitOf(flags, format), offset: flags.offset ?? 0 };
   const db = openForReading(flags.db ?? defaultDb());
   try {
-    const experiment = askedExperiment(db, flags);
-    if (experiment !== null) filters.push({ kind: 'experiment', names: [experiment] });
-    const selection: FlowSelection = { ...time, filter: allOf(filters.filter((each) => each !== null)) };
+    const { selection } = selectFlows(db, asked, flags);
     if (flags.explain !== undefined) {
       const { explainCommand } = await import('./flows-explain.ts');
       await explainCommand(db, selection, flags.explain === true ? null : flags.explain, format === 'json');
@@ -208,10 +188,6 @@ async function withNames(rows: Iterable<FlowRow>): Promise<FlowRow[]> {
   const all = [...rows];
   await learnNames(all.flatMap(({ src, dst }) => [src, dst]));
   return all;
-}
-
-function allOf(nodes: FilterNode[]): FilterNode | null {
-  return nodes.length > 1 ? { kind: 'and', nodes } : (nodes[0] ?? null);
 }
 
 /** What has most comes first; a leading + turns it around. @throws UsageError that suggests one */

@@ -50,7 +50,7 @@ export function stdoutColors(): ReturnType<typeof pc.createColors> {
 }
 
 /** Prints cells by their style. Yellow and blue are left out: one cannot be read on a light ground, the other on a dark one. */
-export function cellPainter(): (style: CellStyle, cell: string) => string {
+function cellPainter(): (style: CellStyle, cell: string) => string {
   const { green, red, magenta, dim } = stdoutColors();
   const paints: Record<CellStyle, (text: string) => string> = {
     good: green,

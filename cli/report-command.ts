@@ -7,6 +7,8 @@ import { UsageError } from './errors.ts';
 import { openDestination } from './export/destination.ts';
 import { askedFlows, type SelectionFlags, selectFlows } from './flow-selection.ts';
 import { counted } from './format/count.ts';
+import { shellWord } from './format/shell-word.ts';
+import { showTimesIn } from './format/time.ts';
 import { Interruption } from './interruption.ts';
 import { reportData } from './report/data.ts';
 import { reportJson } from './report/json.ts';
@@ -29,7 +31,8 @@ export async function reportCommand(expression: string, flags: ReportFlags): Pro
   const output = flags.output ?? '-';
   if (output === '-' && process.stdout.isTTY && !flags.json)
     throw new UsageError('a page of HTML is not for a terminal: name a file with -o, or give --json');
-  const asked = askedFlows(expression, flags);
+  showTimesIn('UTC');
+  const asked = await askedFlows(expression, flags);
   const db = openForReading(flags.db ?? defaultDb());
   const to = openDestination(output, null, db);
   const interruption = new Interruption(() => to.discard(), 'there is no report');
@@ -42,7 +45,7 @@ export async function reportCommand(expression: string, flags: ReportFlags): Pro
         ? `${JSON.stringify(reportJson(data))}\n`
         : reportPage(data, {
             title: flags.title ?? (experiment === null ? 'Network traffic' : `Experiment ${experiment}`),
-            command: ['nstap', ...process.argv.slice(2)].map(quoted).join(' '),
+            command: ['nstap', ...process.argv.slice(2)].map(shellWord).join(' '),
             version: version(),
             database: resolve(db.name),
             filter: expression,
@@ -58,9 +61,4 @@ export async function reportCommand(expression: string, flags: ReportFlags): Pro
     interruption.close();
     db.close();
   }
-}
-
-/** A word as a shell takes it. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./#-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

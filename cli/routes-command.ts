@@ -5,6 +5,7 @@ import { LiveRoutes } from '../daemon/routes/live-snapshot.ts';
 import type { RouteSnapshot } from '../daemon/routes/snapshot.ts';
 import { snapshotLines } from '../daemon/routes/snapshot-file.ts';
 import { withResource } from '../daemon/kernel/dispose.ts';
+import type { ExperimentFlags } from './asked-experiment.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
 import type { UseSort } from './format/use-sorts.ts';
@@ -15,13 +16,12 @@ import { namedSnapshot, type SnapshotFlags } from './snapshot-source.ts';
 import type { CountedTables } from './counted-tables.ts';
 
 /** Flags of `nstap routes` as they were given. */
-export interface RoutesFlags extends SnapshotFlags {
+export interface RoutesFlags extends SnapshotFlags, ExperimentFlags {
   json?: boolean;
   /** undefined: where stdout is a terminal. */
   counters?: boolean;
   since?: string;
   until?: string;
-  experiment?: string;
   sort?: UseSort;
 }
 
@@ -43,11 +43,15 @@ interface Source {
  * @throws as `namedSnapshot`; SyscallError, NetlinkError; StorageError where counters were asked for
  */
 export async function routesCommand(flags: RoutesFlags): Promise<number> {
-  const { counters, since, until, experiment, sort, db } = flags;
-  const isSelected = [since, until, experiment, sort].some((flag) => flag !== undefined);
+  const { counters, since, until, experiment, lastExperiment, sort, db } = flags;
+  const isSelected = [since, until, experiment, lastExperiment, sort].some((flag) => flag !== undefined);
+  if (flags.tz !== undefined && [since, until, flags.at].every((flag) => flag === undefined))
+    throw new UsageError('--tz is the zone of --at, --since and --until, and needs one of them beside it');
   const isAsked = counters === true || isSelected || (db !== undefined && flags.at === undefined);
   if (counters === false && isAsked)
-    throw new UsageError('--no-counters cannot stand beside --since, --until, --experiment, --sort or --db');
+    throw new UsageError(
+      '--no-counters cannot stand beside --since, --until, --experiment, --last-experiment, --sort or --db',
+    );
   const source = await readSource(flags);
   const tables = counters === false ? null : await countersOf(source, flags, isAsked);
   if (tables === null) {
@@ -83,6 +87,7 @@ async function countersOf(
       at: flags.at,
       tz: flags.tz,
       experiment: flags.experiment,
+      lastExperiment: flags.lastExperiment,
     });
   } catch (error) {
     if (isAsked) throw error;

@@ -9,9 +9,10 @@ import { encodeFilter, FilterJsonError } from '../storage/filter-json.ts';
 import { inapplicable } from '../storage/filter-scope.ts';
 import { controlToAsk } from './default-control.ts';
 import { UsageError } from './errors.ts';
-import { parseFilter } from './filter/parse.ts';
+import { readFilter } from './filter/read.ts';
 import { printable } from './format/columns.ts';
 import { counted } from './format/count.ts';
+import { shellWord } from './format/shell-word.ts';
 import { Interruption } from './interruption.ts';
 import { stdoutColors } from './output.ts';
 import { CaptureFile } from './tail/capture-file.ts';
@@ -29,7 +30,7 @@ const NAMED_MAX = 4;
 
 /** Runs `nstap tail`. @returns exit status @throws UsageError, ControlError, SavefileError */
 export async function tailCommand(expression: string, flags: TailFlags): Promise<number> {
-  const filter = packetFilter(expression);
+  const filter = await packetFilter(expression, flags.resolve === true);
   const selection = { netns: flags.netns ?? '', interface: flags.interface ?? '' };
   if (selection.interface === 'any') selection.interface = '';
   try {
@@ -52,8 +53,8 @@ export async function tailCommand(expression: string, flags: TailFlags): Promise
 }
 
 /** @throws UsageError a mistake, a condition that only a whole flow can be asked for, or too much for each packet to be asked */
-function packetFilter(expression: string): FilterNode | null {
-  const filter = parseFilter(expression);
+async function packetFilter(expression: string, isResolving: boolean): Promise<FilterNode | null> {
+  const filter = await readFilter(expression, isResolving);
   const wrong = filter === null ? [] : inapplicable(filter, 'packet');
   if (wrong.length > 0) throw new UsageError(wrong.map(({ message }) => message).join('\n'));
   try {
@@ -266,8 +267,4 @@ function explained(error: unknown, flags: TailFlags): unknown {
   return new Error(`${error.message}\nstart one in another terminal, or with & behind it:\n  ${command}`, {
     cause: error,
   });
-}
-
-function shellWord(word: string): string {
-  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,7 +1,8 @@
 import { controlToAsk } from './default-control.ts';
 import { ExitStatus, UsageError } from './errors.ts';
+import { readFilter } from './filter/read.ts';
 import { terminalWidth, writeLines } from './output.ts';
-import { readFilter, type TopFilter } from './top/filter.ts';
+import { readTopFilter, type TopFilter } from './top/filter.ts';
 import { lookOf } from './top/look.ts';
 import { initialState, type TopView, VIEWS } from './top/model.ts';
 import { snapshotJson, snapshotText } from './top/once.ts';
@@ -14,6 +15,7 @@ const ROWS = 50;
 
 /** Flags of `nstap top` as they were given. */
 export interface TopFlags {
+  resolve?: boolean;
   view?: string;
   sort?: string;
   reverse?: boolean;
@@ -32,7 +34,7 @@ export interface TopFlags {
  */
 export async function topCommand(words: readonly string[], flags: TopFlags): Promise<number> {
   const text = words.join(' ');
-  const filter = filterOf(text);
+  const filter = filterOf(flags.resolve === true ? await resolved(text) : text);
   const view = viewOf(flags.view ?? 'flows');
   const control = controlOf(flags.control);
   const isOnce = flags.once === true || flags.json === true;
@@ -69,8 +71,16 @@ async function runInTerminal(control: string, begin: ReturnType<typeof initialSt
   return runScreen(control, begin);
 }
 
+/** The filter with what its names stand for: it can be changed on the screen, where no names are looked up. */
+async function resolved(text: string): Promise<string> {
+  const filter = await readFilter(text, true);
+  if (filter === null) return '';
+  const { printFilter } = await import('./filter/print.ts');
+  return printFilter(filter);
+}
+
 function filterOf(text: string): TopFilter {
-  const read = readFilter(text);
+  const read = readTopFilter(text);
   if (!('message' in read)) return read;
   const place = read.at === null ? '' : `\n  ${text}\n  ${' '.repeat(read.at)}^`;
   throw new UsageError(`filter: ${read.message}${place}`);

@@ -1,7 +1,7 @@
 import { ControlError } from './control/errors.ts';
 import type { LiveInterface, Selection } from './control/messages.ts';
 import type { ControlReport, EngineCommand } from './engine-messages.ts';
-import { IFF_UP } from './kernel/constants.ts';
+import { IFF_UP } from './kernel/netlink-constants.ts';
 import type { Interface } from './kernel/interfaces.ts';
 import type { FoundNetns } from './netns/discovery.ts';
 

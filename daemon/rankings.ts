@@ -114,6 +114,12 @@ export class Rankings {
 
   #stop(): void {
     this.#post({ type: 'close' });
+    this.#release();
+  }
+
+  /** Without the thread nothing is kept, and decisions are written when their flows are. */
+  #release(): void {
+    clearTimeout(this.#linger);
     this.#worker = null;
     this.#host.tellDecisions(false);
     this.#decisions.clear();
@@ -123,7 +129,7 @@ export class Rankings {
   /** Whoever watches is told, and may ask again; capture goes on. */
   #failed(worker: Worker | null, error: Error): void {
     if (worker !== this.#worker) return;
-    this.#worker = null;
+    this.#release();
     const told = new ControlError('CONTROL_FAILED', `rank: ${error.message}`, { cause: error });
     const watches = [...this.#watches.values()];
     this.#watches.clear();

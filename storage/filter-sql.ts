@@ -18,7 +18,7 @@ export const QUANTITY_SQL: Readonly<Record<FlowTotal, string>> = {
 };
 
 /** SQL of the rates, as doubles; NULL for a flow that took no time. */
-export const RATE_SQL: Readonly<Record<FlowRate, string>> = {
+const RATE_SQL: Readonly<Record<FlowRate, string>> = {
   pps: `(${QUANTITY_SQL.packets} * 1e9 / nullif(${QUANTITY_SQL.duration}, 0))`,
   bps: `(${QUANTITY_SQL.bytes} * 8e9 / nullif(${QUANTITY_SQL.duration}, 0))`,
   bpp: `(${QUANTITY_SQL.bytes} * 1.0 / nullif(${QUANTITY_SQL.packets}, 0))`,

@@ -5,7 +5,9 @@ import { UsageError } from '../errors.ts';
 import { EXPORT_FORMATS, PARQUET_CODECS } from '../export/formats.ts';
 import type { ExportFlags } from '../export-command.ts';
 import { addOptions } from '../option-flags.ts';
+import { resolveOption } from '../resolve-option.ts';
 import { addrsOption } from '../route-options.ts';
+import { tzOption } from '../time-option.ts';
 
 /** Of the options of metering those that say which packets are one flow. */
 const CARVE_METERING = METERING_OPTIONS.filter(({ flag }) =>
@@ -16,6 +18,7 @@ const OF_FLOWS = [
   'db',
   'since',
   'until',
+  'tz',
   'experiment',
   'lastExperiment',
   'format',
@@ -65,6 +68,8 @@ export function registerExport(program: Command): void {
     )
     .option('--since <time>', 'flows alive at or after this time')
     .option('--until <time>', 'flows that started before this time')
+    .addOption(tzOption('zone of times without one'))
+    .addOption(resolveOption())
     .option(
       '--experiment <name>',
       'only flows of this experiment: NAME, or NAME#2 for the second of that name',

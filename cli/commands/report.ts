@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { ReportFlags } from '../report-command.ts';
+import { resolveOption } from '../resolve-option.ts';
+import { tzOption } from '../time-option.ts';
 
 /** `nstap report`: one HTML page about the flows of an experiment or a time. */
 export function registerReport(program: Command): void {
@@ -14,6 +16,8 @@ export function registerReport(program: Command): void {
     .option('--title <text>', 'title of the page (default: the name of the experiment)')
     .option('--since <time>', 'flows alive at or after this time')
     .option('--until <time>', 'flows that started before this time')
+    .addOption(tzOption('zone of times without one'))
+    .addOption(resolveOption())
     .option('--experiment <name>', 'flows of this experiment: NAME, or NAME#2 for the second of that name')
     .addOption(
       new Option('--last-experiment', 'flows of the experiment that was started last').conflicts(

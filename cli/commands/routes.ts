@@ -36,6 +36,11 @@ export function registerRoutes(program: Command): void {
       '--experiment <name>',
       'count flows of this experiment: NAME, or NAME#2 for the second of that name',
     )
+    .addOption(
+      new Option('--last-experiment', 'count flows of the experiment that was started last').conflicts(
+        'experiment',
+      ),
+    )
     .addOption(new Option('--sort <field>', 'most used first, within a table').choices(USE_SORTS))
     .option(
       '--db <file>',

@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { TailFlags } from '../tail/tail-options.ts';
 import { wholeNumber } from '../option-values.ts';
+import { resolveOption } from '../resolve-option.ts';
+import { tzOption } from '../time-option.ts';
 
 type Given = Omit<TailFlags, 't' | 'x' | 'X'>;
 
@@ -32,7 +34,8 @@ export function registerTail(program: Command): void {
       '-t',
       'time: -t none, -tt seconds, -ttt since the one before, -tttt with date, -ttttt since the first',
     )
-    .option('--tz <zone>', 'time zone of the times: UTC, Europe/Berlin, … (default: of this machine)')
+    .addOption(tzOption('zone of the times'))
+    .addOption(resolveOption())
     .option('--nano', 'times in nanoseconds')
     .option('-e, --link', 'with the link header: addresses, EtherType, VLAN tags')
     .option('-q, --quiet', 'less of TCP and UDP')

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { wholeNumber } from '../option-values.ts';
+import { resolveOption } from '../resolve-option.ts';
 import type { TopFlags } from '../top-command.ts';
 
 /** `nstap top`: the living flows of a running daemon, full-screen. */
@@ -8,6 +9,7 @@ export function registerTop(program: Command): void {
     .command('top')
     .description('living flows, talkers, namespaces and routes of a running daemon, full-screen')
     .argument('[filter...]', 'only flows that this filter matches, as in `nstap flows`')
+    .addOption(resolveOption())
     .option('--view <view>', 'flows, talkers, namespaces or routes', 'flows')
     .option(
       '--sort <column>',

@@ -89,7 +89,7 @@ function emptyColumns(): unknown[][] {
 }
 
 /** The schema: every column may be null; a list is of three levels, as LogicalTypes.md §Lists has it. */
-export function parquetSchema(): SchemaElement[] {
+function parquetSchema(): SchemaElement[] {
   const columns = TYPED_COLUMNS.flatMap(({ name, type }) => elements(name, type));
   return [{ name: 'flow', num_children: TYPED_COLUMNS.length }, ...columns];
 }

@@ -155,7 +155,7 @@ const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
  * Zeek's name of a connection, "C" and up to 17 signs of base 62 (96 bits); here it is made of the flow's host, number and
  * start, so that the same flow has the same name in every export.
  */
-export function zeekUid({ host, flowId, startNs }: OuterFlow): string {
+function zeekUid({ host, flowId, startNs }: OuterFlow): string {
   const digest = createHash('sha256').update(`${host}\0${flowId}\0${startNs}`).digest();
   let rest = (digest.readBigUInt64BE(0) << 32n) | BigInt(digest.readUInt32BE(8));
   let uid = '';

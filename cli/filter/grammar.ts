@@ -25,7 +25,7 @@ import {
 import { ADDRESS, BARE_ADDRESS, FLAGS, NET, PORT, PROTOCOL, TUNNEL, type ValueKind, VLAN } from './values.ts';
 
 /** Deeper nesting is a mistake, or an attempt to exhaust the stack. */
-export const MAX_DEPTH = 200;
+const MAX_DEPTH = 200;
 
 type Rule<A extends unknown[] = []> = ParserMethod<A, FilterNode>;
 

@@ -7,7 +7,7 @@ import { VALUE_KINDS, type ValueKind } from './values.ts';
 const { createToken, Lexer } = chevrotain;
 
 /** More characters or words than this are no filter that anybody means; SQLite takes 32,766 values, a word makes up to 4. */
-export const MAX_LENGTH = 1 << 19;
+const MAX_LENGTH = 1 << 19;
 export const MAX_WORDS = 8000;
 
 /** Words that mean something, in the order in which they are spoken of. */

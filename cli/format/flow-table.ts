@@ -27,13 +27,13 @@ const STATE_STYLES: Readonly<Record<string, CellStyle>> = {
 };
 
 /** How the state of a flow is coloured. Of what has no connections silence is no failure. */
-export function stateStyle({ connState, proto }: FlowRow): CellStyle | null {
+function stateStyle({ connState, proto }: FlowRow): CellStyle | null {
   const style = STATE_STYLES[connState ?? ''] ?? null;
   return proto === TCP || style === 'good' ? style : null;
 }
 
 /** How the route of a flow is coloured: dropped, seen on another interface than it was sent to, delivered here, not known. */
-export function routeStyle(row: FlowRow): CellStyle | null {
+function routeStyle(row: FlowRow): CellStyle | null {
   const route = shownRoute(row);
   if (route === null || route.type === 'unknown' || route.type === 'not_routed') return 'faint';
   if (route.verdict === 'drop') return 'bad';

@@ -1,4 +1,5 @@
 import type { stdoutColors } from '../output.ts';
+import { parseTimeZone } from '../time-zone.ts';
 import { PacketObjects } from './packet-json.ts';
 import type { ShownPacket } from './shown-packet.ts';
 import { TailLines } from './tail-lines.ts';
@@ -22,7 +23,7 @@ export function packetPrinter(flags: TailFlags, colors: ReturnType<typeof stdout
   const lines = new TailLines(
     {
       timeStyle: flags.t,
-      zone: flags.tz ?? null,
+      zone: parseTimeZone(flags.tz),
       isNano: flags.nano === true,
       hasLink: flags.link === true,
       isQuiet: flags.quiet === true,

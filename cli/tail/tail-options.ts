@@ -10,6 +10,7 @@ export interface TailFlags {
   format?: 'text' | 'ndjson';
   json?: boolean;
   tz?: string;
+  resolve?: boolean;
   nano?: boolean;
   link?: boolean;
   quiet?: boolean;

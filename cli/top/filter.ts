@@ -20,7 +20,7 @@ export interface FilterMistake {
 }
 
 /** Reads a filter. @returns the mistake where there is one */
-export function readFilter(text: string): TopFilter | FilterMistake {
+export function readTopFilter(text: string): TopFilter | FilterMistake {
   try {
     const node = parseFilter(text);
     if (node === null) return { text, json: '' };

@@ -1,5 +1,5 @@
 import type { Key } from 'ink';
-import { readFilter } from './filter.ts';
+import { readTopFilter } from './filter.ts';
 import { type Editing, type TopAction, type TopState, VIEWS } from './model.ts';
 
 /** What a key asks for that changes more than the state. */
@@ -122,5 +122,10 @@ export function insert({ text, cursor }: Pick<Editing, 'text' | 'cursor'>, added
 }
 
 function typed(text: string, cursor: number): TopAction {
-  return { type: 'typed', text, cursor: Math.min(Math.max(cursor, 0), text.length), read: readFilter(text) };
+  return {
+    type: 'typed',
+    text,
+    cursor: Math.min(Math.max(cursor, 0), text.length),
+    read: readTopFilter(text),
+  };
 }

@@ -10,7 +10,7 @@ export const VIEWS = ['flows', 'talkers', 'namespaces', 'routes'] as const;
 export type TopView = (typeof VIEWS)[number];
 
 /** Seconds between two pictures that can be chosen. */
-export const INTERVALS = [1, 2, 3, 5, 10] as const;
+const INTERVALS = [1, 2, 3, 5, 10] as const;
 
 /** Rows are asked for in steps of so many, so that scrolling does not ask anew with every line. */
 const ROWS_STEP = 50;

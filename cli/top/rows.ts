@@ -152,7 +152,7 @@ export function placeRows(
 }
 
 /** By a value, the largest first unless told otherwise; equal ones by their key, so that none changes places for nothing. */
-export function rowOrder(sort: RankSort, isAscending: boolean): (a: TopRow, b: TopRow) => number {
+function rowOrder(sort: RankSort, isAscending: boolean): (a: TopRow, b: TopRow) => number {
   const sign = isAscending ? 1 : -1;
   return (a, b) => sign * (a.values[sort] - b.values[sort]) || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 }

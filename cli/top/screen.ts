@@ -9,8 +9,8 @@ import { tableLines } from './table.ts';
 import { COLUMNS_OF } from './view-columns.ts';
 
 /** Smaller than that there is only a message. */
-export const LEAST_WIDTH = 40;
-export const LEAST_HEIGHT = 10;
+const LEAST_WIDTH = 40;
+const LEAST_HEIGHT = 10;
 
 /** Lines above the table with its head, and below it. */
 const HEADER_LINES = 4;

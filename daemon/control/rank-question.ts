@@ -1,20 +1,18 @@
-import type { FilterNode } from '../../storage/filter-ast.ts';
-import { decodeFilter, FilterJsonError } from '../../storage/filter-json.ts';
-import { inapplicable } from '../../storage/filter-scope.ts';
 import { RANK_SORTS, RANK_VIEWS, type RankQuestion } from '../rank/messages.ts';
+import { clientFilter } from './client-filter.ts';
 import { ControlError } from './errors.ts';
 import type { RankBody } from './messages.ts';
 
 /** Rows of a ranking, at most: one is below 1,500 octets, where a namespace is named by a long path below 6,000. */
-export const RANK_ROWS_MAX = 500;
+const RANK_ROWS_MAX = 500;
 /** Seconds. */
-export const RANK_INTERVAL_MAX = 10;
+const RANK_INTERVAL_MAX = 10;
 
 /** What a client wants to have ranked. @throws ControlError CONTROL_BAD_REQUEST */
 export function rankQuestionOf({ view, filter, sort, ascending, limit, intervalS }: RankBody): RankQuestion {
   return {
     view: oneOf('view', view, RANK_VIEWS),
-    filter: filter === '' ? null : filterOf(filter),
+    filter: clientFilter(filter, 'rankedFlow'),
     sort: oneOf('sort', sort, RANK_SORTS),
     isAscending: ascending,
     limit: within('limit', limit, RANK_ROWS_MAX),
@@ -32,18 +30,6 @@ function oneOf<T extends string>(name: string, value: string, words: readonly T[
 function within(name: string, value: number, max: number): number {
   if (value < 1 || value > max) throw bad(`${name} ${value}: 1 to ${max} is wanted`);
   return value;
-}
-
-function filterOf(text: string): FilterNode {
-  try {
-    const filter = decodeFilter(text);
-    const [first] = inapplicable(filter, 'rankedFlow');
-    if (first !== undefined) throw bad(first.message);
-    return filter;
-  } catch (error) {
-    if (error instanceof FilterJsonError) throw bad(error.message);
-    throw error;
-  }
 }
 
 function bad(message: string): ControlError {

@@ -2,7 +2,7 @@ import type { RankQuestion } from '../rank/messages.ts';
 import type { ControlBackend } from './backend.ts';
 import { encodeBody } from './codec.ts';
 import type { ControlConnection } from './connection.ts';
-import { ControlError } from './errors.ts';
+import { ControlError, streamExists } from './errors.ts';
 import { RESPONSE_MAX } from './framing.ts';
 import type { ControlLimits } from './limits.ts';
 import type { LiveRanking } from './messages.ts';
@@ -32,8 +32,7 @@ export class RankStreams {
 
   /** Begins a stream. @throws ControlError CONTROL_BUSY */
   add(connection: ControlConnection, id: number, question: RankQuestion): void {
-    if (this.has(connection))
-      throw new ControlError('CONTROL_BUSY', 'this connection has such a stream already');
+    if (this.has(connection)) throw streamExists();
     if (this.#streams.size >= this.#limits.rankings)
       throw new ControlError(
         'CONTROL_BUSY',
@@ -86,10 +85,12 @@ export class RankStreams {
 
 /** The longest part of it that fits into one message: long names and decisions may be too much for all rows. */
 function encodeRanking(ranking: LiveRanking): Uint8Array {
-  let { flows, groups } = ranking;
+  let { flows, groups, routes } = ranking;
   for (;;) {
-    const octets = encodeBody({ ranking: { ...ranking, flows, groups } });
+    const octets = encodeBody({ ranking: { ...ranking, flows, groups, routes } });
     if (octets.length + HEAD_ROOM <= RESPONSE_MAX) return octets;
+    // Without rows nothing points at a decision.
+    if (flows.length + groups.length === 0) routes = [];
     flows = flows.slice(0, flows.length >> 1);
     groups = groups.slice(0, groups.length >> 1);
   }

@@ -48,10 +48,6 @@ export const EPIPE = 32;
 export const ECONNRESET = 104;
 export const ECONNREFUSED = 111;
 
-/** Interface flags of SIOCGIFFLAGS. linux/if.h */
-export const IFF_UP = 0x1;
-export const IFF_LOOPBACK = 0x8;
-
 /** Hardware types, `ARPHRD_*` of linux/if_arp.h, as far as they map to a link type. */
 export const ARPHRD_ETHER = 1;
 export const ARPHRD_METRICOM = 23;

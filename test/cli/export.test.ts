@@ -67,6 +67,17 @@ describe('nstap export', () => {
     expect(readFileSync(path)).toEqual(before);
   });
 
+  test('--tz and --resolve are those of `nstap flows`', () => {
+    const times = ['--since', '2023-11-15 07:13:20', '--until', '2023-11-15 07:13:25'];
+    const some = nstap(['export', '--db', db.path, '--tz', 'Asia/Tokyo', ...times]).stdout;
+    expect(some.split('\n')).toHaveLength(1 + 1 + 1);
+    expect(some).toBe(flows('csv', '--tz', 'Asia/Tokyo', ...times));
+    expect(nstap(['export', '--db', db.path, '--resolve', 'host', 'localhost']).stdout).toBe(
+      flows('csv', 'host', '127.0.0.1'),
+    );
+    expect(nstap(['export', '--db', db.path, 'host', 'localhost'])).toMatchObject({ status: 2, stdout: '' });
+  });
+
   test('a summary as JSON; the file is for its owner and his group, or as it was', () => {
     const folder = tempFolder();
     const file = join(folder, 'a.csv');

@@ -9,7 +9,7 @@ import { zeroCounters } from '../../storage/messages.ts';
 import { FlowWriter } from '../../storage/writer.ts';
 import { batchOf, captureInfo, decision, type RecordSpec, TEST_RUN } from '../storage/records.ts';
 import { tempDb, tempFolder, withDb } from '../storage/temp-db.ts';
-import { nstap } from '../support/nstap.ts';
+import { MAIN, nstap } from '../support/nstap.ts';
 import { hasProgram } from '../support/processes.ts';
 import { sampleDb } from './sample-db.ts';
 
@@ -54,6 +54,17 @@ function hostileDb(): string {
 }
 
 describe('nstap report', () => {
+  test('has all times in UTC, whatever the zone of the host', () => {
+    const args = [MAIN, 'report', '--db', db.path, '--tz', 'Asia/Tokyo', '--until', '2023-11-15 07:13:25'];
+    const run = spawnSync(process.execPath, args, {
+      encoding: 'utf8',
+      env: { ...process.env, TZ: 'Asia/Tokyo' },
+    });
+    expect([run.status, run.stderr]).toEqual([0, '']);
+    expect(run.stdout).toContain('2023-11-14 22:13:20.123 to 2023-11-14 22:13:25.000 UTC');
+    expect(run.stdout).toContain('<td class="w opt">2023-11-14 22:13:20</td>');
+  });
+
   test('writes one page that asks for nothing else, and says how it was made', () => {
     const folder = tempFolder();
     const file = join(folder, 'r.html');

@@ -343,6 +343,11 @@ without a route
     expect(flows('--until', '2023-11-14T23:00:00Z')).toBe(11);
     expect(flows('--since', '2023-11-14T22:00:00Z', '--until', '2023-11-14T23:59:00Z')).toBe(12);
     expect(flows('--experiment', 'late')).toBe(1);
+    expect(flows('--last-experiment')).toBe(1);
+    expect(flows('--tz', 'Asia/Tokyo', '--since', '2023-11-15 08:00')).toBe(1);
+    const zoneOfNothing = nstap([...words, '--db', db, '--tz', 'Asia/Tokyo']);
+    expect(zoneOfNothing).toMatchObject({ status: 2, stdout: '' });
+    expect(zoneOfNothing.stderr).toContain('--tz is the zone of --at, --since and --until');
     const since = nstap([...words, '--db', db, '--since', '2023-11-14T23:00:00Z']);
     expect(since.stdout).toMatch(/^ {2}default via 10\.1\.0\.254 dev veth0 +# 1 flow, 100 B: output 1 fwd$/m);
     expect(since.stderr).toBe(

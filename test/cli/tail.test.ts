@@ -205,7 +205,15 @@ start one in another terminal, or with & behind it:
     expect([status, stderr]).toEqual([1, `nstap: packets ${server.path}: no room\n`]);
   });
 
+  it('asks for addresses where the filter has names, with --resolve', async () => {
+    const { child, feed, ended } = await tail(['--resolve', '--tz', '+05:30', 'host', 'localhost']);
+    expect(JSON.stringify(feed.wanted.filter)).toContain('"kind":"host"');
+    child.kill('SIGINT');
+    await ended;
+  });
+
   it.each([
+    [['host', 'localhost'], 'names of hosts are looked up with --resolve only'],
     [['state', 'SF'], 'nstap: "state" cannot be asked here: a connection state is of a whole flow'],
     [['duration', '>', '5s', 'or', 'packets', '>', '3'], '"packets" cannot be asked here'],
     [['port'], 'nstap: '],
@@ -213,7 +221,7 @@ start one in another terminal, or with & behind it:
     [['--netns', 'a/b'], 'nstap: netns "a/b": a name or pattern'],
     [['-c', '0'], 'whole number'],
     [['-s', '65536'], 'whole number'],
-    [['--tz', 'Nowhere'], 'nstap: there is no time zone "Nowhere"'],
+    [['--tz', 'Nowhere'], 'nstap: cannot read the time zone "Nowhere"'],
     [['-w', '-', '--json'], 'nstap: -w - writes the capture file to stdout'],
     [['--json', '--format', 'ndjson'], "'--json' cannot be used with"],
   ])('is wrong usage: %j', async (words, message) => {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ControlClient } from '../../daemon/control/client.ts';
 import type { LiveRankedFlow, LiveRanking, RankBody } from '../../daemon/control/messages.ts';
+import { Rankings } from '../../daemon/rankings.ts';
 import { labMissing } from '../kernel/lab.ts';
 import { UdpSocket } from '../kernel/traffic.ts';
 import { DaemonLab } from './daemon-lab.ts';
@@ -19,6 +20,22 @@ const ASKED: RankBody = {
 };
 /** Ethernet, IPv4 and UDP headers. */
 const HEADERS = 42;
+
+test('when the thread cannot be had, whoever watches is told, and decisions are told no more', async () => {
+  const told: boolean[] = [];
+  const rankings = new Rankings({
+    share: () => Promise.reject(new Error('no memory')),
+    places: () => [],
+    decisions: () => Promise.resolve([]),
+    tellDecisions: (isOn) => told.push(isOn),
+  });
+  const question = { ...ASKED, filter: null, isAscending: false, ticks: 1 } as const;
+  const found = await new Promise((resolve) =>
+    rankings.watch({ ...question, view: 'flows', sort: 'rate' }, resolve),
+  );
+  expect(found).toMatchObject({ code: 'CONTROL_FAILED', message: 'rank: no memory' });
+  expect(told).toEqual([true, false]);
+});
 
 describe.skipIf(missing !== null)(`rankings of a daemon${missing ? ` (${missing})` : ''}`, () => {
   const lab = new DaemonLab('rank');
