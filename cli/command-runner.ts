@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { printable } from './format/printable.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 type Signal = (typeof SIGNALS)[number];
@@ -43,7 +44,8 @@ export class CommandRunner {
     child.on('error', (error: NodeJS.ErrnoException) => {
       // Not started; a signal that could not be sent to one that runs is none of its failures.
       if (child.pid !== undefined) return;
-      process.stderr.write(`nstap: ${error.message}\n`);
+      const reason = error.code === 'ENOENT' ? 'command not found' : error.message;
+      process.stderr.write(`nstap: ${printable(error.path ?? 'the command')}: ${reason}\n`);
       resolve(error.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE);
     });
     try {

@@ -56,9 +56,10 @@ export async function flowsCommand(expression: string, flags: FlowsFlags): Promi
   const format = flags.format ?? (flags.json ? 'json' : 'table');
   let asked = await askedFlows(expression, flags);
   if (flags.routeChanged) asked = narrowed(asked, { kind: 'routeChanged' });
-  showTimesIn(parseTimeZone(flags.tz));
+  const zone = parseTimeZone(flags.tz);
+  showTimesIn(zone);
   const fields = flags.columns === undefined ? null : flowFields(flags.columns);
-  const by = flags.by === undefined ? null : groupFields(flags.by);
+  const by = flags.by === undefined ? null : groupFields(flags.by, zone);
   const order =
     by === null
       ? flowSort(flags.sort ?? (flags.top === undefined ? 'start' : 'bytes'))

@@ -2,6 +2,7 @@ import type { FlowDatabase } from '../storage/database.ts';
 import { EXPERIMENT, queryByExperiment } from '../storage/group-by-experiment.ts';
 import { GROUP_FIELDS, GROUP_SORTS, groupField, type GroupRow, queryBy } from '../storage/query-by.ts';
 import type { FlowSelection } from '../storage/flow-arms.ts';
+import { ZONE_PART_SEC } from '../storage/group-keys.ts';
 import { addSums, type FlowSums, sumFlows } from '../storage/sum-flows.ts';
 import { parseDuration } from '../daemon/options/units.ts';
 import { UsageError } from './errors.ts';
@@ -10,6 +11,7 @@ import { groupColumns } from './format/group-table.ts';
 import { type RowView, rowLines } from './output.ts';
 import type { RowFormat } from './row-formats.ts';
 import { didYouMean } from './suggestion.ts';
+import { fixedOffset, type TimeZone } from './time-zone.ts';
 
 const NS_PER_SEC = 1_000_000_000n;
 
@@ -39,14 +41,14 @@ export interface GroupRequest {
   isWide: boolean;
 }
 
-/** The fields of `--by`. @throws UsageError that suggests one */
-export function groupFields(text: string): GroupBy[] {
-  const fields = text.split(',').map((part) => groupBy(part.trim()));
+/** The fields of `--by`; hours and days are those of the zone. @throws UsageError that suggests one */
+export function groupFields(text: string, zone: TimeZone): GroupBy[] {
+  const fields = text.split(',').map((part) => groupBy(part.trim(), zone));
   const known = new Map(fields.map((field) => [field.name, field]));
   return [...known.values()];
 }
 
-function groupBy(text: string): GroupBy {
+function groupBy(text: string, zone: TimeZone): GroupBy {
   const plain = text
     .toLowerCase()
     .replaceAll('-', '_')
@@ -54,7 +56,7 @@ function groupBy(text: string): GroupBy {
     .replace(/^tunnel\./, 'tunnel_');
   const label = ALIASES[plain] ?? plain;
   const span = SPANS[label] ?? /^(?:start|time):(.+)$/.exec(label)?.[1];
-  if (span !== undefined) return { label, name: `start:${seconds(text, span)}` };
+  if (span !== undefined) return { label, name: spanName(seconds(text, span), zone) };
   if (label === EXPERIMENT || groupField(label) !== undefined) return { label, name: label };
   // Of what is within the route JSON has a dot, and so it is suggested.
   const names = [...Object.keys(GROUP_FIELDS), EXPERIMENT, ...Object.keys(SPANS)].map((name) =>
@@ -63,6 +65,11 @@ function groupBy(text: string): GroupBy {
   throw new UsageError(
     `cannot add up by "${text}"${didYouMean(plain.replace('route_', 'route.'), names)}; it can be ${names.join(', ')}, a span of time as start:10m, or a net as src/24, dst/48, host/24/64`,
   );
+}
+
+function spanName(sec: bigint, zone: TimeZone): string {
+  const isUtc = fixedOffset(zone) === 0n || sec % BigInt(ZONE_PART_SEC) !== 0n;
+  return `start:${sec}${isUtc ? '' : `@${zone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone}`}`;
 }
 
 function seconds(text: string, span: string): bigint {

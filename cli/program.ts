@@ -50,7 +50,6 @@ export async function createProgram(words: readonly string[] = []): Promise<Comm
     .option('--no-color', 'as --color never')
     .option('--no-pager', 'long lists straight to the terminal, not through $NSTAP_PAGER, $PAGER or less')
     .hook('preAction', (program) => setTerminalFlags(program.opts()))
-    .showHelpAfterError('(see `nstap --help`)')
     .addHelpText(
       'after',
       `
@@ -67,7 +66,14 @@ Example:
     // Inherited by the commands: without it commander ends the process with 1 on wrong usage.
     .exitOverride();
   for (const register of await asked(words)) register(program);
+  pointToHelp(program, 'nstap');
   return program;
+}
+
+/** A mistake in a command's words is told with where its own help is. */
+function pointToHelp(command: Command, words: string): void {
+  command.showHelpAfterError(`(see \`${words} --help\`)`);
+  for (const each of command.commands) pointToHelp(each, `${words} ${each.name()}`);
 }
 
 function asked(words: readonly string[]): Promise<Register[]> {

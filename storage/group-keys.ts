@@ -41,7 +41,8 @@ const OTHER_V6 = 64;
 
 /**
  * Fields that are made of a name: `src/24`, `dst/24/48`, `host/64` are nets of addresses, `start:3600` spans of so many seconds in
- * which flows began, as UTC counts them. undefined for another name.
+ * which flows began, as UTC counts them, `start:86400@Europe/Berlin` as clocks of that zone do (a multiple of ZONE_PART_SEC).
+ * undefined for another name.
  */
 export function madeGroupField(name: string): GroupField | undefined {
   const lengths = netLengths(name);
@@ -50,13 +51,25 @@ export function madeGroupField(name: string): GroupField | undefined {
     const column = `${end}_${lengths[4]}_${lengths[16]}`;
     return { sql: `s.${column}`, raw: netSql(endOf(end), lengths), column, kind: 'net' };
   }
-  const span = Number(/^start:([1-9]\d*)$/.exec(name)?.[1]);
+  const [, text, zone] = /^start:([1-9]\d*)(?:@([\w+:/-]+))?$/.exec(name) ?? [];
+  const span = Number(text);
   if (!Number.isSafeInteger(span)) return undefined;
+  // What a zone shows is asked for parts that no zone divides, of which there are few.
+  const part = zone === undefined ? span : ZONE_PART_SEC;
   const sec = 'f.start_ns / 1000000000';
-  const raw = `(${sec} - (${sec} % ${span} + ${span}) % ${span})`;
-  const column = `start_${span}`;
-  return { sql: `s.${column}`, raw, column, kind: 'time', isFew: true };
+  const raw = `(${sec} - (${sec} % ${part} + ${part}) % ${part})`;
+  const column = `start_${part}`;
+  const sql = zone === undefined ? `s.${column}` : groupSpanSql(`s.${column}`, span, zone);
+  return { sql, raw, column, kind: 'time', isFew: true };
 }
+
+/** When a span of a zone's clocks begins, in SQL. @param sec when a part of ZONE_PART_SEC begins @param zone of letters, digits and `_+:/-` */
+export function groupSpanSql(sec: string, span: number, zone: string): string {
+  return `nstap_span(${sec}, ${span}, '${zone}')`;
+}
+
+/** Offsets of zones are a multiple of this, in seconds. */
+export const ZONE_PART_SEC = 900;
 
 /** An end of a flow in SQL; `host` is either. */
 export function endOf(name: string): string {
@@ -106,4 +119,45 @@ export function addGroupFunctions(db: FlowDatabase): void {
     }
     return net;
   });
+  const spans = new Map<string, (sec: number) => number>();
+  db.function('nstap_span', { deterministic: true }, (sec: number, span: number, zone: string) => {
+    const name = `${span}@${zone}`;
+    const begin = spans.get(name) ?? spanBegin(span, zone);
+    spans.set(name, begin);
+    return begin(sec);
+  });
+}
+
+/**
+ * Tells when the span begins that a moment is in, as clocks of a zone count; all in seconds since the epoch.
+ * @throws RangeError for a zone that is not known
+ */
+function spanBegin(span: number, zone: string): (sec: number) => number {
+  const eastOf = offsetOf(zone);
+  // There are few parts of a day that flows began in, and asking for each costs microseconds.
+  const known = new Map<number, number>();
+  return (sec) => {
+    let begin = known.get(sec);
+    if (begin === undefined) {
+      const offset = eastOf(sec);
+      const local = sec + offset;
+      const wall = local - (((local % span) + span) % span);
+      // Clocks may have been changed since then, and show the same time twice: the first is meant.
+      begin = wall - eastOf(wall - offset);
+      const earlier = wall - eastOf(begin - 7200);
+      if (earlier < begin && earlier + eastOf(earlier) === wall) begin = earlier;
+      if (known.size < 1_000_000) known.set(sec, begin);
+    }
+    return begin;
+  };
+}
+
+/** Tells how many seconds the clocks of a zone are ahead of UTC. @throws RangeError for a zone that is not known */
+function offsetOf(zone: string): (sec: number) => number {
+  const format = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' });
+  return (sec) => {
+    const name = format.formatToParts(sec * 1000).find(({ type }) => type === 'timeZoneName')?.value;
+    const [, sign, hours, minutes] = /^GMT([+-])(\d\d):(\d\d)/.exec(name ?? '') ?? [];
+    return hours === undefined ? 0 : (sign === '-' ? -1 : 1) * (Number(hours) * 3600 + Number(minutes) * 60);
+  };
 }

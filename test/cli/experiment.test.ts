@@ -202,7 +202,10 @@ describe('nstap experiment run', () => {
     expect((await shell('kill -9 $$')).status).toBe(137);
     expect((await shell('kill -TERM $$')).status).toBe(143);
     const none = await experiment(db, 'run', 'a', '--quiet', '--', '/no/such/command');
-    expect([none.status, none.stderr]).toEqual([127, expect.stringContaining('/no/such/command ENOENT')]);
+    expect([none.status, none.stderr]).toEqual([
+      127,
+      expect.stringContaining('/no/such/command: command not found'),
+    ]);
     expect(none.stderr).not.toContain('flows');
     expect((await experiment(db, 'run', 'a', '--', '/')).status).toBe(126);
     expect((await list(db)).map(({ number, running }) => [number, running])).toEqual(

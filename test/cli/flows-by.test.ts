@@ -42,6 +42,13 @@ describe('--by', () => {
     ]);
     expect(await counts('hour')).toEqual([['2023-11-14T22:00:00.000000000Z', 6]]);
     expect(await counts('day')).toEqual([['2023-11-14T00:00:00.000000000Z', 6]]);
+    const zone = ['--tz', 'Asia/Kolkata'];
+    expect(await counts('hour', ...zone)).toEqual([['2023-11-14T21:30:00.000000000Z', 6]]);
+    expect(await counts('day,src/0', ...zone)).toEqual([
+      ['2023-11-14T18:30:00.000000000Z', '0.0.0.0/0', expect.any(Number)],
+      ['2023-11-14T18:30:00.000000000Z', expect.stringContaining('/64'), expect.any(Number)],
+    ]);
+    expect(await flows('--by', 'day', ...zone)).toMatch(/\n2023-11-15 00:00:00/);
     expect((await counts('start:20s')).map(([at, n]) => [String(at).slice(14, 19), n])).toEqual([
       ['13:20', 2],
       ['13:40', 2],
