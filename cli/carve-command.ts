@@ -88,9 +88,11 @@ export async function carveCommand(files: string[], flags: CarveFlags): Promise<
     interruption.signal.throwIfAborted();
     checkSame(first, totals);
     interruption.ending(false);
-    target?.commit();
     bar.close();
     warnOf(totals);
+    // None could be read: an empty file is no use, and one that was there would be lost for it.
+    if (totals.errors.length > 0 && totals.counters.packets === 0) return 1;
+    target?.commit();
     report({ counts: totals.carved!, flows: totals.flows, matching: matching.count, totals }, output, flags);
     return totals.errors.length > 0 ? 1 : 0;
   } catch (error) {

@@ -157,6 +157,15 @@ const captures = corpus().filter(({ name }) => PLAIN.includes(name));
 describe.skipIf(captures.length === 0 || !hasProgram('tshark'))(
   'carved packets, against tshark (needs tshark and the shared captures)',
   () => {
+    test('of files that cannot be read makes none, and leaves the one that was there', () => {
+      const out = join(tempFolder(), 'out.pcapng');
+      writeFileSync(out, 'mine');
+      const run = nstap(['export', '--carve', 'tcp', '-w', out, '/no/such.pcap']);
+      expect(run).toMatchObject({ status: 1, stdout: '' });
+      expect(run.stderr).toBe('nstap: /no/such.pcap: cannot be read: there is no such file\n');
+      expect(readFileSync(out, 'utf8')).toBe('mine');
+    });
+
     test('the captures are there', () => expect(captures.map(({ name }) => name)).toEqual(PLAIN));
 
     test.each(captures.map(({ name, path }) => [name, path] as const))(
