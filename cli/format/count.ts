@@ -23,8 +23,13 @@ export function counted(value: number, noun: string): string {
   return `${value.toLocaleString('en-US')} ${noun}${value === 1 ? '' : 's'}`;
 }
 
-/** Octets for people, in at most four digits and a decimal unit: "512 B", "3.4 MB". */
+/** A quantity for people, in at most four digits and a decimal unit: "512 B", "3.4 Mbit/s". */
+export function formatQuantity(value: number, unit: string): string {
+  const [, digits, prefix] = /^([\d.]+)(\D?)$/.exec(formatCount(value))!;
+  return `${digits} ${prefix}${unit}`;
+}
+
+/** Octets for people: "512 B", "3.4 MB". */
 export function formatBytes(octets: number): string {
-  const [, digits, unit] = /^([\d.]+)(\D?)$/.exec(formatCount(octets))!;
-  return `${digits} ${unit}B`;
+  return formatQuantity(octets, 'B');
 }

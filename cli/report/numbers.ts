@@ -1,9 +1,8 @@
-import { formatCount } from '../format/count.ts';
+import { formatQuantity } from '../format/count.ts';
 
-/** A number with a unit, in three digits: "1.2 MB", "340 kbit/s". */
+/** A quantity that is not broken between lines: "1.2 MB", "340 kbit/s". */
 function scaled(value: number, unit: string): string {
-  const [, digits = '', prefix = ''] = /^([\d.]+)([a-zA-Z]?)$/.exec(formatCount(Math.round(value))) ?? [];
-  return `${digits}\u00a0${prefix}${unit}`;
+  return formatQuantity(Math.round(value), unit).replace(' ', '\u00a0');
 }
 
 export function octetsText(octets: number): string {
