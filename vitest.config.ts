@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { ClosingLine } from './test/support/closing-line.ts';
 
@@ -11,6 +12,12 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ['default', new ClosingLine()],
-    env: { TZ: 'UTC', LC_ALL: 'C', NO_COLOR: '1' },
+    env: {
+      TZ: 'UTC',
+      LC_ALL: 'C',
+      NO_COLOR: '1',
+      // A thousand times the command line starts from its sources: compiled once, that takes half as long.
+      NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/nstap-tests', import.meta.url)),
+    },
   },
 });

@@ -71,6 +71,8 @@ const cacheHome = (): string => join(home, 'cache');
 
 const environment = (version: string): NodeJS.ProcessEnv => ({
   ...process.env,
+  // That of the tests is none of the user's.
+  NODE_COMPILE_CACHE: undefined,
   PRETEND: version,
   XDG_CACHE_HOME: cacheHome(),
 });
