@@ -8,6 +8,7 @@ import { isUtf8 } from './format/glyphs.ts';
 /** Whether a daemon runs that this user may ask. @param control its socket; undefined: the default one */
 export async function daemonCheck(control: string = controlToAsk()): Promise<Finding> {
   const check = 'daemon';
+  if (control === 'none') return ok(check, 'not asked, as --control or $NSTAP_CONTROL has it');
   if (!existsSync(control)) return ok(check, `none runs here (no ${control})`);
   const { ControlClient } = await import('../daemon/control/client.ts');
   try {

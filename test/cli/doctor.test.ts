@@ -139,6 +139,7 @@ describe('nstap doctor', () => {
       advice: expect.stringContaining('left behind'),
     });
     expect(await look(join(folder, 'none.sock'))).toMatchObject({ state: 'ok', advice: null });
+    expect(await look('none')).toMatchObject({ state: 'ok', text: expect.stringMatching(/^not asked, /) });
   });
 
   test.skipIf(!isRoot)('tells who is in no group what that means', () => {
