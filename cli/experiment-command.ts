@@ -7,7 +7,8 @@ import { markExperiment, type MarkPlace, writingDaemon } from './experiment-mark
 import { printable } from './format/columns.ts';
 import { durationNs, experimentJson, formatExperiments } from './format/experiment-list.ts';
 import { formatTime, shortDuration, showTimesIn } from './format/time.ts';
-import { stdoutColors, terminalWidth, writeLines } from './output.ts';
+import { stdoutColors, terminalWidth } from './output.ts';
+import { pageLines } from './pager.ts';
 import { parseTimeZone } from './time-zone.ts';
 
 /** Flags of `nstap experiment start|stop|list` as they were given. */
@@ -54,7 +55,7 @@ export async function experimentListCommand(flags: ExperimentFlags): Promise<num
   const db = openForReading(path);
   try {
     const all = sumExperiments(db, readExperiments(db));
-    await writeLines([
+    await pageLines([
       flags.json
         ? `${JSON.stringify(all.map((row) => experimentJson(row, now)))}\n`
         : formatExperiments(all, now, terminalWidth(), stdoutColors().bold),

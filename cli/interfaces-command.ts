@@ -2,7 +2,8 @@ import type { LiveCapture } from '../daemon/control/messages.ts';
 import { glyphs } from './format/glyphs.ts';
 import { formatInterfaces } from './format/interface-list.ts';
 import { askNetns, type KernelCounters, type ListedInterface, listNamespaces } from './netns-list.ts';
-import { stdoutColors, terminalWidth, writeLines } from './output.ts';
+import { stdoutColors, terminalWidth } from './output.ts';
+import { pageLines } from './pager.ts';
 import { askRunningDaemon } from './running-daemon.ts';
 
 /** Flags of `nstap interfaces` as they were given. */
@@ -56,7 +57,7 @@ export async function interfacesCommand(flags: InterfacesFlags): Promise<number>
     process.stderr.write(`nstap: ${where}; entering other namespaces needs root, or a daemon to ask\n`);
     return 1;
   }
-  await writeLines([
+  await pageLines([
     flags.json
       ? `${JSON.stringify(rows)}\n`
       : formatInterfaces(rows, terminalWidth(), stdoutColors(), glyphs()),

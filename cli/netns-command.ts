@@ -4,7 +4,8 @@ import { counted } from './format/count.ts';
 import { glyphs } from './format/glyphs.ts';
 import { formatNetnsTree } from './format/netns-tree.ts';
 import { askNetns, type ListedNetns, listNamespaces } from './netns-list.ts';
-import { stdoutColors, terminalWidth, writeLines } from './output.ts';
+import { stdoutColors, terminalWidth } from './output.ts';
+import { pageLines } from './pager.ts';
 import { askRunningDaemon } from './running-daemon.ts';
 
 /** Flags of `nstap netns` as they were given. */
@@ -30,7 +31,7 @@ export async function netnsCommand(selectors: readonly string[], flags: NetnsFla
     return 1;
   }
   const style = { width: terminalWidth(), colors: stdoutColors(), glyphs: glyphs() };
-  await writeLines([flags.json ? `${JSON.stringify(shown)}\n` : formatNetnsTree(shown, style)]);
+  await pageLines([flags.json ? `${JSON.stringify(shown)}\n` : formatNetnsTree(shown, style)]);
   sayUnseen(shown, process.getuid!() === 0 ? 0 : unreadableProcesses);
   return shown.some(({ error, interfaces }) => error === null || interfaces.length > 0) ? 0 : 1;
 }

@@ -10,7 +10,8 @@ import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
 import type { UseSort } from './format/use-sorts.ts';
 import { formatTables } from './format/tables.ts';
-import { stdoutColors, terminalWidth, writeLines } from './output.ts';
+import { stdoutColors, terminalWidth } from './output.ts';
+import { pageLines } from './pager.ts';
 import { netnsFile } from './netns-file.ts';
 import { namedSnapshot, type SnapshotFlags } from './snapshot-source.ts';
 import type { CountedTables } from './counted-tables.ts';
@@ -55,11 +56,11 @@ export async function routesCommand(flags: RoutesFlags): Promise<number> {
   const source = await readSource(flags);
   const tables = counters === false ? null : await countersOf(source, flags, isAsked);
   if (tables === null) {
-    await writeLines(flags.json ? snapshotLines(source.snapshot) : formatTables(source.snapshot));
+    await pageLines(flags.json ? snapshotLines(source.snapshot) : formatTables(source.snapshot));
     return 0;
   }
   const { bold, dim } = stdoutColors();
-  await writeLines(flags.json ? tables.json() : tables.text({ width: terminalWidth(), sort, bold, dim }));
+  await pageLines(flags.json ? tables.json() : tables.text({ width: terminalWidth(), sort, bold, dim }));
   for (const note of tables.notes) process.stderr.write(`nstap: ${note}\n`);
   return 0;
 }

@@ -8,6 +8,7 @@ import { nowNs } from '../storage/time.ts';
 import { defaultDb } from './default-db.ts';
 import { ExitStatus, UsageError } from './errors.ts';
 import { stdoutColors, terminalWidth, writeLines } from './output.ts';
+import { pageLines } from './pager.ts';
 import type { RowFormat } from './row-formats.ts';
 import type { SqlReply, SqlThreadData } from './sql/messages.ts';
 import { csvText, jsonText, ndjsonText, tableText, uniqueNames } from './sql/rows.ts';
@@ -36,7 +37,7 @@ export async function sqlCommand(statement: string | undefined, flags: SqlFlags)
   const format = flags.json ? 'json' : (flags.format ?? (process.stdout.isTTY ? 'table' : 'csv'));
   if (flags.schema) {
     const isTable = flags.format === undefined || flags.format === 'table';
-    await writeLines(
+    await pageLines(
       format === 'json' || !isTable ? [schemaJson(statement)] : schemaText(statement, stdoutColors().bold),
     );
     return;
@@ -65,7 +66,7 @@ export async function sqlCommand(statement: string | undefined, flags: SqlFlags)
             `a table of more than ${TABLE_MAX} rows: add LIMIT, or take --format csv or ndjson`,
           );
       }
-      await writeLines(tableText(names, all, terminalWidth(), stdoutColors().bold));
+      await pageLines(tableText(names, all, terminalWidth(), stdoutColors().bold));
       return;
     }
     const write = { csv: csvText, ndjson: ndjsonText, json: jsonText }[format](names);

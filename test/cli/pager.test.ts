@@ -40,6 +40,19 @@ describe.skipIf(missing !== null)(`the pager (${missing ?? 'needs tmux and less'
     expect(await terminal.waitForEnd()).toBe(0);
   });
 
+  test.each([['routes'], ['netns', 'host'], ['interfaces'], ['sql', '--schema']])(
+    'is that of nstap %s, too',
+    async (...words) => {
+      using terminal = Terminal.start([process.execPath, MAIN, ...words], {
+        width: 200,
+        height: 2,
+        env: { NSTAP_PAGER: 'wc -l', NSTAP_CONTROL: 'none' },
+      });
+      expect(await terminal.waitForEnd()).toBe(0);
+      expect(terminal.screen().join('\n')).toMatch(/^\d+$/m);
+    },
+  );
+
   test('keeps the colours', async () => {
     using terminal = flows(['--limit', '0']);
     await terminal.waitFor(/^:$/m);
