@@ -1,4 +1,4 @@
-import { textWidth } from './text-width.ts';
+import { padding, textWidth } from './text-width.ts';
 import type { ListedInterface, ListedNetns } from '../netns-list.ts';
 import { printable } from './columns.ts';
 import type { Glyphs } from './glyphs.ts';
@@ -46,7 +46,7 @@ export function formatNetnsTree(list: readonly ListedNetns[], style: TreeStyle):
   for (const netns of list) {
     lines.push(...titleLines(netns, style));
     const rows = rowsOf(netns, style.glyphs);
-    const nameWidth = widest(rows.map(({ entry, lead }) => lead + clean(entry.name)));
+    const nameWidth = widest(rows.map(({ entry, lead }) => lead + printable(entry.name)));
     for (const row of rows)
       lines.push(...rowLines(row, netns, { name: nameWidth, kind: kindWidth, state: stateWidth }, style));
   }
@@ -84,7 +84,8 @@ function rowsOf({ interfaces }: ListedNetns, glyphs: Glyphs): Row[] {
 
 function titleLines(netns: ListedNetns, { width, colors, glyphs }: TreeStyle): string[] {
   const { name, id, error, label, processes, containers, captured, reason } = netns;
-  const title = label === null || label === name ? clean(name) : `${clean(name)}  ${clean(label)}`;
+  const title =
+    label === null || label === name ? printable(name) : `${printable(name)}  ${printable(label)}`;
   const words = [colors.bold(title)];
   if (id !== null) words.push(colors.dim(`(${id})`));
   // A label names the only container, and the only program.
@@ -92,8 +93,9 @@ function titleLines(netns: ListedNetns, { width, colors, glyphs }: TreeStyle): s
   if (others.length > 0) words.push(some(others));
   if (processes > 0)
     words.push(`${processes === 1 ? '1 process' : `${processes} processes`}${programs(netns)}`);
-  if (error !== null) words.push(colors.red(clean(shortReason(error))));
-  if (captured === false && reason !== null) words.push(colors.dim(`${glyphs.notCaptured} ${clean(reason)}`));
+  if (error !== null) words.push(colors.red(printable(shortReason(error))));
+  if (captured === false && reason !== null)
+    words.push(colors.dim(`${glyphs.notCaptured} ${printable(reason)}`));
   return wrap([], words, '', glyphs.trunk.trimEnd() + GAP, width);
 }
 
@@ -109,7 +111,7 @@ function programs({ programs: list, label }: ListedNetns): string {
 
 function some(names: readonly string[]): string {
   const more = names.length > NAMED_MAX ? ', …' : '';
-  return clean(names.slice(0, NAMED_MAX).join(', ')) + more;
+  return printable(names.slice(0, NAMED_MAX).join(', ')) + more;
 }
 
 function rowLines(
@@ -121,21 +123,21 @@ function rowLines(
   const state = stateOf(entry);
   const paint = state === 'up' ? colors.green : state === 'down' ? colors.red : colors.yellow;
   const fixed = [
-    pad(lead + clean(entry.name), widths.name),
+    pad(lead + printable(entry.name), widths.name),
     ...(entry.captured === null ? [] : [entry.captured ? colors.green(glyphs.captured) : glyphs.notCaptured]),
     ...(widths.kind === 0 ? [] : [pad(entry.kind ?? '', widths.kind)]),
     pad(state, widths.state, paint),
   ];
   const words = [
-    ...infoWords(entry).map(clean),
-    ...entry.addresses.map(clean),
-    ...relationWords(entry, netns.name, glyphs).map((text) => colors.cyan(clean(text))),
+    ...infoWords(entry).map((text) => printable(text)),
+    ...entry.addresses.map((text) => printable(text)),
+    ...relationWords(entry, netns.name, glyphs).map((text) => colors.cyan(printable(text))),
   ];
   if (entry.captured === false && netns.captured === true && entry.reason !== null)
-    words.push(colors.dim(clean(entry.reason)));
-  const start = fixed.reduce((n, text) => n + visible(text) + GAP.length, 0);
+    words.push(colors.dim(printable(entry.reason)));
+  const start = fixed.reduce((n, text) => n + textWidth(text) + GAP.length, 0);
   const isNarrow = width !== null && width - start < DETAIL_MIN;
-  const indent = pad(below, isNarrow ? visible(below) + GAP.length : start);
+  const indent = pad(below, isNarrow ? textWidth(below) + GAP.length : start);
   return wrap(fixed, words, GAP, indent, width);
 }
 
@@ -155,7 +157,7 @@ function wrap(
   let isEmpty = line === '';
   for (const word of words) {
     const between = isEmpty ? '' : gap === '' ? GAP : line === fixed.join(GAP) ? gap : ' ';
-    if (width === null || isEmpty || visible(line) + visible(between) + visible(word) <= width) {
+    if (width === null || isEmpty || textWidth(line) + textWidth(between) + textWidth(word) <= width) {
       line += between + word;
       isEmpty = false;
       continue;
@@ -171,19 +173,10 @@ function legendOf(list: readonly ListedNetns[], { glyphs, colors }: TreeStyle): 
   return `${colors.green(glyphs.captured)} captured by the daemon  ${glyphs.notCaptured} not captured`;
 }
 
-/** Names are whatever somebody called a namespace or an interface: no control character of theirs reaches the terminal. */
-function clean(text: string): string {
-  return printable(text);
-}
-
-function visible(text: string): number {
-  return textWidth(text);
-}
-
 function pad(text: string, width: number, paint: Paint = (same) => same): string {
-  return paint(text) + ' '.repeat(Math.max(0, width - visible(text)));
+  return paint(text) + padding(text, width);
 }
 
 function widest(texts: readonly string[]): number {
-  return texts.reduce((most, text) => Math.max(most, visible(text)), 0);
+  return texts.reduce((most, text) => Math.max(most, textWidth(text)), 0);
 }
