@@ -290,10 +290,17 @@ export class WriterChannel {
     let first = block;
     const least = Math.max(0, block - BLOCKS_BEFORE);
     while (first >= least && this.#blocks[first] === undefined) first--;
-    for (let next = first + 1; next <= block; next++)
-      this.#remember(this.#blocks, next, this.#owner.statements.reserveIds.get(ID_BLOCK)! - ID_BLOCK);
+    if (first < block) this.#reserve(first + 1, block);
     const base = this.#blocks[block]!;
     return base + (flowSeq - block * ID_BLOCK);
+  }
+
+  /** Takes ids for the blocks from `first` to `last`, one behind the other. */
+  #reserve(first: number, last: number): void {
+    const ids = (last - first + 1) * ID_BLOCK;
+    let base = this.#owner.statements.reserveIds.get(ids)! - ids;
+    for (let block = first; block <= last; block++, base += ID_BLOCK)
+      this.#remember(this.#blocks, block, base);
   }
 
   #decision(index: number): number | null {
