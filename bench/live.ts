@@ -35,11 +35,7 @@ export async function run(_options: BenchOptions = {}, report = new Report()): P
     buildLab();
     const own = await measure(nstap);
     rows.push(row('nstap daemon (flows, routes, SQLite)', own));
-    report.row('live.cpu', 'live, CPU a packet', 'ns', [own.cpuNs]);
-    report.row('live.drops', 'live, packets that were sent and not counted', 'packets', [
-      own.sent - own.counted,
-    ]);
-    report.row('live.rate', 'live, sent', 'packets/s', [own.sent / own.seconds]);
+    tell(own, report);
     if (hasProgram('tcpdump')) rows.push(row('tcpdump -w /dev/null', await measure(tcpdump)));
     else process.stdout.write('not found here: tcpdump\n');
     const node = nodeForCap();
@@ -50,6 +46,18 @@ export async function run(_options: BenchOptions = {}, report = new Report()): P
     removeLab();
   }
   printTable(['live', 'rate', 'sent', 'counted', 'kernel drops', 'ns CPU a packet'], rows);
+}
+
+function tell(own: Outcome, report: Report): void {
+  if (own.died !== null) {
+    report.note(`the daemon died: ${own.died}`);
+    return;
+  }
+  report.row('live.cpu', 'live, CPU a packet', 'ns', [own.cpuNs]);
+  report.row('live.drops', 'live, packets that were sent and not counted', 'packets', [
+    own.sent - own.counted,
+  ]);
+  report.row('live.rate', 'live, sent', 'packets/s', [own.sent / own.seconds]);
 }
 
 function row(name: string, o: Outcome): string[] {

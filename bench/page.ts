@@ -110,6 +110,7 @@ export function withSection(page: string, section: string): string {
 export function printSummary(results: Results): void {
   const rows = goalRows(results).filter(([, , median]) => median !== '');
   process.stdout.write('\n== summary\n');
+  if (results.quick) process.stdout.write('(of small inputs: goals are for full ones)\n');
   if (rows.length > 0) printTable(['figure', 'goal', 'median', 'spread', ''], rows);
   for (const { part, error } of results.parts)
     if (error !== null) process.stdout.write(`${part} failed: ${error}\n`);
@@ -140,11 +141,12 @@ export function sectionOf(results: Results): string {
         '',
         `Where the time goes in \`${part}\`, by thread, without what is called:`,
         '',
-        '```',
+        '```text',
         ...profile,
         '```',
       );
-  lines.push('', ...plots(curves));
+  const drawn = plots(curves);
+  if (drawn.length > 0) lines.push('', ...drawn);
   for (const { part, seconds, rows } of parts)
     if (rows.length > 0) lines.push('', ...partTable(part, seconds, rows));
   return `${lines.join('\n')}\n`;
@@ -155,8 +157,7 @@ function goalRows({ parts }: Results): string[][] {
   return GOALS.map((goal) => {
     const row = rows.get(goal.id);
     const sign = goal.isAtLeast ? '≥' : '≤';
-    const unit = row === undefined ? '' : ` ${row.unit}`;
-    const bound = `${sign} ${goal.bound.toLocaleString('en-US')}${unit}`;
+    const bound = `${sign} ${goal.bound.toLocaleString('en-US')} ${goal.unit}`;
     return [goal.what, bound, row === undefined ? '' : figure(row.median), spread(row), verdict(goal, row)];
   });
 }

@@ -11,8 +11,11 @@ import { type BenchOptions, Report } from './report.ts';
 import { median, NSTAP, printTable } from './support.ts';
 
 const ROUNDS = 7;
-/** Of whole processes, and of what takes seconds. */
+/** Of whole processes, and of what takes a second. */
 const SLOW_ROUNDS = 3;
+/** Of what takes ten and more, and of pairs with nfdump. */
+const SUM_ROUNDS = 1;
+const PAIRS = 2;
 
 /**
  * Queries of a day of flows: what finds few, the top talkers of an hour, and sums of all, beside nfdump on the same flows. The
@@ -40,10 +43,10 @@ export async function run(options: BenchOptions = {}, report = new Report()): Pr
     report.row(`query.${asked.name}`, `\`flows ${asked.name}\``, 'ms', quick[i]!);
   for (const [asked, times] of [
     ...zip(talkers(), measure(path, talkers(), slow, slow)),
-    ...zip(sums(), measure(path, sums(), slow, 0)),
+    ...zip(sums(), measure(path, sums(), SUM_ROUNDS, 0)),
   ])
     report.row(`query.${asked.name}`, `\`flows ${asked.name}\``, 'ms', times);
-  if (hasNfdump()) await peers(path, join(home, `nfdump-${count}`), slow, report);
+  if (hasNfdump()) await peers(path, join(home, `nfdump-${count}`), PAIRS, report);
   else report.note('not found here: nfdump, so no ratio of queries');
 }
 
