@@ -1,4 +1,14 @@
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { frame } from '../test/support/frames.ts';
@@ -49,6 +59,7 @@ export function generateCapture(spec: CaptureSpec, folder = BENCH_FOLDER): strin
   const fd = openSync(partial, 'w');
   try {
     writeCapture(spec, (octets) => writeAll(fd, octets));
+    fsyncSync(fd); // else the disk would be written to while others are measured
   } catch (error) {
     rmSync(partial, { force: true });
     throw error;

@@ -90,7 +90,7 @@ export function withRun(earlier: Results | null, run: Omit<Results, 'curves'>): 
 export function writePage(results: Results): void {
   writeFileSync(RESULTS, `${JSON.stringify(results, null, 1)}\n`);
   for (const plot of PLOTS) {
-    const points = results.curves.filter(({ curve }) => curve === plot.curve);
+    const points = pointsOf(plot, results.curves);
     if (points.length > 1)
       writeFileSync(fileURLToPath(new URL(`../docs/${plot.file}`, import.meta.url)), linePlot(plot, points));
   }
@@ -184,9 +184,16 @@ function partTable(part: string, seconds: number, rows: readonly Row[]): string[
   ];
 }
 
+/** Points that have something to draw. */
+function pointsOf(plot: (typeof PLOTS)[number], curves: readonly DatedPoint[]): DatedPoint[] {
+  return curves.filter(
+    ({ curve, values }) => curve === plot.curve && plot.lines.some(([key]) => values[key] !== undefined),
+  );
+}
+
 function plots(curves: readonly DatedPoint[]): string[] {
-  const lines = PLOTS.flatMap(({ curve, title, file }) =>
-    curves.filter((point) => point.curve === curve).length > 1 ? [`![${title}](${file})`] : [],
+  const lines = PLOTS.flatMap((plot) =>
+    pointsOf(plot, curves).length > 1 ? [`![${plot.title}](${plot.file})`] : [],
   );
   const runs = [...new Set(curves.map(({ date, commit }) => `${date}, ${commit}`))];
   return runs.length > 1
