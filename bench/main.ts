@@ -91,6 +91,10 @@ if (unknown.length > 0) {
   process.stderr.write(`bench: no part ${unknown.join(', ')}; there are ${PARTS.join(', ')}\n`);
   process.exit(2);
 }
+if (values.quick && values.write) {
+  process.stderr.write('bench: --write is for figures of whole inputs, not of --quick\n');
+  process.exit(2);
+}
 if (values.into === undefined) process.exitCode = runAll(positionals as Part[]);
 else await runPart(positionals[0] as Part, values.into);
 

@@ -86,8 +86,18 @@ export function withRun(earlier: Results | null, run: Omit<Results, 'curves'>): 
   return { ...run, curves };
 }
 
+/** A run with the parts of earlier ones that it has not run itself, behind its own. */
+export function withEarlierParts(earlier: Results | null, results: Results): Results {
+  const ran = new Set(results.parts.map(({ part }) => part));
+  const kept = (earlier?.parts ?? [])
+    .filter(({ part }) => !ran.has(part))
+    .map((part) => ({ ...part, of: part.of ?? `${earlier!.machine.date}, ${earlier!.machine.commit}` }));
+  return { ...results, parts: [...results.parts, ...kept] };
+}
+
 /** Writes docs/performance.json, the plots, and the part of docs/performance.md between its marks. */
-export function writePage(results: Results): void {
+export function writePage(run: Results): void {
+  const results = withEarlierParts(readResults(), run);
   writeFileSync(RESULTS, `${JSON.stringify(results, null, 1)}\n`);
   for (const plot of PLOTS) {
     const points = pointsOf(plot, results.curves);
@@ -147,8 +157,8 @@ export function sectionOf(results: Results): string {
       );
   const drawn = plots(curves);
   if (drawn.length > 0) lines.push('', ...drawn);
-  for (const { part, seconds, rows } of parts)
-    if (rows.length > 0) lines.push('', ...partTable(part, seconds, rows));
+  for (const { part, seconds, rows, of } of parts)
+    if (rows.length > 0) lines.push('', ...partTable(part, seconds, rows, of));
   return `${lines.join('\n')}\n`;
 }
 
@@ -167,16 +177,17 @@ function spread(row: Row | undefined): string {
   return row.rounds === 1 ? 'once' : `${figure(row.least)} to ${figure(row.most)}, ${row.rounds} rounds`;
 }
 
-function partTable(part: string, seconds: number, rows: readonly Row[]): string[] {
+function partTable(part: string, seconds: number, rows: readonly Row[], of?: string): string[] {
+  const when = `${Math.round(seconds)} s${of === undefined ? '' : `, run of ${of}`}`;
   const all = table(
     ['figure', 'median', 'spread', 'unit'],
     rows.map((row) => [row.what, figure(row.median), spread(row), row.unit]),
   );
-  const title = `\`${part}\`, ${Math.round(seconds)} s`;
+  const title = `\`${part}\`, ${when}`;
   if (rows.length <= FOLDED) return [`### ${title}`, '', ...all];
   return [
     '<details>',
-    `<summary>${part}: ${rows.length} figures, ${Math.round(seconds)} s</summary>`,
+    `<summary>${part}: ${rows.length} figures, ${when}</summary>`,
     '',
     ...all,
     '',

@@ -84,6 +84,8 @@ export interface PartOutcome {
   points: Point[];
   notes: string[];
   profile: string[];
+  /** Date and commit, where they are not those of the run around it. */
+  of?: string;
 }
 
 /** The machine that a run was made on. */

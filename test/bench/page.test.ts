@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { GOALS, isMet, verdict } from '../../bench/goals.ts';
-import { sectionOf, withRun, withSection } from '../../bench/page.ts';
+import { sectionOf, withEarlierParts, withRun, withSection } from '../../bench/page.ts';
 import { linePlot, type PlotSpec } from '../../bench/plot.ts';
 import { selfTimes } from '../../bench/profile.ts';
 import { figure, type PartOutcome, Report, type Results } from '../../bench/report.ts';
@@ -120,6 +120,18 @@ test('points that a run has not measured stay, with their date and commit', () =
   ]);
   expect(sectionOf(results)).toContain('2026-11-26 10:10, abc1234; then, old');
   expect(withRun(null, { ...RUN, parts }).curves.length).toBe(1);
+});
+
+test('parts that a run has not run stay on the page, with their date and commit', () => {
+  const again = outcome('live', (report) => report.row('live.cpu', 'live', 'ns', [100]));
+  const later = { ...RUN, machine: { ...MACHINE, date: 'later' }, parts: [again], curves: [] };
+  const results = withEarlierParts({ ...RUN, curves: [] }, later);
+  expect(results.parts.map(({ part, error, of }) => [part, error, of])).toEqual([
+    ['live', null, undefined],
+    ['replay', null, '2026-11-26 10:10, abc1234'],
+  ]);
+  expect(sectionOf(results)).toContain('### `replay`, 12 s, run of 2026-11-26 10:10, abc1234');
+  expect(withEarlierParts(null, later).parts).toEqual([again]);
 });
 
 test('goals are met or missed by a part of their bound', () => {
