@@ -31,7 +31,7 @@ export async function run(options: BenchOptions = {}, report = new Report()): Pr
     const words = ['daemon', ...where, '--db', join(scratch, 'flows.db'), '--control', control];
     const { child } = await listening([process.execPath, LAUNCHER, ...words], 'capture-opened');
     running.push(child);
-    await sleep(3000);
+    await sleep(options.quick ? 3000 : 10_000); // what a start leaves to be done
     const idle = await idlePercent(child.pid!, options.quick ? 1 : IDLE_ROUNDS, options.quick ? 2 : IDLE_SEC);
     report.row('rest.idle', 'the daemon at rest, four interfaces', '% of a core', idle);
     const latency = await tailLatency(control, options.quick ? PACKETS / 10 : PACKETS, running);
