@@ -7,6 +7,7 @@ import { PacketFields, TcpFlag } from '../decoders/packet-fields.ts';
 import { FlowBatch } from '../storage/flow-batch.ts';
 import { frame } from '../test/support/frames.ts';
 import { noRoutes } from '../test/support/no-routes.ts';
+import { type BenchOptions, Report } from './report.ts';
 import { median, printTable } from './support.ts';
 
 const PACKETS = 2_000_000;
@@ -30,7 +31,7 @@ export interface BenchPackets {
 }
 
 /** Cost of decoding, and of decoding and metering, a packet that lies in memory. One thread, no storage. */
-export async function run(): Promise<void> {
+export async function run(_options: BenchOptions = {}, report = new Report()): Promise<void> {
   const rows: string[][] = [];
   for (const flows of [1_000, 60_000]) {
     const { view, length } = packets(flows);
@@ -61,6 +62,15 @@ export async function run(): Promise<void> {
       repeated.push(c);
       talked.push(d);
     }
+    report.row(`decode.${flows}`, `decoding alone, ${flows} flows`, 'ns CPU', decoded);
+    report.row(`decode.${flows}.flow`, `decoding and flow, ${flows} flows`, 'ns CPU', metered);
+    report.row(
+      `decode.${flows}.again`,
+      `the same, every segment sent again, ${flows} flows`,
+      'ns CPU',
+      repeated,
+    );
+    report.row(`decode.${flows}.both`, `the same, conversations both ways, ${flows} flows`, 'ns CPU', talked);
     rows.push([`${flows} flows`, ...[decoded, metered, repeated, talked].map((ns) => median(ns).toFixed(0))]);
   }
   printTable(['ns CPU a packet', 'decode', 'decode + flow', 'all sent again', 'both ways'], rows);

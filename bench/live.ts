@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readCaptures } from '../storage/captures.ts';
 import { openForReading } from '../storage/database.ts';
+import { type BenchOptions, Report } from './report.ts';
 import { cpuSeconds, ended, NSTAP, printTable, sh, sleep } from './support.ts';
 import { hasProgram } from '../test/support/processes.ts';
 import { ADDRESS, buildLab, listening, macOf, RECEIVER, removeLab, SENDER, sentBy } from './veth-lab.ts';
@@ -25,14 +26,16 @@ interface Outcome {
 }
 
 /** 64-byte UDP over veth as fast as trafgen sends: nstap with everything it does, then its rivals, in turn. */
-export async function run(): Promise<void> {
+export async function run(_options: BenchOptions = {}, report = new Report()): Promise<void> {
   if (process.getuid?.() !== 0) return void process.stdout.write('skipped: needs root\n');
   if (!hasProgram('trafgen'))
     return void process.stdout.write('skipped: trafgen is missing (package netsniff-ng)\n');
   const rows: string[][] = [];
   try {
     buildLab();
-    rows.push(row('nstap daemon (flows, routes, SQLite)', await measure(nstap)));
+    const own = await measure(nstap);
+    rows.push(row('nstap daemon (flows, routes, SQLite)', own));
+    tell(own, report);
     if (hasProgram('tcpdump')) rows.push(row('tcpdump -w /dev/null', await measure(tcpdump)));
     else process.stdout.write('not found here: tcpdump\n');
     const node = nodeForCap();
@@ -43,6 +46,18 @@ export async function run(): Promise<void> {
     removeLab();
   }
   printTable(['live', 'rate', 'sent', 'counted', 'kernel drops', 'ns CPU a packet'], rows);
+}
+
+function tell(own: Outcome, report: Report): void {
+  if (own.died !== null) {
+    report.note(`the daemon died: ${own.died}`);
+    return;
+  }
+  report.row('live.cpu', 'live, CPU a packet', 'ns', [own.cpuNs]);
+  report.row('live.drops', 'live, packets that were sent and not counted', 'packets', [
+    PACKETS - own.counted,
+  ]);
+  report.row('live.rate', 'live, sent', 'packets/s', [own.sent / own.seconds]);
 }
 
 function row(name: string, o: Outcome): string[] {

@@ -68,11 +68,11 @@ export async function exportToNfdump(path: string, folder: string): Promise<stri
   return file;
 }
 
-/** The flows and octets in a file of nfdump. */
-export function nfdumpTotals(file: string): { flows: number; bytes: number } {
+/** The flows, packets and octets in a file of nfdump. */
+export function nfdumpTotals(file: string): { flows: number; packets: number; bytes: number } {
   const text = execFileSync('nfdump', ['-r', file, '-I'], { encoding: 'utf8' });
   const number = (name: string): number => Number(new RegExp(`^${name}: (\\d+)`, 'm').exec(text)?.[1]);
-  return { flows: number('Flows'), bytes: number('Bytes') };
+  return { flows: number('Flows'), packets: number('Packets'), bytes: number('Bytes') };
 }
 
 function captured(folder: string): string | null {

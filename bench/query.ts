@@ -2,46 +2,28 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseFilter } from '../cli/filter/parse.ts';
-import { type FlowDatabase, openForReading } from '../storage/database.ts';
+import { openForReading } from '../storage/database.ts';
 import { databaseFiles } from '../storage/partition-files.ts';
-import { queryFlows } from '../storage/query.ts';
-import { queryBy } from '../storage/query-by.ts';
 import { exportToNfdump, hasNfdump, nfdumpTotals } from './nfdump-peer.ts';
-import { DAY_BEGIN_SEC, DAY_SEC, makeFlowsDb, SHORT_NETNS } from './query-db.ts';
+import { makeFlowsDb } from './query-db.ts';
+import { type Asked, askOnce, largestOf, points, sums, talkers } from './questions.ts';
+import { type BenchOptions, Report } from './report.ts';
 import { median, NSTAP, printTable } from './support.ts';
 
 const ROUNDS = 7;
-/** Of whole processes, and of what takes seconds. */
+/** Of whole processes, and of what takes a second. */
 const SLOW_ROUNDS = 3;
-
-/** Options of `npm run bench -- query`. */
-export interface QueryBenchOptions {
-  /** How many; 10 million when left out. */
-  flows?: string;
-  /** Of what is fast; 7 when left out. */
-  rounds?: string;
-  /** Where the database is kept from run to run. */
-  folder?: string;
-}
-
-interface Asked {
-  name: string;
-  /** Of `nstap flows`. */
-  args: string[];
-  ask(db: FlowDatabase): unknown[];
-}
+/** Of what takes ten and more, and of pairs with nfdump. */
+const SUM_ROUNDS = 1;
+const PAIRS = 2;
 
 /**
  * Queries of a day of flows: what finds few, the top talkers of an hour, and sums of all, beside nfdump on the same flows. The
  * database is made once, which takes some minutes and 350 MB a million.
  */
-export async function run({
-  flows = '10000000',
-  rounds = String(ROUNDS),
-  folder,
-}: QueryBenchOptions = {}): Promise<void> {
-  const count = Number(flows);
+export async function run(options: BenchOptions = {}, report = new Report()): Promise<void> {
+  const { rounds = String(ROUNDS), folder } = options;
+  const count = largestOf(options);
   const home = folder ?? join(tmpdir(), 'nstap-bench-query');
   mkdirSync(home, { recursive: true });
   const path = join(home, `flows-${count}.db`);
@@ -53,104 +35,35 @@ export async function run({
 
   const fast = Number(rounds);
   const slow = Math.min(fast, SLOW_ROUNDS);
-  measure(path, points(), fast, slow);
-  measure(path, talkers(), slow, slow);
-  measure(path, sums(), slow, 0);
-  if (hasNfdump()) await peers(path, join(home, `nfdump-${count}`), slow);
-  else process.stdout.write('nfdump is not installed: no ratio\n');
+  const quick = measure(path, points(), fast, slow);
+  const indexed = points().flatMap(({ isSearch }, i) => (isSearch ? [] : [quick[i]!]));
+  const slowest = indexed.toSorted((a, b) => median(b) - median(a))[0]!;
+  report.row('query.points', `the slowest point query of ${count} flows, with opening`, 'ms', slowest);
+  for (const [i, asked] of points().entries())
+    report.row(`query.${asked.name}`, `\`flows ${asked.name}\``, 'ms', quick[i]!);
+  for (const [asked, times] of [
+    ...zip(talkers(), measure(path, talkers(), slow, slow)),
+    ...zip(sums(), measure(path, sums(), SUM_ROUNDS, 0)),
+  ])
+    report.row(`query.${asked.name}`, `\`flows ${asked.name}\``, 'ms', times);
+  if (hasNfdump()) await peers(path, join(home, `nfdump-${count}`), PAIRS, report);
+  else report.note('not found here: nfdump, so no ratio of queries');
 }
 
-const ns = (sec: number): bigint => BigInt(DAY_BEGIN_SEC + sec) * 1_000_000_000n;
-
-function newest(filter: string, since: number | null = null, until: number | null = null): Asked {
-  const bounds = [
-    ...(since === null ? [] : ['--since', String(DAY_BEGIN_SEC + since)]),
-    ...(until === null ? [] : ['--until', String(DAY_BEGIN_SEC + until)]),
-  ];
-  const query = {
-    filter: parseFilter(filter),
-    since: since === null ? null : ns(since),
-    until: until === null ? null : ns(until),
-    sort: 'start',
-    descending: true,
-    limit: 50,
-    offset: 0,
-  };
-  return {
-    name:
-      `${filter}${since === null ? '' : ` --since ${since} s`}${until === null ? '' : ` --until ${until} s`}` ||
-      'no filter',
-    args: [filter, ...bounds],
-    ask: (db) => [...queryFlows(db, query)],
-  };
+function zip<A, B>(a: A[], b: B[]): [A, B][] {
+  return a.map((each, i) => [each, b[i]!]);
 }
 
-function points(): Asked[] {
-  const noon = DAY_SEC / 2;
-  return [
-    newest(''),
-    newest('host 10.1.7.208'),
-    newest('host 172.16.0.0'),
-    newest('src host 10.1.7.208 and dst port 443'),
-    newest('port 2049'),
-    newest('port 443'),
-    newest('port 443 and bytes > 1400k'),
-    newest('net 172.16.5.0/24'),
-    newest('net 10.0.0.0/8'),
-    newest('netns lab-3'),
-    newest(`netns ${SHORT_NETNS}`),
-    newest('netns lab-0 and host 10.1.7.208'),
-    newest('route type blackhole'),
-    newest('route type unreachable'),
-    newest('route table main'),
-    newest('route dev eth3'),
-    newest('route prefix 172.16.16.0/20'),
-    newest('host 172.16.0.0 and route type blackhole'),
-    newest('flow 4711'),
-    newest('', noon, noon + 60),
-    newest('port 443', noon, noon + 60),
-    newest('route type blackhole', noon, noon + 3600),
-    newest('', DAY_SEC - 60),
-  ];
-}
-
-function addedUp(by: string[], since: number | null = null, until: number | null = null): Asked {
-  const bounds =
-    since === null
-      ? []
-      : ['--since', String(DAY_BEGIN_SEC + since), '--until', String(DAY_BEGIN_SEC + until!)];
-  const query = {
-    filter: null,
-    since: since === null ? null : ns(since),
-    until: until === null ? null : ns(until),
-    by,
-    sort: 'bytes',
-    descending: true,
-    limit: 10,
-    offset: 0,
-  };
-  return {
-    name: `--by ${by}${since === null ? '' : ' of an hour'}`,
-    args: ['--by', by.join(), '--limit', '10', ...bounds],
-    ask: (db) => [...queryBy(db, query)],
-  };
-}
-
-function talkers(): Asked[] {
-  const noon = DAY_SEC / 2;
-  return [addedUp(['src', 'dst'], noon, noon + 3600), addedUp(['host'], noon, noon + 3600)];
-}
-
-function sums(): Asked[] {
-  return [addedUp(['src']), addedUp(['protocol']), addedUp(['netns']), addedUp(['src', 'dst'])];
-}
-
-function measure(path: string, all: Asked[], rounds: number, processes: number): void {
-  const rows = all.map(({ name, args, ask }) => {
+/** @returns milliseconds of each round, of each question */
+function measure(path: string, all: Asked[], rounds: number, processes: number): number[][] {
+  const took: number[][] = [];
+  const rows = all.map((question) => {
+    const { name, args } = question;
     evict(path);
-    const first = timed(() => asked(path, ask));
+    const first = askOnce(path, question);
     const before = process.cpuUsage();
-    const times = Array.from({ length: rounds }, () => timed(() => asked(path, ask)));
+    const times = Array.from({ length: rounds }, () => askOnce(path, question));
+    took.push(times);
     const { user, system } = process.cpuUsage(before);
     const cpu = (user + system) / 1000 / rounds;
     const words = [NSTAP, 'flows', ...args, '--db', path];
@@ -169,15 +82,7 @@ function measure(path: string, all: Asked[], rounds: number, processes: number):
     ['ms with opening', 'files not in memory', 'CPU', 'least', 'median', 'most', 'whole process, least'],
     rows,
   );
-}
-
-function asked(path: string, ask: Asked['ask']): void {
-  const db = openForReading(path);
-  try {
-    ask(db);
-  } finally {
-    db.close();
-  }
+  return took;
 }
 
 /** Takes the files out of the page cache. dd(1): nocache */
@@ -186,7 +91,7 @@ function evict(path: string): void {
     if (existsSync(file)) execFileSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0'], { stdio: 'ignore' });
 }
 
-async function peers(path: string, folder: string, rounds: number): Promise<void> {
+async function peers(path: string, folder: string, rounds: number, report: Report): Promise<void> {
   const file = await exportToNfdump(path, folder);
   const db = openForReading(path);
   const own = db
@@ -207,15 +112,21 @@ async function peers(path: string, folder: string, rounds: number): Promise<void
     ['src,dst', 'srcip,dstip'],
   ].map(([by, word]) => {
     const rank = by === 'src,dst' ? ['-A', word!, '-O', 'bytes'] : ['-s', `${word}/bytes`];
-    const run = (words: string[], command: string): number =>
-      Math.min(
-        ...Array.from({ length: rounds }, () => timed(() => spawnSync(command, words, { stdio: 'ignore' }))),
-      );
-    const nstap = run([NSTAP, 'flows', '--by', by!, '--limit', '10', '--db', path], process.execPath);
-    const nfdump = run(['-r', file, ...rank, '-n', '10'], 'nfdump');
-    return [`--by ${by}`, (nstap / 1000).toFixed(2), (nfdump / 1000).toFixed(2), (nstap / nfdump).toFixed(2)];
+    const nstapWords = [NSTAP, 'flows', '--by', by!, '--limit', '10', '--db', path];
+    const nfdumpWords = ['-r', file, ...rank, '-n', '10'];
+    const pairs = Array.from({ length: rounds }, (): [number, number] => [
+      timed(() => spawnSync(process.execPath, nstapWords, { stdio: 'ignore' })),
+      timed(() => spawnSync('nfdump', nfdumpWords, { stdio: 'ignore' })),
+    ]);
+    const ratios = pairs.map(([nstap, nfdump]) => nstap / nfdump);
+    report.row(`query.nfdump.${by}`, `nstap / nfdump, \`--by ${by}\` of all flows`, 'times', ratios);
+    const cells = [
+      median(pairs.map(([nstap]) => nstap / 1000)),
+      median(pairs.map(([, nfdump]) => nfdump / 1000)),
+    ];
+    return [`--by ${by}`, ...cells.map((cell) => cell.toFixed(2)), median(ratios).toFixed(2)];
   });
-  printTable(['s a process, least', 'nstap', 'nfdump', 'ratio'], rows);
+  printTable(['s a process, median', 'nstap', 'nfdump', 'ratio'], rows);
 }
 
 function timed(work: () => void): number {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hasProgram } from '../test/support/processes.ts';
+import { type BenchOptions, Report } from './report.ts';
 import { DEMO_CAPTURE, LAUNCHER, median, printTable, sh } from './support.ts';
 
 const ROUNDS = 15;
@@ -11,6 +12,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 interface Subject {
   name: string;
+  /** In the ids of figures, where it is not the name. */
+  id?: string;
   command: string[];
   /** Over this process's environment. */
   env?: Record<string, string>;
@@ -25,7 +28,7 @@ interface Cost {
  * From start to end of short commands beside those of C tools, in turn, so that all share what the machine does meanwhile. CPU
  * time says most: on a busy machine wall time is that of the others.
  */
-export async function run(): Promise<void> {
+export async function run(_options: BenchOptions = {}, report = new Report()): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'nstap-bench-'));
   try {
     const db = join(scratch, 'flows.db');
@@ -43,8 +46,16 @@ export async function run(): Promise<void> {
     ];
     for (const command of peers)
       if (hasProgram(command[0]!)) subjects.push({ name: command.join(' '), command });
-      else process.stdout.write(`not found here: ${command[0]}\n`);
-    print(subjects, measure(subjects));
+      else report.note(`not found here: ${command[0]}`);
+    const costs = measure(subjects);
+    print(subjects, costs);
+    for (const [i, { name, id = name }] of subjects.entries())
+      report.row(
+        `startup.${id}`,
+        `\`${name}\`, start to end`,
+        'ms',
+        costs[i]!.map(({ wallMs }) => wallMs),
+      );
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -59,6 +70,7 @@ function nstaps(what: string, launcher: string, db: string, cache: string): Subj
   return commands.flatMap(([name, words]) => [
     {
       name: `nstap ${name} (${what})`,
+      ...(what === 'checkout' ? { id: name.replace('--', '') } : {}),
       command: [process.execPath, launcher, ...words],
       env: { XDG_CACHE_HOME: cache },
     },

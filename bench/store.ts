@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { databaseFiles } from '../storage/partition-files.ts';
 import { FlowFiller } from './query-db.ts';
+import { type BenchOptions, Report } from './report.ts';
 import { median, printTable } from './support.ts';
 
 const ROUNDS = 5;
@@ -12,7 +13,7 @@ const FLOWS = 200_000;
  * What a flow record costs the writer, with all indexes: new flows, and later records of flows that are in the database. A flow has
  * hosts, ports, namespaces and route decisions as in the part `query`.
  */
-export async function run(): Promise<void> {
+export async function run(_options: BenchOptions = {}, report = new Report()): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'nstap-bench-'));
   const costs: { inserted: number[]; updated: number[] } = { inserted: [], updated: [] };
   try {
@@ -27,6 +28,14 @@ export async function run(): Promise<void> {
   } finally {
     rmSync(folder, { recursive: true });
   }
+  report.row('store.new', 'a new record into SQLite', 'us CPU', costs.inserted);
+  report.row('store.later', 'a later record of a flow', 'us CPU', costs.updated);
+  report.row(
+    'store.insert',
+    'new records into SQLite, a second',
+    'records/s',
+    costs.inserted.map((us) => 1e6 / us),
+  );
   const row = (name: string, values: number[]): string[] => [
     name,
     Math.min(...values).toFixed(1),
