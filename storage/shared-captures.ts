@@ -1,4 +1,5 @@
 import type { CaptureCounters, PacketSpan } from './messages.ts';
+import { sum } from './sum.ts';
 
 /** What a channel tells of a capture point; see the `counters` request. */
 export interface CaptureState {
@@ -69,13 +70,6 @@ export class SharedCaptures {
     if (row === undefined) this.#rows.delete(index);
     else this.#rows.set(index, row);
   }
-}
-
-/** The sum of two sets of numbers, name by name. */
-export function sum<T extends { [K in keyof T]: number }>(a: T, b: T): T {
-  const total = { ...a };
-  for (const name of Object.keys(a) as (keyof T)[]) total[name] = (a[name] + b[name]) as T[keyof T];
-  return total;
 }
 
 /** From the earlier begin to the later end. */

@@ -8,7 +8,8 @@ import type { RunInfo, StorageRequest, ThreadLoad } from './messages.ts';
 import { Partitions } from './partitions.ts';
 import type { RouteGap } from './route-backlog.ts';
 import { RouteWriter } from './route-writer.ts';
-import { SharedCaptures, sum } from './shared-captures.ts';
+import { SharedCaptures } from './shared-captures.ts';
+import { sum } from './sum.ts';
 import { nowNs } from './time.ts';
 import {
   type ChannelOwner,

@@ -4,6 +4,7 @@ import { Status } from '../../decoders/status.ts';
 import { type TunnelFields, TunnelType } from '../../decoders/tunnel-fields.ts';
 import { EndReasonCode } from '../../storage/flow-batch.ts';
 import { beginFlow } from './begin-flow.ts';
+import type { Census } from './census.ts';
 import { dateAsLatest, FlowClock } from './clock.ts';
 import { countPacket, flowSeqOf } from './counters.ts';
 import { deadlineOf, isLongBefore } from './deadline.ts';
@@ -148,6 +149,22 @@ export class FlowTable implements Slab {
     this.#key.tunnelId = 0;
     if (this.created !== created) this.inner!.begin(slot, t, outerSeq);
     return slot;
+  }
+
+  /** The second at which the flow table's clock stands; -Infinity before the first packet. */
+  get now(): number {
+    return this.#wheel.now;
+  }
+
+  /** Joins other tables that are told of the same packets, each keeping a part of the flows. Before the first packet. */
+  share(census: Census): void {
+    this.#clock.share(census);
+  }
+
+  /** Takes the time of a packet whose flow another table keeps. @returns -1 */
+  pass(f: PacketFields): number {
+    if (f.tsSec !== this.#wheel.now) this.#clock.packet(f, this.live);
+    return -1;
   }
 
   /** Number of the flow in a slot, from 0 in the order in which flows began. */
