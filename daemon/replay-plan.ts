@@ -6,8 +6,8 @@ import { DETECT_LEN, detectFormat } from '../decoders/savefile-detect.ts';
 export const REPLAY_THREADS_MAX = 16;
 /** And unless more are asked for: measured with two cores only, and each thread takes some 45 MiB. docs/decisions/0023-replay-threads.md */
 const THREADS_DEFAULT_MAX = 2;
-/** Octets of files, below which one more thread takes longer to start than it saves. */
-const OCTETS_MIN = 64 * 2 ** 20;
+/** Octets of files, below which a second thread takes longer to start and to be compiled than it saves; measured, see there. */
+const OCTETS_MIN = 512 * 2 ** 20;
 
 /** How files are read. */
 export interface ReplayPlan {

@@ -112,7 +112,7 @@ describe('Ctrl-C', () => {
       const some = await storedReplay([path, path], threads, { signal: abort.signal, onEnding, onProgress });
       const { counters } = some.totals as { counters: Counters };
       lawHolds({ counters });
-      const n = counters['packets']!;
+      const n = counters.packets!;
       expect(isStopped).toBe(true);
       expect(n).toBeGreaterThan(0);
       expect(n).toBeLessThan(800_000);
