@@ -100,7 +100,7 @@ async function main(data: ReplayThreadData): Promise<void> {
   const sharded =
     shared === null ? null : new ShardMeter(session.meter, session.table, shard, data.options.tunnels);
   const census = shared === null ? null : new Census(shared.census, shard.count);
-  if (census !== null) session.table.share(census);
+  if (census !== null) session.table.clock.share(census);
   if (data.snapshot !== null) session.setRoutes('', data.snapshot);
   const ifIndexes = new Map(data.snapshot?.links.map((link) => [link.name, link.ifIndex]));
   const total = zeroCounters();

@@ -4,6 +4,7 @@ import { decodePacket } from '../../decoders/packet.ts';
 import type { PacketFields } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
 import type { TunnelMode } from '../config.ts';
+import type { FlowClock } from '../flow/clock.ts';
 import { finish, mix } from '../flow/hash.ts';
 import type { FlowTable } from '../flow/table.ts';
 import { Meter } from './meter.ts';
@@ -45,7 +46,7 @@ export class ShardMeter implements PacketSink {
   readonly #own: Meter | TunnelMeter;
   readonly #index: number;
   readonly #count: number;
-  readonly #table: FlowTable;
+  readonly #clock: FlowClock;
   /** Takes what is not ours, and counts for nobody. */
   readonly #passing: Meter | TunnelMeter;
 
@@ -55,12 +56,12 @@ export class ShardMeter implements PacketSink {
     this.#own = own;
     this.#index = shard.index;
     this.#count = shard.count;
-    this.#table = table;
-    const places = {
-      packet: (_: DataView, f: PacketFields): number => table.pass(f),
-      innerPacket: (_: DataView, f: PacketFields): number => table.pass(f),
-      flowSeq: (): number => -1,
+    this.#clock = table.clock;
+    const pass = (_: DataView, f: PacketFields): number => {
+      if (f.tsSec !== table.clock.now) table.clock.packet(f, table.live);
+      return -1;
     };
+    const places = { packet: pass, innerPacket: pass, flowSeq: (): number => -1 };
     this.#passing = tunnels === 'outer' ? new Meter(places) : new TunnelMeter(places, tunnels);
   }
 
@@ -73,7 +74,7 @@ export class ShardMeter implements PacketSink {
     const f = this.fields;
     this.seen++;
     if (this.#shardOf(view, off, capLen, f) === this.#index) this.#own.packet(view, off, capLen);
-    else if (f.tsSec !== this.#table.now) this.#pass(view, off, capLen, f);
+    else if (f.tsSec !== this.#clock.now) this.#pass(view, off, capLen, f);
   }
 
   /** Only what is decoded moves the clock, so it is decoded here: once in a second of the packets' time, in most files. */

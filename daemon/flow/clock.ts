@@ -53,6 +53,11 @@ export class FlowClock {
     this.#census = census;
   }
 
+  /** The second at which it stands; -Infinity before the first packet. */
+  get now(): number {
+    return this.#wheel.now;
+  }
+
   /** Moves time to `sec` (epoch seconds). @param live flows held now */
   move(sec: number, live: number): void {
     if (sec > this.#wheel.now) {
