@@ -102,7 +102,7 @@ describe('Ctrl-C', () => {
     }
     writeCapture(path, packets());
     const octets = readFileSync(path);
-    for (const threads of [2, 3, 2, 3]) {
+    for (const threads of [2, 3]) {
       const abort = new AbortController();
       let isStopped: boolean | null = null;
       const onEnding = (now: boolean): void => {
