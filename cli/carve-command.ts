@@ -71,6 +71,8 @@ export async function carveCommand(files: string[], flags: CarveFlags): Promise<
       ...reading,
       db: scratch.path,
       commandLine: 'nstap export --carve',
+      // As in the second reading: numbers of flows depend on it.
+      threads: 1,
       onTrouble: (message) => process.stderr.write(`nstap: warning: ${message}; trying again\n`),
     });
     interruption.signal.throwIfAborted();

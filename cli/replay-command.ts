@@ -26,6 +26,7 @@ export interface ReplayFlags extends GivenMetering {
   compare?: string;
   netns?: string;
   filter?: string;
+  threads?: number;
   json?: boolean;
 }
 
@@ -64,6 +65,7 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
       snapshot: routes,
       ...metering,
       ...seed,
+      threads: flags.threads ?? null,
       commandLine: ['nstap replay', ...files].join(' '),
       onProgress: (now) => progress.show(now),
       signal,

@@ -1,12 +1,13 @@
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { BatchPool, type BatchPoolShared, createBatchPool } from '../storage/batch-pool.ts';
+import { MessageChannel } from 'node:worker_threads';
+import { BatchPool, createBatchPool } from '../storage/batch-pool.ts';
 import type { StorageRequest } from '../storage/messages.ts';
 import type { CarveOrder } from './capture/carver.ts';
-import type { ReplayReply, ReplayThreadData } from './capture/replay-thread.ts';
-import { type MeteringOptions, meteringOf } from './config.ts';
+import type { ReplayReply } from './capture/replay-thread.ts';
+import type { MeteringOptions } from './config.ts';
 import { extraBytes } from './extra-bytes.ts';
+import { planReplay } from './replay-plan.ts';
+import { startReading } from './replay-reading.ts';
 import type { RouteSnapshot } from './routes/snapshot.ts';
-import { sibling } from './sibling.ts';
 import { startStorage } from './storage-worker.ts';
 import { version } from './version.ts';
 
@@ -39,6 +40,8 @@ export interface ReplayOptions extends ReadOptions {
   commandLine: string;
   /** Trouble with the database that may pass. */
   onTrouble?: (message: string) => void;
+  /** Threads that meter, where the files allow it (see planReplay); null or left out: as many as help. */
+  threads?: number | null;
 }
 
 export type ReplayProgress = Extract<ReplayReply, { type: 'progress' }>;
@@ -50,25 +53,35 @@ export interface ReplayTotals extends ReadTotals {
 }
 
 /**
- * Replays savefiles into the database: the capture and storage threads of the daemon, with files as packet source.
+ * Replays savefiles into the database: the capture and storage threads of the daemon, with files as packet source. Flows and
+ * counters do not depend on the number of threads; the numbers of flows do.
  * @returns totals when everything is committed; damaged files are in `errors`
  * @throws Error when the database cannot be opened or written
  */
 export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
-  const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(options));
-  const { port1, port2 } = new MessageChannel();
+  const { threads, octets } = planReplay(options.files, options.threads ?? null);
+  const ways = Array.from({ length: threads }, () => {
+    const { port1, port2 } = new MessageChannel();
+    return {
+      outlet: port1,
+      inlet: port2,
+      pool: createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(options)),
+    };
+  });
   const run = {
     kind: 'replay' as const,
     version: version(),
     commandLine: options.commandLine,
     timeseries: options.timeseries,
   };
-  const storage = startStorage(options.db, run, pool, port2, (trouble) => {
+  const inlets = ways.map(({ inlet, pool }) => ({ port: inlet, pool }));
+  const storage = startStorage(options.db, run, inlets, (trouble) => {
     if (trouble.type === 'error') options.onTrouble?.(trouble.message);
   });
   // Reading starts only when there is somewhere to write.
   const runId = await storage.ready;
-  const reading = startReading(options, pool, port1, null);
+  const outlets = ways.map(({ outlet, pool }) => ({ port: outlet, pool }));
+  const reading = startReading(options, outlets, octets, null);
   try {
     const totals = await Promise.race([reading.done, storage.closed.then(() => reading.done)]);
     await storage.closed;
@@ -95,61 +108,11 @@ export async function carve(options: ReadOptions & { seed: number }, order: Carv
   port2.on('message', (request: StorageRequest) => {
     if (request.type === 'batch') pool.release(request.batch);
   });
-  const reading = startReading(options, shared, port1, order);
+  const reading = startReading(options, [{ port: port1, pool: shared }], null, order);
   try {
     return await reading.done;
   } finally {
     await reading.terminate();
     port2.close();
   }
-}
-
-/** A replay thread at work. */
-interface Reading {
-  done: Promise<ReadTotals>;
-  terminate(): Promise<unknown>;
-}
-
-function startReading(
-  options: ReadOptions,
-  pool: BatchPoolShared,
-  port: MessagePort,
-  order: CarveOrder | null,
-): Reading {
-  const stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const shallStop = (): void => void Atomics.store(stop, 0, 1);
-  if (options.signal?.aborted) shallStop();
-  options.signal?.addEventListener('abort', shallStop);
-  const workerData: ReplayThreadData = {
-    options: {
-      ...meteringOf(options),
-      auditRate: 0,
-      ...(options.seed === undefined ? {} : { seed: options.seed }),
-    },
-    pool,
-    storage: port,
-    files: options.files,
-    filter: options.filter,
-    netns: options.netns,
-    snapshot: options.snapshot,
-    carve: order,
-    stop,
-  };
-  const worker = new Worker(sibling('./capture/replay-thread', import.meta.url), {
-    workerData,
-    transferList: [port],
-  });
-  const done = new Promise<ReadTotals>((resolve, reject) => {
-    worker.on('message', (reply: ReplayReply) => {
-      if (reply.type === 'progress') options.onProgress?.(reply);
-      else if (reply.type === 'ending') options.onEnding?.(reply.stopped);
-      else {
-        const { type: _, ...totals } = reply;
-        resolve(totals);
-      }
-    });
-    worker.on('error', reject);
-    worker.on('exit', (code) => reject(new Error(`the replay thread ended with ${code}`)));
-  });
-  return { done, terminate: () => worker.terminate() };
 }

@@ -26,15 +26,19 @@ export class SavefileInput implements ByteSource {
   readonly size: number | null;
   /** Offset of the next octet. */
   position: number;
+  /** Where it ends for us. */
+  readonly #endOff: number;
   readonly #fd: number;
   readonly #owned: boolean;
   #closed: boolean;
 
   /**
    * @param file path, or "-" for stdin
+   * @param octets of a regular file, to be read at most; left out: all
    * @throws SavefileError (SAVEFILE_OPEN)
    */
-  constructor(file: string) {
+  constructor(file: string, octets = Number.POSITIVE_INFINITY) {
+    this.#endOff = octets;
     this.file = file;
     this.#owned = file !== '-';
     this.#closed = false;
@@ -48,7 +52,7 @@ export class SavefileInput implements ByteSource {
       const stat = fstatSync(this.#fd);
       if (stat.isDirectory())
         throw new SavefileError('SAVEFILE_OPEN', file, null, 'it is a directory, not a savefile');
-      this.size = stat.isFile() ? stat.size : null;
+      this.size = stat.isFile() ? Math.min(stat.size, octets) : null;
     } catch (cause) {
       this.close();
       throw cause instanceof SavefileError ? cause : openError(file, cause);
@@ -59,8 +63,10 @@ export class SavefileInput implements ByteSource {
     const length = target.length - off;
     // stdin redirected from a file has an offset of its own, perhaps not at the start: never pass it a position.
     if (this.size === null) return this.#readPipe(target, off, length);
+    const rest = Math.min(length, this.#endOff - this.position);
+    if (rest <= 0) return 0;
     try {
-      const got = readSync(this.#fd, target, off, length, this.#owned ? this.position : null);
+      const got = readSync(this.#fd, target, off, rest, this.#owned ? this.position : null);
       this.position += got;
       return got;
     } catch (cause) {

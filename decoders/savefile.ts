@@ -13,6 +13,8 @@ const CHUNK_LEN_DEFAULT = 1024 * 1024;
 export interface SavefileOptions {
   /** Octets of the window, at least 512; it grows for a larger record. Default 1 MiB. */
   chunkLen?: number;
+  /** Of a regular file: octets that are read, though it may be longer by now. Left out: what there is. */
+  octets?: number | undefined;
 }
 
 /**
@@ -45,7 +47,7 @@ export class SavefileReader {
    */
   constructor(file: string, sink: SavefileSink, options: SavefileOptions = {}) {
     this.file = file;
-    this.#input = new SavefileInput(file);
+    this.#input = new SavefileInput(file, options.octets);
     this.#sink = sink;
     this.#source = this.#input;
     this.#decompressor = null;

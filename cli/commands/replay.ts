@@ -1,6 +1,8 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { METERING_OPTIONS } from '../../daemon/options/metering-options.ts';
+import { REPLAY_THREADS_MAX } from '../../daemon/replay-plan.ts';
 import { addOptions } from '../option-flags.ts';
+import { wholeNumber } from '../option-values.ts';
 import type { ReplayFlags } from '../replay-command.ts';
 import { addrsOption } from '../route-options.ts';
 
@@ -32,6 +34,12 @@ export function registerReplay(program: Command): void {
     .option('--filter <expr>', 'only packets that this tcpdump expression matches');
   addOptions(command, METERING_OPTIONS, { '--checkpoint': '0; 10 where a file is -' });
   command
+    .addOption(
+      new Option(
+        '--threads <n>',
+        'threads that read and meter; flows and counts do not depend on it. Pipes and compressed files take one (default: as many as help)',
+      ).argParser(wholeNumber(1, REPLAY_THREADS_MAX, 'threads')),
+    )
     .option('--json', 'print the totals as one JSON object')
     .addHelpText(
       'after',

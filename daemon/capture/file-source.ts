@@ -30,6 +30,7 @@ export class FileSource implements SavefileSink {
   readonly #filter: string | null;
   readonly #sink: PacketSink;
   readonly #open: OpenInterface;
+  readonly #octets: number | undefined;
   readonly #captures: number[] = [];
   readonly #linkTypes: number[] = [];
   readonly #dropped: number[] = [];
@@ -39,12 +40,16 @@ export class FileSource implements SavefileSink {
   #lastSec = Number.NEGATIVE_INFINITY;
   #lastNsec = 0;
 
-  /** @param filter tcpdump expression, compiled anew for each link type of the file; null for all packets */
-  constructor(file: string, filter: string | null, sink: PacketSink, open: OpenInterface) {
+  /**
+   * @param filter tcpdump expression, compiled anew for each link type of the file; null for all packets
+   * @param octets see SavefileOptions
+   */
+  constructor(file: string, filter: string | null, sink: PacketSink, open: OpenInterface, octets?: number) {
     this.#file = file;
     this.#filter = filter;
     this.#sink = sink;
     this.#open = open;
+    this.#octets = octets;
   }
 
   /**
@@ -57,7 +62,7 @@ export class FileSource implements SavefileSink {
     progress: (bytesRead: number, totalBytes: number | null) => void,
     shallStop = (): boolean => false,
   ): Promise<void> {
-    const reader = new SavefileReader(this.#file, this);
+    const reader = new SavefileReader(this.#file, this, { octets: this.#octets });
     try {
       while ((await reader.next()) && !shallStop()) progress(reader.bytesRead, reader.totalBytes);
     } finally {

@@ -2,11 +2,14 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { SavefileError } from '../../decoders/savefile-error.ts';
 import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
 import { type CaptureCounters, zeroCounters } from '../../storage/messages.ts';
+import { Census } from '../flow/census.ts';
 import { MAX_CAPTURES } from '../flow/table-options.ts';
 import type { RouteSnapshot } from '../routes/snapshot.ts';
 import { type CarveCounts, Carver, type CarveOrder } from './carver.ts';
 import { FileSource } from './file-source.ts';
 import { CaptureSession, type MeterOptions } from './session.ts';
+import { type Shard, ShardMeter } from './shard-meter.ts';
+import { StopLine } from './stop-line.ts';
 import { WantedFlows } from './wanted-flows.ts';
 
 /** Progress is told this often. */
@@ -29,8 +32,20 @@ export interface ReplayThreadData {
   snapshot: RouteSnapshot | null;
   /** Packets to write to a file of their own, or null. */
   carve: CarveOrder | null;
-  /** One word, set to 1 when reading shall stop: what was read by then is stored. */
-  stop: Int32Array<SharedArrayBuffer>;
+  /** Where reading shall stop, see StopLine: what was read by then is stored. */
+  stop: SharedArrayBuffer;
+  /** This thread's part of the packets. */
+  shard: Shard;
+  /** What several threads share; null: there is one. */
+  shared: SharedReading | null;
+}
+
+/** What the threads of one replay share that meter a part of the packets each. */
+export interface SharedReading {
+  /** See Census. */
+  census: SharedArrayBuffer;
+  /** Octets of each file, in their order: all threads shall read the same of one that is still written. */
+  octets: number[];
 }
 
 /** What was wrong with a file; what came before the offset was kept. */
@@ -67,15 +82,25 @@ export type ReplayReply =
       /** LINKTYPE_ values in order of first appearance. */
       linkTypes: number[];
       flows: number;
+      /** Packets read, those that other threads meter included. */
+      seen: number;
       /** null when nothing was to be carved. */
       carved: CarveCounts | null;
     };
 
-/** The replay thread: files in, batches of flow records out, through the same meter as live packets. */
+/**
+ * A replay thread: files in, batches of flow records out, through the same meter as live packets. Where there are several, each
+ * reads all of the files and meters its part of the packets, see ShardMeter; what they say of the files is the same.
+ */
 async function main(data: ReplayThreadData): Promise<void> {
   const wanted = data.carve === null ? null : new WantedFlows(data.carve.wanted);
   const session = new CaptureSession(data.options, new BatchPool(data.pool), data.storage, true, wanted);
   const carver = data.carve === null ? null : new Carver(data.carve, session, wanted!);
+  const { shard, shared } = data;
+  const sharded =
+    shared === null ? null : new ShardMeter(session.meter, session.table, shard, data.options.tunnels);
+  const census = shared === null ? null : new Census(shared.census, shard.count);
+  if (census !== null) session.table.clock.share(census);
   if (data.snapshot !== null) session.setRoutes('', data.snapshot);
   const ifIndexes = new Map(data.snapshot?.links.map((link) => [link.name, link.ifIndex]));
   const total = zeroCounters();
@@ -87,7 +112,8 @@ async function main(data: ReplayThreadData): Promise<void> {
   let first: Instant | null = null;
   let last: Instant | null = null;
   let nextProgressMs = 0;
-  const shallStop = (): boolean => Atomics.load(data.stop, 0) === 1;
+  const line = new StopLine(data.stop, shard.index);
+  const shallStop = (): boolean => line.isReached();
 
   const flushing =
     data.options.checkpointSec > 0 ? setInterval(() => session.queue.flushIfTaken(), FLUSH_MS) : undefined;
@@ -97,31 +123,39 @@ async function main(data: ReplayThreadData): Promise<void> {
       break;
     }
     const opened: number[] = [];
-    const source = new FileSource(file, data.filter, carver ?? session.meter, (_, info) => {
-      if (captures >= MAX_CAPTURES)
-        throw new SavefileError(
-          'SAVEFILE_OPEN',
+    const source = new FileSource(
+      file,
+      data.filter,
+      carver ?? sharded ?? session.meter,
+      (_, info) => {
+        if (captures >= MAX_CAPTURES)
+          throw new SavefileError(
+            'SAVEFILE_OPEN',
+            file,
+            null,
+            `more than ${MAX_CAPTURES} interfaces in one replay`,
+          );
+        const index = captures++;
+        opened.push(index);
+        if (!linkTypes.includes(info.linkType)) linkTypes.push(info.linkType);
+        session.addCapture({
+          index,
+          netns: data.netns,
+          netnsId: null,
+          interface: info.name,
+          ifIndex: ifIndexes.get(info.name ?? '') ?? null,
+          linkType: info.linkType,
+          source: 'file',
           file,
-          null,
-          `more than ${MAX_CAPTURES} interfaces in one replay`,
-        );
-      const index = captures++;
-      opened.push(index);
-      if (!linkTypes.includes(info.linkType)) linkTypes.push(info.linkType);
-      session.addCapture({
-        index,
-        netns: data.netns,
-        netnsId: null,
-        interface: info.name,
-        ifIndex: ifIndexes.get(info.name ?? '') ?? null,
-        linkType: info.linkType,
-        source: 'file',
-        file,
-        filter: data.filter,
-      });
-      carver?.addInterface(index, info, data.files.length > 1 ? file : null);
-      return index;
-    });
+          filter: data.filter,
+          sharedBy: shard.count,
+        });
+        sharded?.reserve(index);
+        carver?.addInterface(index, info, data.files.length > 1 ? file : null);
+        return index;
+      },
+      shared?.octets[fileNumber],
+    );
     const packetsSoFar = (): number =>
       opened.reduce((n, i) => n + session.meter.counters.packets(i), total.packets);
     try {
@@ -146,11 +180,25 @@ async function main(data: ReplayThreadData): Promise<void> {
       last = source.times.last;
   }
   clearInterval(flushing);
+  census?.leave();
   carver?.close();
   session.queue.close();
   const flows = session.table.created;
   const carved = carver?.counts ?? null;
-  post({ type: 'done', counters: total, errors, first, last, filtered, dropped, linkTypes, flows, carved });
+  const seen = sharded?.seen ?? total.packets;
+  post({
+    type: 'done',
+    counters: total,
+    errors,
+    first,
+    last,
+    filtered,
+    dropped,
+    linkTypes,
+    flows,
+    seen,
+    carved,
+  });
   parentPort!.close();
 }
 

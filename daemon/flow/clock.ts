@@ -1,4 +1,5 @@
 import type { PacketFields } from '../../decoders/packet-fields.ts';
+import type { Census } from './census.ts';
 import type { Slab } from './record.ts';
 import { D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
 import type { TimerWheel } from './wheel.ts';
@@ -18,6 +19,10 @@ export class FlowClock {
   readonly #visit: (slot: number) => void;
   /** Packets and ticks since the time last moved forward that were behind it by more than CLOCK_STEP. */
   #behind = 0;
+  /** Of several tables that share one stream of packets: what they hold together. null: there is one. */
+  #census: Census | null = null;
+  /** With a census: packets behind the latest time after which it is asked. */
+  #patience = CLOCK_STEP_RUN;
 
   /** @param visit see TimerWheel.advance */
   constructor(wheel: TimerWheel, visit: (slot: number) => void) {
@@ -40,20 +45,47 @@ export class FlowClock {
     return false;
   }
 
+  /**
+   * From now on the flows of other tables count as well: each is told of all packets, and takes the time back at the same one.
+   * Before the first packet.
+   */
+  share(census: Census): void {
+    this.#census = census;
+  }
+
+  /** The second at which it stands; -Infinity before the first packet. */
+  get now(): number {
+    return this.#wheel.now;
+  }
+
   /** Moves time to `sec` (epoch seconds). @param live flows held now */
   move(sec: number, live: number): void {
     if (sec > this.#wheel.now) {
-      this.#behind = 0;
+      this.#catchUp();
       this.#wheel.advance(sec, this.#visit);
-    } else if (sec < this.#wheel.now - CLOCK_STEP && ++this.#behind > Math.max(live, CLOCK_STEP_RUN)) {
-      this.#behind = 0;
+    } else if (sec < this.#wheel.now - CLOCK_STEP && ++this.#behind > this.#longest(live)) {
+      this.#catchUp();
       this.#wheel.rewind(sec);
     }
   }
 
+  #catchUp(): void {
+    this.#behind = 0;
+    this.#patience = CLOCK_STEP_RUN;
+  }
+
+  /** Packets in a row that may be behind. */
+  #longest(live: number): number {
+    if (this.#census === null) return Math.max(live, CLOCK_STEP_RUN);
+    // While time stands no flow is over, so there are as many as then, at least: until as many packets have come, nobody has to
+    // be asked. All tables ask at the same packet.
+    if (this.#behind > this.#patience) this.#patience = Math.max(this.#census.take(live), CLOCK_STEP_RUN);
+    return this.#patience;
+  }
+
   /** Forgets the time and all slots: the next packet may be of any. */
   reset(): void {
-    this.#behind = 0;
+    this.#catchUp();
     this.#wheel.reset();
   }
 }

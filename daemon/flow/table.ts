@@ -47,6 +47,8 @@ export class FlowTable implements Slab {
   /** null: neither hints nor payload are kept. */
   readonly extras: FlowExtras | null;
   readonly trouble: TroubleTable;
+  /** Packets that are put elsewhere may move it, too. */
+  readonly clock: FlowClock;
   readonly probes: TimestampProbes;
   /** By capture index: flows held now, and flows ended early because the table was full. */
   readonly alive = new Int32Array(MAX_CAPTURES);
@@ -71,7 +73,6 @@ export class FlowTable implements Slab {
   #free = -1;
   #used = 0;
   readonly #hand = new VictimHand();
-  readonly #clock: FlowClock;
   /** The slot that was taken last for a new flow; -1: none. */
   #newest = -1;
   /** A slot that was just ended and is still in its wheel bucket: the next flow takes it over there. */
@@ -99,7 +100,7 @@ export class FlowTable implements Slab {
     const hasExtras = hints || payloadOctets > 0;
     this.extras = hasExtras ? new FlowExtras(options.maxFlows, hints, payloadOctets, MAX_CAPTURES) : null;
     this.#wheel = new TimerWheel(this.words);
-    this.#clock = new FlowClock(this.#wheel, this.#visit);
+    this.clock = new FlowClock(this.#wheel, this.#visit);
     this.#key = new FlowKey(options.seed);
     tagger.onStartOver = () => this.#forgetDecisions();
   }
@@ -111,7 +112,7 @@ export class FlowTable implements Slab {
    * @returns the flow's slot, good until the next packet
    */
   packet(view: DataView, f: PacketFields): number {
-    const isUndated = f.tsSec !== this.#wheel.now && this.#clock.packet(f, this.live);
+    const isUndated = f.tsSec !== this.#wheel.now && this.clock.packet(f, this.live);
     const { words, doubles } = this;
     const side = this.#key.set(view, f);
     const hash = hashKey(this.#key.words, 0, this.#options.seed, this.#key.tunnelId);
@@ -157,7 +158,7 @@ export class FlowTable implements Slab {
 
   /** Moves time forward when no packet does it: expires idle flows and writes checkpoints. @param sec epoch seconds */
   tick(sec: number): void {
-    this.#clock.move(sec, this.live);
+    this.clock.move(sec, this.live);
   }
 
   /** Writes every flow that has changed since it was written last. @returns false when the queue has no room to spare */
@@ -177,7 +178,7 @@ export class FlowTable implements Slab {
     for (let slot = 0; slot < this.#used; slot++) {
       if ((this.words[slot * SLOT_WORDS + W.bits]! & BIT.live) !== 0) this.#end(slot, EndReasonCode[reason]);
     }
-    this.#clock.reset();
+    this.clock.reset();
     this.#key.reset();
     this.#used = 0;
     this.#free = -1;

@@ -1,0 +1,121 @@
+import { ETH_P_IP, ETH_P_IPV6 } from '../../decoders/ethertype.ts';
+import { LinkType } from '../../decoders/link-types.ts';
+import { decodePacket } from '../../decoders/packet.ts';
+import type { PacketFields } from '../../decoders/packet-fields.ts';
+import { Status } from '../../decoders/status.ts';
+import type { TunnelMode } from '../config.ts';
+import type { FlowClock } from '../flow/clock.ts';
+import { finish, mix } from '../flow/hash.ts';
+import type { FlowTable } from '../flow/table.ts';
+import { Meter } from './meter.ts';
+import type { PacketSink } from './packet-source.ts';
+import { TunnelMeter } from './tunnel-meter.ts';
+
+// Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
+const { ETHERNET } = LinkType;
+const { Ok } = Status;
+const TYPE_IP = ETH_P_IP;
+const TYPE_IPV6 = ETH_P_IPV6;
+
+/** Octets of an Ethernet frame: its type, the source addresses of IPv4 and IPv6 behind it, and where the destinations end. */
+const TYPE_OFF = 12;
+const SRC4_OFF = 26;
+const END4 = 34;
+const SRC6_OFF = 22;
+const END6 = 54;
+
+/** Which part of the packets a thread takes. */
+export interface Shard {
+  /** From 0. */
+  index: number;
+  count: number;
+}
+
+/**
+ * The part of the packets that one of several threads meters; each of them is given all. The outermost addresses say whose a
+ * packet is, and no port does: so fragments, both directions, and what comes inside a tunnel stay together, and every table
+ * finds what it would find if it were the only one. What has no IP header is the first thread's, and so every packet is counted
+ * once.
+ *
+ * The packets of others move the clock of this thread's table as well: flows end when they would have ended in one table.
+ */
+export class ShardMeter implements PacketSink {
+  readonly fields: PacketFields;
+  /** Packets so far, of all threads. */
+  seen = 0;
+  readonly #own: Meter | TunnelMeter;
+  readonly #index: number;
+  readonly #count: number;
+  readonly #clock: FlowClock;
+  /** Takes what is not ours, and counts for nobody. */
+  readonly #passing: Meter | TunnelMeter;
+
+  /** @param own the meter of this thread, which puts packets into `table` @param tunnels as `own` */
+  constructor(own: Meter | TunnelMeter, table: FlowTable, shard: Shard, tunnels: TunnelMode) {
+    this.fields = own.fields;
+    this.#own = own;
+    this.#index = shard.index;
+    this.#count = shard.count;
+    this.#clock = table.clock;
+    const pass = (_: DataView, f: PacketFields): number => {
+      if (f.tsSec !== table.clock.now) table.clock.packet(f, table.live);
+      return -1;
+    };
+    const places = { packet: pass, innerPacket: pass, flowSeq: (): number => -1 };
+    this.#passing = tunnels === 'outer' ? new Meter(places) : new TunnelMeter(places, tunnels);
+  }
+
+  /** Makes room for a capture point. */
+  reserve(captureIndex: number): void {
+    this.#passing.counters.reserve(captureIndex);
+  }
+
+  packet(view: DataView, off: number, capLen: number): void {
+    const f = this.fields;
+    this.seen++;
+    if (this.#shardOf(view, off, capLen, f) === this.#index) this.#own.packet(view, off, capLen);
+    else if (f.tsSec !== this.#clock.now) this.#pass(view, off, capLen, f);
+  }
+
+  /** Only what is decoded moves the clock, so it is decoded here: once in a second of the packets' time, in most files. */
+  #pass(view: DataView, off: number, capLen: number, f: PacketFields): void {
+    const to = this.#passing.fields;
+    to.linkType = f.linkType;
+    to.captureIndex = f.captureIndex;
+    to.tsSec = f.tsSec;
+    to.tsNsec = f.tsNsec;
+    to.wireLen = f.wireLen;
+    to.pktType = f.pktType;
+    to.strippedTci = f.strippedTci;
+    to.strippedTpid = f.strippedTpid;
+    this.#passing.packet(view, off, capLen);
+  }
+
+  #shardOf(view: DataView, off: number, capLen: number, f: PacketFields): number {
+    if (f.linkType === ETHERNET && capLen >= END4) {
+      const type = view.getUint16(off + TYPE_OFF);
+      if (type === TYPE_IP)
+        return this.#shard(finish(view.getInt32(off + SRC4_OFF)) + finish(view.getInt32(off + SRC4_OFF + 4)));
+      if (type === TYPE_IPV6 && capLen >= END6) return this.#shard6(view, off + SRC6_OFF);
+    }
+    if (decodePacket(view, off, off + capLen, f) !== Ok || f.ipVersion === 0) return 0;
+    if (f.ipVersion === 6) return this.#shard6(view, f.srcOff);
+    return this.#shard(finish(view.getInt32(f.srcOff)) + finish(view.getInt32(f.dstOff)));
+  }
+
+  /** @param src where the source address stands; the destination follows. RFC 8200 §3 */
+  #shard6(view: DataView, src: number): number {
+    let from = 0;
+    let to = 0;
+    for (let i = 0; i < 16; i += 4) {
+      from = mix(from, view.getInt32(src + i));
+      to = mix(to, view.getInt32(src + 16 + i));
+    }
+    return this.#shard(finish(from) + finish(to));
+  }
+
+  /** @param sum of a hash of each address: the same in both directions */
+  #shard(sum: number): number {
+    return ((finish(sum) >>> 8) * this.#count) >>> 24;
+  }
+}

@@ -1,0 +1,125 @@
+import { type MessagePort, Worker } from 'node:worker_threads';
+import type { BatchPoolShared } from '../storage/batch-pool.ts';
+import { sum } from '../storage/sum.ts';
+import type { CarveOrder } from './capture/carver.ts';
+import type { ReplayReply, ReplayThreadData } from './capture/replay-thread.ts';
+import { createStopLine, drawStopLine } from './capture/stop-line.ts';
+import { meteringOf } from './config.ts';
+import { createCensus } from './flow/census.ts';
+import type { ReadOptions, ReadTotals, ReplayProgress } from './replay.ts';
+import { sibling } from './sibling.ts';
+
+/** Where a replay thread puts its records: its end of the channel to storage, and its batches. */
+export interface RecordOutlet {
+  port: MessagePort;
+  pool: BatchPoolShared;
+}
+
+/** Replay threads at work. */
+export interface Reading {
+  done: Promise<ReadTotals>;
+  terminate(): Promise<unknown>;
+}
+
+/**
+ * Starts the threads that read files and meter packets.
+ * @param outlets one a thread; their ports are transferred
+ * @param octets  see ReplayPlan; null: there is one thread
+ * @param order   with one thread only
+ */
+export function startReading(
+  options: ReadOptions,
+  outlets: readonly RecordOutlet[],
+  octets: number[] | null,
+  order: CarveOrder | null,
+): Reading {
+  const stop = createStopLine(outlets.length);
+  const shallStop = (): void => drawStopLine(stop);
+  if (options.signal?.aborted) shallStop();
+  options.signal?.addEventListener('abort', shallStop);
+  const shared = octets === null ? null : { census: createCensus(), octets };
+  const progress = new ProgressOfAll(options, outlets.length);
+  const threads = outlets.map(({ port, pool }, index) => {
+    const workerData: ReplayThreadData = {
+      options: {
+        ...meteringOf(options),
+        auditRate: 0,
+        ...(options.seed === undefined ? {} : { seed: options.seed }),
+      },
+      pool,
+      storage: port,
+      files: options.files,
+      filter: options.filter,
+      netns: options.netns,
+      snapshot: options.snapshot,
+      carve: order,
+      stop,
+      shard: { index, count: outlets.length },
+      shared,
+    };
+    const worker = new Worker(sibling('./capture/replay-thread', import.meta.url), {
+      workerData,
+      transferList: [port],
+    });
+    const done = new Promise<ReadTotals>((resolve, reject) => {
+      worker.on('message', (reply: ReplayReply) => {
+        if (reply.type === 'progress') progress.moved(index, reply);
+        else if (reply.type === 'ending') progress.ending(reply.stopped);
+        else {
+          const { type: _, ...totals } = reply;
+          resolve(totals);
+        }
+      });
+      worker.on('error', reject);
+      worker.on('exit', (code) => reject(new Error(`a replay thread ended with ${code}`)));
+    });
+    return { worker, done };
+  });
+  return {
+    done: Promise.all(threads.map(({ done }) => done)).then((all) => together(all, options.files)),
+    terminate: () => Promise.all(threads.map(({ worker }) => worker.terminate())),
+  };
+}
+
+/** Tells of several threads as if they were one. */
+class ProgressOfAll {
+  readonly #options: ReadOptions;
+  readonly #packets: number[];
+  #reading: number;
+
+  constructor(options: ReadOptions, threads: number) {
+    this.#options = options;
+    this.#packets = new Array<number>(threads).fill(0);
+    this.#reading = threads;
+  }
+
+  /** The first thread says where reading is: they all read the same. */
+  moved(thread: number, progress: ReplayProgress): void {
+    this.#packets[thread] = progress.packets;
+    if (thread > 0) return;
+    const packets = this.#packets.reduce((total, n) => total + n, 0);
+    this.#options.onProgress?.({ ...progress, packets });
+  }
+
+  ending(stopped: boolean): void {
+    if (--this.#reading === 0) this.#options.onEnding?.(stopped);
+  }
+}
+
+/** What the threads have seen: each all of the files, and a part of the packets and flows. */
+function together(all: ReadTotals[], files: readonly string[]): ReadTotals {
+  const first = all[0]!;
+  const errors = [...first.errors];
+  if (all.some(({ seen }) => seen !== first.seen))
+    errors.push({
+      file: files.join(', '),
+      offset: null,
+      reason: `changed while it was read: its readers saw ${all.map(({ seen }) => seen).join(' and ')} packets; replay it again when nobody writes to it`,
+    });
+  return {
+    ...first,
+    errors,
+    counters: all.map(({ counters }) => counters).reduce(sum),
+    flows: all.reduce((total, { flows }) => total + flows, 0),
+  };
+}

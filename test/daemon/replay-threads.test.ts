@@ -1,0 +1,134 @@
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { frame } from '../support/frames.ts';
+import { Random } from '../support/random.ts';
+import { FILE_HEADER, RECORD_HEADER, randomPackets, writeCapture } from '../support/random-capture.ts';
+import { storedReplay } from '../support/stored-replay.ts';
+import { corpus } from '../support/truth.ts';
+import { tempFolder } from '../storage/temp-db.ts';
+
+const STEADY = { gap: 0, back: 0, undated: 0, absurd: 0, late: 0 };
+
+type Counters = Record<string, number>;
+
+/** Replays with one, two and three threads, and wants the same from each. @returns what one thread left */
+async function sameFromAll(files: string[], given: Parameters<typeof storedReplay>[2] = {}) {
+  const one = await storedReplay(files, 1, given);
+  for (const threads of [2, 3]) {
+    const several = await storedReplay(files, threads, given);
+    expect(several.totals).toEqual(one.totals);
+    expect(several.captures).toEqual(one.captures);
+    expect(several.flows).toEqual(one.flows);
+    lawHolds(several.totals as { counters: Counters });
+  }
+  return one as typeof one & { totals: { counters: Counters; errors: object[]; filtered: number } };
+}
+
+/** Each packet was counted once: decoded or not. */
+function lawHolds({ counters }: { counters: Counters }): void {
+  const { packets, decodedIpv4, decodedIpv6, decodedArp, decodedOther, undecoded } = counters as Counters;
+  expect(decodedIpv4! + decodedIpv6! + decodedArp! + decodedOther! + undecoded!).toBe(packets);
+}
+
+const shared = corpus().map(({ path }) => path);
+const absent = shared.length === 0 ? ' (needs ../shared/pcaps)' : '';
+
+describe.skipIf(absent !== '')(`every shared capture in one replay of several threads${absent}`, () => {
+  // What is compressed would make it one thread.
+  const files = shared.filter((path) => !/\.(gz|zst)$/.test(path));
+
+  test.each(['outer', 'inner', 'both'] as const)('--tunnels %s', async (tunnels) => {
+    const metering = { tunnels, hints: true, payloadOctets: 64, timeseries: true, checkpointSec: 10 };
+    const { flows, totals } = await sameFromAll(files, { metering });
+    expect(files.length).toBeGreaterThan(200);
+    expect(flows.length).toBeGreaterThan(1000);
+    expect(totals.errors.length).toBeGreaterThan(0);
+  });
+
+  test('--filter', async () => {
+    const { totals } = await sameFromAll(files, { filter: 'ip and not port 53' });
+    expect(totals.filtered).toBeGreaterThan(1000);
+  });
+});
+
+describe('captures whose times', () => {
+  const kinds = {
+    'go on, with gaps': { gap: 20, back: 0, undated: 0, absurd: 0, late: 100 },
+    'are set back': { gap: 10, back: 4, undated: 0, absurd: 0, late: 0 },
+    'are missing or absurd': { gap: 5, back: 2, undated: 20, absurd: 3, late: 10 },
+  };
+  test.each(Object.entries(kinds))('%s', async (_, steps) => {
+    const path = join(tempFolder(), 'random.pcap');
+    for (let seed = 0; seed < 2; seed++) {
+      writeCapture(path, randomPackets(new Random(seed), 5000, steps));
+      const { flows } = await sameFromAll([path, path]);
+      expect(flows.length).toBeGreaterThan(500);
+    }
+    await sameFromAll([path], { metering: { checkpointSec: 5, timeseries: true, tunnels: 'both' } });
+  });
+});
+
+describe('a damaged file', () => {
+  test('is told once, with the same offset, and the next one is read', async () => {
+    const folder = tempFolder();
+    const [cut, bad, good] = ['cut', 'bad', 'good'].map((name) => join(folder, `${name}.pcap`));
+    for (const path of [cut!, bad!, good!]) writeCapture(path, randomPackets(new Random(7), 1000, STEADY));
+    truncateSync(cut!, 30_000);
+    const octets = readFileSync(bad!);
+    octets.fill(0xff, 20_000);
+    writeFileSync(bad!, octets);
+    const missing = join(folder, 'missing.pcap');
+    const { totals } = await sameFromAll([cut!, bad!, good!]);
+    expect(totals.errors).toMatchObject([{ file: cut }, { file: bad }]);
+    const { totals: more } = await sameFromAll([missing, good!]);
+    expect(more.errors).toMatchObject([{ file: missing }]);
+  });
+});
+
+describe('Ctrl-C', () => {
+  test('stops all threads behind the same packet', async () => {
+    const folder = tempFolder();
+    const path = join(folder, 'long.pcap');
+    const bytes = frame({ proto: 'udp', payload: 100 });
+    const record = RECORD_HEADER + bytes.length;
+    function* packets(): Generator<[Uint8Array, number, number]> {
+      for (let i = 0; i < 400_000; i++) {
+        const copy = Uint8Array.from(bytes);
+        copy[29] = i % 251;
+        copy[33] = i % 241;
+        yield [copy, 1_700_000_000 + Math.floor(i / 1000), 0];
+      }
+    }
+    writeCapture(path, packets());
+    const octets = readFileSync(path);
+    for (const threads of [2, 3]) {
+      const abort = new AbortController();
+      let isStopped: boolean | null = null;
+      const onEnding = (now: boolean): void => {
+        isStopped = now;
+      };
+      const onProgress = (): void => abort.abort();
+      const some = await storedReplay([path, path], threads, { signal: abort.signal, onEnding, onProgress });
+      const { counters } = some.totals as { counters: Counters };
+      lawHolds({ counters });
+      const n = counters.packets!;
+      expect(isStopped).toBe(true);
+      expect(n).toBeGreaterThan(0);
+      expect(n).toBeLessThan(800_000);
+      if (n > 400_000) continue; // a slow machine: the prefix is in the second file
+      const prefix = join(folder, 'prefix.pcap');
+      writeFileSync(prefix, octets.subarray(0, FILE_HEADER + n * record));
+      const { flows } = await storedReplay([prefix], 1);
+      const plain = (flow: string): string => flow.replace(/"end_reason":"\d+"/, '');
+      expect(some.flows.map(plain)).toEqual(flows.map(plain));
+    }
+  });
+
+  test('before anything is read stores nothing', async () => {
+    const path = join(tempFolder(), 'short.pcap');
+    writeCapture(path, randomPackets(new Random(1), 10, STEADY));
+    const { flows, captures } = await sameFromAll([path], { signal: AbortSignal.abort() });
+    expect([flows, captures]).toEqual([[], []]);
+  });
+});
