@@ -7,7 +7,7 @@ import { FlowFiller } from './query-db.ts';
 import { type BenchOptions, Report } from './report.ts';
 import { median, printTable } from './support.ts';
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 const FLOWS = 200_000;
 /** Batches in one transaction: of a writer that keeps up, and of one that is behind, which takes all that has arrived. */
 const BATCHES = [1, 16];
@@ -82,7 +82,7 @@ function sustained(folder: string, report: Report): void {
     // Of the clock, each step while the file grows to a million flows.
     report.row('store.insert', 'new records into SQLite, a second', 'records/s', rates);
     process.stdout.write('\n');
-    printTable(['octets a flow', 'of it unused'], octets(partitionPath(path, 1)));
+    printTable(['octets a flow', 'unused'], octets(partitionPath(path, 1)));
   });
 }
 
