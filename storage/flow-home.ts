@@ -46,12 +46,20 @@ class FlowStatements {
 
   /** Takes values of `insertColumns`. */
   insert({ number, insertSql }: FlowShape): FlowStatement {
-    return (this.#inserts[number] ??= this.#prepare(insertSql));
+    const known = this.#inserts[number];
+    if (known !== undefined) return known;
+    const statement = this.#prepare(insertSql);
+    this.#inserts[number] = statement;
+    return statement;
   }
 
   /** Takes values of `updateColumns`; changes nothing when the flow is not there, or its endpoints are others. */
   update({ number, updateSql }: FlowShape): FlowStatement {
-    return (this.#updates[number] ??= this.#prepare(updateSql));
+    const known = this.#updates[number];
+    if (known !== undefined) return known;
+    const statement = this.#prepare(updateSql);
+    this.#updates[number] = statement;
+    return statement;
   }
 
   #prepare(sql: string): FlowStatement {
