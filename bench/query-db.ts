@@ -81,13 +81,20 @@ export class FlowFiller {
   readonly #writer: FlowWriter;
   readonly #channel: WriterChannel;
   readonly #day: number;
-  readonly #batch = batchOf(...Array.from({ length: BATCH }, () => ({})));
+  readonly #batches: FlowBatch[];
   #random = new Random();
   #seq = 0;
-  #writeMs = 0;
+  /** Microseconds of CPU and of the clock that the writer took so far; making the records is not counted. */
+  readonly spent = { cpuUs: 0, wallUs: 0 };
 
-  /** @param day flows of the whole day */
-  constructor(path: string, day: number) {
+  /**
+   * @param day flows of the whole day
+   * @param batches in one transaction: what has arrived while the last one was written, 1 of a writer at leisure
+   */
+  constructor(path: string, day: number, batches = 1) {
+    this.#batches = Array.from({ length: batches }, () =>
+      batchOf(...Array.from({ length: BATCH }, () => ({}))),
+    );
     this.#day = day;
     this.#writer = new FlowWriter(path, { kind: 'daemon', version: '0', commandLine: 'bench' }, true);
     this.#channel = this.#writer.channel();
@@ -100,7 +107,7 @@ export class FlowFiller {
 
   /** Seconds in the writer so far. */
   get writeSec(): number {
-    return this.#writeMs / 1000;
+    return this.spent.wallUs / 1e6;
   }
 
   /** Begins the next partition. */
@@ -116,21 +123,30 @@ export class FlowFiller {
     }
     const end = this.#seq + flows;
     while (this.#seq < end) {
-      this.#batch.count = 0;
-      for (let i = 0; i < BATCH && this.#seq < end; i++) {
-        add(this.#batch, this.#random, this.#seq++, this.#day);
-        this.#batch.columns.isNew[i] = isNew ? 1 : 0;
+      let used = 0;
+      for (; used < this.#batches.length && this.#seq < end; used++) {
+        const batch = this.#batches[used]!;
+        batch.count = 0;
+        for (let i = 0; i < BATCH && this.#seq < end; i++) {
+          add(batch, this.#random, this.#seq++, this.#day);
+          batch.columns.isNew[i] = isNew ? 1 : 0;
+        }
       }
-      const begin = performance.now();
-      this.#writer.write([[this.#channel, { type: 'batch', batch: this.#batch }]]);
-      this.#writeMs += performance.now() - begin;
+      const requests = this.#batches
+        .slice(0, used)
+        .map((batch) => [this.#channel, { type: 'batch', batch }] as const);
+      const [cpu, began] = [process.cpuUsage(), performance.now()];
+      this.#writer.write(requests);
+      const { user, system } = process.cpuUsage(cpu);
+      this.spent.cpuUs += user + system;
+      this.spent.wallUs += (performance.now() - began) * 1000;
     }
   }
 
   close(): void {
     const begin = performance.now();
     this.#writer.close();
-    this.#writeMs += performance.now() - begin;
+    this.spent.wallUs += (performance.now() - begin) * 1000;
   }
 }
 

@@ -2,6 +2,7 @@ import { accessSync, closeSync, constants, existsSync, openSync, statSync } from
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { StorageError, toStorageError } from './errors.ts';
+import { makeFlowIndexes } from './flow-indexes.ts';
 import { partitionPath, partitionRows } from './partition-files.ts';
 import { attachForReading } from './partition-views.ts';
 import { migrate, SCHEMA_VERSION, schemaVersion } from './schema.ts';
@@ -34,9 +35,11 @@ const WAL_PAUSE_MS = 20;
  * same), and brings its schema up to date, that of its partitions first. WAL, so that readers and other writers go on; synchronous NORMAL, so that a
  * commit survives the death of the process, and a power cut costs at most the last commits but never the database
  * (https://sqlite.org/pragma.html#pragma_synchronous).
+ * @param indexLater leave the indexes of flows out of a new database, for whoever makes them when its flows are there. One that is
+ *                   there already, and has none because its writer was killed, gets them.
  * @throws StorageError; the folder must exist
  */
-export function openForWriting(path: string): FlowDatabase {
+export function openForWriting(path: string, indexLater = false): FlowDatabase {
   const folder = dirname(path);
   if (!existsSync(folder)) throw new StorageError('open', path, 'ENOENT', `there is no folder ${folder}`);
   return open('open', path, () => {
@@ -54,7 +57,8 @@ export function openForWriting(path: string): FlowDatabase {
       // Cut short, this leaves a main file that readers refuse until it is done.
       if (version < SCHEMA_VERSION)
         for (const { number } of partitionRows(db)) migratePartition(partitionPath(path, number));
-      migrate(db);
+      migrate(db, indexLater);
+      if (version > 0) makeFlowIndexes(db);
     });
   });
 }

@@ -18,6 +18,7 @@ import {
   smallest,
   timeCover,
 } from './flow-cover.ts';
+import { hasFlowIndexes } from './flow-indexes.ts';
 import { flowSchemas } from './partition-views.ts';
 import { clampNs } from './time.ts';
 
@@ -81,9 +82,9 @@ const LIMITS: ArmLimits = {
  * which to choose, and what it would choose depends on how a condition is put.
  */
 export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse, limits = LIMITS): FlowArms {
-  const schemas = filesOf(db, selection);
+  const files = filesOf(db, selection);
   const time = timeConditions(selection);
-  const count = new EntryCount(db, schemas, time.ofStart);
+  const count = new EntryCount(db, files, time.ofStart);
   const size: CoverSize = (cover) => count.of(cover, limits.countMax);
   const { filter, since, until } = selection;
   const conditions = filter === null ? [] : [filterToSql(filter, (names) => experimentCondition(db, names))];
@@ -100,12 +101,12 @@ export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse
   const params = conditions.reduce((n, condition) => n + condition.params.length, 0);
   const isUseful =
     byFilter !== null &&
-    !isTooLong(byFilter, use, schemas.length, params, limits) &&
+    !isTooLong(byFilter, use, files.length, params, limits) &&
     !isTooWide(byFilter, use, count, bounds);
   if (isUseful && isExact) {
     const parts = inParts(byFilter, use, count, bounds);
-    const arms = schemas.flatMap((schema) =>
-      parts.map(({ find }) => arm(schema, find, use, [find!.where, ...time.ofStart])),
+    const arms = files.flatMap((file) =>
+      parts.map(({ find }) => arm(file, find, use, [find!.where, ...time.ofStart])),
     );
     return { arms, repeats: byFilter.length };
   }
@@ -113,7 +114,7 @@ export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse
   const byTime = isBound ? timeCover(since, until).slice(0, 1) : null;
   const isTimeUseful = byTime !== null && !isTooWide(byTime, use, count, limits);
   // So long that it may stand in the statement once only, over the view of all files.
-  if (!isUseful && params * schemas.length * 2 > PARAMS_MAX) {
+  if (!isUseful && params * files.length * 2 > PARAMS_MAX) {
     const times = timeBound(selection);
     const schema = flowSchemas(db).length > 1 ? 'temp' : 'main';
     return { arms: [{ schema, from: 'flows f', where: all([...times, ...conditions]) }], repeats: 1 };
@@ -121,8 +122,8 @@ export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse
   const cover = smallest([isUseful ? byFilter : null, isTimeUseful ? byTime : null], size);
   const parts = cover === null ? [{ find: null, others: [] }] : inParts(cover, use, count, limits);
   const arms = parts.flatMap(({ find, others }) =>
-    schemas.map((schema) =>
-      arm(schema, find, use, [
+    files.map((file) =>
+      arm(file, find, use, [
         ...(find === null ? [] : [find.where]),
         ...time.ofShort,
         ...conditions,
@@ -133,13 +134,14 @@ export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse
   if (since !== null) {
     // What lives long may have begun at any time before.
     const long = longFind(since, until);
-    arms.push(...schemas.map((schema) => arm(schema, long, use, [long.where, ...conditions])));
+    arms.push(...files.map((file) => arm(file, long, use, [long.where, ...conditions])));
   }
   return { arms, repeats: 1 };
 }
 
-function arm(schema: string, find: IndexFind | null, use: ArmUse, conditions: SqlCondition[]): FlowArm {
-  return { schema, from: `${schema}.flows f${behind(find, use)}`, where: all(conditions) };
+function arm(file: FlowFile, find: IndexFind | null, use: ArmUse, conditions: SqlCondition[]): FlowArm {
+  const { name: schema, isIndexed } = file;
+  return { schema, from: `${schema}.flows f${isIndexed ? behind(find, use) : ''}`, where: all(conditions) };
 }
 
 /**
@@ -202,15 +204,15 @@ function timeConditions({ since, until }: FlowSelection): {
 /** Counts entries of indexes, as far as it is told to. */
 class EntryCount {
   readonly #db: FlowDatabase;
-  readonly #schemas: readonly string[];
+  readonly #files: readonly FlowFile[];
   readonly #time: SqlCondition[];
   /** By find: entries, and up to how many were counted. */
   readonly #known = new Map<IndexFind, { entries: number; max: number }>();
 
   /** @param time what a selection says of the start of flows */
-  constructor(db: FlowDatabase, schemas: readonly string[], time: SqlCondition[]) {
+  constructor(db: FlowDatabase, files: readonly FlowFile[], time: SqlCondition[]) {
     this.#db = db;
-    this.#schemas = schemas;
+    this.#files = files;
     this.#time = time;
   }
 
@@ -227,10 +229,10 @@ class EntryCount {
   /** How many flows there are, more or less: ids are given in blocks. */
   all(): number {
     let flows = 0;
-    for (const schema of this.#schemas)
+    for (const { name } of this.#files)
       flows += this.#ask(`SELECT coalesce(max(flow_id) - min(flow_id) + 1, 0) FROM (
-          SELECT * FROM (SELECT flow_id FROM ${schema}.flows ORDER BY flow_id LIMIT 1) UNION ALL
-          SELECT * FROM (SELECT flow_id FROM ${schema}.flows ORDER BY flow_id DESC LIMIT 1))`);
+          SELECT * FROM (SELECT flow_id FROM ${name}.flows ORDER BY flow_id LIMIT 1) UNION ALL
+          SELECT * FROM (SELECT flow_id FROM ${name}.flows ORDER BY flow_id DESC LIMIT 1))`);
     return flows;
   }
 
@@ -242,10 +244,10 @@ class EntryCount {
     // Within a range of another column nothing is in the order of time: the entries that are out of it would be read as well.
     const { sql, params } = all([find.where, ...(find.kind === 'oneOf' ? this.#time : [])]);
     let entries = 0;
-    for (const schema of this.#schemas)
+    for (const { name, isIndexed } of this.#files)
       if (entries < max)
         entries += this.#ask(
-          `SELECT count(*) FROM (SELECT 1 FROM ${schema}.flows f ${indexedBy(find)} WHERE ${sql} LIMIT ?)`,
+          `SELECT count(*) FROM (SELECT 1 FROM ${name}.flows f ${isIndexed ? indexedBy(find) : ''} WHERE ${sql} LIMIT ?)`,
           ...params,
           max - entries,
         );
@@ -323,9 +325,17 @@ function behind(find: IndexFind | null, use: ArmUse): string {
   return use === 'sorted' ? '' : ' INDEXED BY flows_start';
 }
 
+/** A file of flows. */
+interface FlowFile {
+  /** In SQL. */
+  name: string;
+  /** False: all of its flows are looked at, see hasFlowIndexes. */
+  isIndexed: boolean;
+}
+
 /** The files that may have flows of a selection. */
-function filesOf(db: FlowDatabase, { since, until }: FlowSelection): string[] {
-  return flowSchemas(db).filter((schema) => {
+function filesOf(db: FlowDatabase, { since, until }: FlowSelection): FlowFile[] {
+  const found = flowSchemas(db).filter((schema) => {
     const [first, last] = db
       .prepare<[], [bigint | null, bigint | null]>(
         `SELECT (SELECT min(start_ns) FROM ${schema}.flows), (SELECT max(end_ns) FROM ${schema}.flows)`,
@@ -336,6 +346,7 @@ function filesOf(db: FlowDatabase, { since, until }: FlowSelection): string[] {
     if (first === null || last === null) return false;
     return (since === null || last >= since) && (until === null || first < until);
   });
+  return found.map((name) => ({ name, isIndexed: hasFlowIndexes(db, name) }));
 }
 
 function all(conditions: SqlCondition[]): SqlCondition {

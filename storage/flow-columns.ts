@@ -1,5 +1,5 @@
 import { type FlowBatch, type FlowColumns, HISTORY_MAX, NONE_U8 } from './flow-batch.ts';
-import { clampNs, toNs } from './time.ts';
+import { clampNs, ordinaryNs, SEC_END, toNs } from './time.ts';
 
 /** What better-sqlite3 binds. Integral doubles become exact INTEGERs below 2^53; times are bigint. */
 export type SqlValue = number | bigint | string | Buffer | null;
@@ -24,7 +24,6 @@ export class FlowRecord {
   endNs = 0n;
   /** Times that did not fit into 64 bits, since this object was made. */
   clampedTimes = 0;
-  isTcp = false;
   i = 0;
   c: FlowColumns;
   #history: Buffer;
@@ -51,7 +50,6 @@ export class FlowRecord {
   setRecord(i: number): void {
     const { c } = this;
     this.i = i;
-    this.isTcp = c.proto[i] === TCP;
     this.startNs = this.#time(c.startSec[i]!, c.startNsec[i]!);
     this.endNs = this.#time(c.endSec[i]!, c.endNsec[i]!);
   }
@@ -81,6 +79,7 @@ export class FlowRecord {
   }
 
   #time(sec: number, nsec: number): bigint {
+    if (sec >= 0 && sec < SEC_END) return ordinaryNs(sec, nsec);
     const ns = toNs(sec, nsec);
     const clamped = clampNs(ns);
     if (clamped !== ns) this.clampedTimes++;
@@ -88,140 +87,243 @@ export class FlowRecord {
   }
 }
 
-type Column = readonly [name: string, value: (r: FlowRecord) => SqlValue];
+type Value = (c: FlowColumns, i: number, r: FlowRecord) => SqlValue;
 
-/** A number where the protocol is TCP. */
-function ofTcp(name: keyof FlowColumns): (r: FlowRecord) => SqlValue {
-  return (r) => (r.isTcp ? r.c[name][r.i]! : null);
+/** A column of `flows`, and what it is in a record. */
+export type Column = readonly [name: string, value: Value];
+
+/**
+ * Columns that many records have nothing in, all at once: those are written as constants in the statement, for what is bound takes
+ * most of a record's time.
+ */
+export interface ColumnGroup {
+  readonly columns: readonly Column[];
+  /** SQL for all columns of the group. */
+  readonly constants: readonly string[];
+  /** 0: the columns have to be bound; n: each is constant n - 1. */
+  readonly constantOf: (c: FlowColumns, i: number) => number;
 }
 
-/** A number where the protocol is TCP and it is below `end` and at least `first`. */
-function ofTcpIn(
-  name: keyof FlowColumns,
-  first: number,
-  end = Number.POSITIVE_INFINITY,
-): (r: FlowRecord) => SqlValue {
-  return (r) => {
-    const value = r.c[name][r.i]!;
-    return r.isTcp && value >= first && value < end ? value : null;
-  };
-}
+const isTcp = (c: FlowColumns, i: number): boolean => c.proto[i] === TCP;
+const isIPv4 = (c: FlowColumns, i: number): boolean => c.ipVersion[i] === 4;
+/** A number of TCP that is not known below 0. */
+const known = (tcp: boolean, value: number): SqlValue => (tcp && value >= 0 ? value : null);
+const unlessNone = (value: number): SqlValue => (value === NONE_U8 ? null : value);
 
-/** A number where the direction has packets. */
-function unlessNone(name: keyof FlowColumns): (r: FlowRecord) => SqlValue {
-  return (r) => {
-    const value = r.c[name][r.i]!;
-    return value === NONE_U8 ? null : value;
-  };
-}
-
-/** The identification of the first packet of a direction that has one, of IPv4. */
-function ipId(
-  name: 'ipIdFwd' | 'ipIdRev',
-  packets: 'packetsFwd' | 'packetsRev',
-): (r: FlowRecord) => SqlValue {
-  return (r) => (r.c.ipVersion[r.i] === 4 && r.c[packets][r.i]! > 0 ? r.c[name][r.i]! : null);
-}
-
-function plain(name: keyof FlowColumns): (r: FlowRecord) => SqlValue {
-  return (r) => r.c[name][r.i]!;
-}
+// Every value is a function of its own that names its column: one function for all of them, with the name as a variable, reads it by a
+// look into a hash table.
 
 /** What a record is known by; never changes. */
 export const ID_COLUMNS: readonly Column[] = [
-  ['flow_id', (r) => r.flowId],
-  ['host_id', (r) => r.hostId],
-  ['capture_id', (r) => r.captureId],
-  ['tunnel_type', (r) => r.c.tunnelType[r.i] || null],
-  ['tunnel_id', (r) => (r.c.tunnelType[r.i] !== 0 && r.c.tunnelId[r.i]! >= 0 ? r.c.tunnelId[r.i]! : null)],
-  ['tunnel_outer_flow_id', (r) => r.outerFlowId],
+  ['flow_id', (_c, _i, r) => r.flowId],
+  ['host_id', (_c, _i, r) => r.hostId],
+  ['capture_id', (_c, _i, r) => r.captureId],
 ];
+
+/** As ID_COLUMNS, of flows inside tunnels. */
+export const TUNNEL_COLUMNS: ColumnGroup = {
+  columns: [
+    ['tunnel_type', (c, i) => c.tunnelType[i] || null],
+    ['tunnel_id', (c, i) => (c.tunnelType[i] !== 0 && c.tunnelId[i]! >= 0 ? c.tunnelId[i]! : null)],
+    ['tunnel_outer_flow_id', (_c, _i, r) => r.outerFlowId],
+  ],
+  constants: ['NULL'],
+  constantOf: (c, i) => (c.tunnelType[i] === 0 ? 1 : 0),
+};
 
 /**
  * Indexed, and seldom changed by a later record of the same flow: when its originator turns out to be the other end, when the other
  * end sends its first packet, or when the route changes.
  */
 export const ENDPOINT_COLUMNS: readonly Column[] = [
-  ['start_ns', (r) => r.startNs],
-  ['src', (r) => r.src],
-  ['dst', (r) => r.dst],
-  ['src_port', (r) => (r.c.hasPorts[r.i] === 1 ? r.c.srcPort[r.i]! : null)],
-  ['dst_port', (r) => (r.c.hasPorts[r.i] === 1 ? r.c.dstPort[r.i]! : null)],
-  ['route_fwd', (r) => r.routeFwd],
-  ['route_rev', (r) => r.routeRev],
+  ['start_ns', (_c, _i, r) => r.startNs],
+  ['src', (_c, _i, r) => r.src],
+  ['dst', (_c, _i, r) => r.dst],
+  ['src_port', (c, i) => (c.hasPorts[i] === 1 ? c.srcPort[i]! : null)],
+  ['dst_port', (c, i) => (c.hasPorts[i] === 1 ? c.dstPort[i]! : null)],
+  ['route_fwd', (_c, _i, r) => r.routeFwd],
+  ['route_rev', (_c, _i, r) => r.routeRev],
+];
+
+/** What every record has. */
+export const VALUE_COLUMNS: readonly Column[] = [
+  ['end_ns', (_c, _i, r) => r.endNs],
+  ['ip_version', (c, i) => c.ipVersion[i]!],
+  ['proto', (c, i) => c.proto[i]!],
+  ['packets_fwd', (c, i) => c.packetsFwd[i]!],
+  ['bytes_fwd', (c, i) => c.bytesFwd[i]!],
+  ['ip_bytes_fwd', (c, i) => c.ipBytesFwd[i]!],
+  ['payload_bytes_fwd', (c, i) => c.payloadBytesFwd[i]!],
+  ['conn_state', (c, i) => c.connState[i]!],
+  ['end_reason', (c, i) => c.endReason[i]!],
+  ['history', (_c, _i, r) => r.history],
+  ['rtt_ns', (c, i) => (c.rttNs[i]! < 0 ? null : c.rttNs[i]!)],
+  // A hop limit of 255 is ordinary (neighbour discovery), so what tells "no packet" apart is the counter, not NONE_U8.
+  ['ttl_min_fwd', (c, i) => (c.packetsFwd[i]! > 0 ? c.ttlMinFwd[i]! : null)],
+  ['ttl_max_fwd', (c, i) => (c.packetsFwd[i]! > 0 ? c.ttlMaxFwd[i]! : null)],
+  ['ip_id_fwd', (c, i) => (isIPv4(c, i) && c.packetsFwd[i]! > 0 ? c.ipIdFwd[i]! : null)],
 ];
 
 /** Everything else of `flows` that a record carries. */
-export const VALUE_COLUMNS: readonly Column[] = [
-  ['end_ns', (r) => r.endNs],
-  ['ip_version', plain('ipVersion')],
-  ['proto', plain('proto')],
-  ['vlan_outer', (r) => (r.c.vlanCount[r.i]! > 0 ? r.c.vlanOuter[r.i]! : null)],
-  ['vlan_inner', (r) => (r.c.vlanCount[r.i]! > 1 ? r.c.vlanInner[r.i]! : null)],
-  ['packets_fwd', plain('packetsFwd')],
-  ['packets_rev', plain('packetsRev')],
-  ['bytes_fwd', plain('bytesFwd')],
-  ['bytes_rev', plain('bytesRev')],
-  ['ip_bytes_fwd', plain('ipBytesFwd')],
-  ['ip_bytes_rev', plain('ipBytesRev')],
-  ['payload_bytes_fwd', plain('payloadBytesFwd')],
-  ['payload_bytes_rev', plain('payloadBytesRev')],
-  ['tcp_flags_fwd', ofTcp('tcpFlagsFwd')],
-  ['tcp_flags_rev', ofTcp('tcpFlagsRev')],
-  ['conn_state', plain('connState')],
-  ['end_reason', plain('endReason')],
-  ['history', (r) => r.history],
-  ['rtt_ns', (r) => (r.c.rttNs[r.i]! < 0 ? null : r.c.rttNs[r.i]!)],
-  ['retransmits_fwd', ofTcp('retransmitsFwd')],
-  ['retransmits_rev', ofTcp('retransmitsRev')],
-  ['out_of_order_fwd', ofTcp('outOfOrderFwd')],
-  ['out_of_order_rev', ofTcp('outOfOrderRev')],
-  ['zero_windows_fwd', ofTcp('zeroWindowsFwd')],
-  ['zero_windows_rev', ofTcp('zeroWindowsRev')],
-  // A hop limit of 255 is ordinary (neighbour discovery), so what tells "no packet" apart is the counter, not NONE_U8.
-  ['ttl_min_fwd', (r) => (r.c.packetsFwd[r.i]! > 0 ? r.c.ttlMinFwd[r.i]! : null)],
-  ['ttl_min_rev', (r) => (r.c.packetsRev[r.i]! > 0 ? r.c.ttlMinRev[r.i]! : null)],
-  ['ttl_max_fwd', (r) => (r.c.packetsFwd[r.i]! > 0 ? r.c.ttlMaxFwd[r.i]! : null)],
-  ['ttl_max_rev', (r) => (r.c.packetsRev[r.i]! > 0 ? r.c.ttlMaxRev[r.i]! : null)],
-  ['dscp_fwd', unlessNone('dscpFwd')],
-  ['dscp_rev', unlessNone('dscpRev')],
-  ['dscp_min_fwd', unlessNone('dscpMinFwd')],
-  ['dscp_min_rev', unlessNone('dscpMinRev')],
-  ['dscp_max_fwd', unlessNone('dscpMaxFwd')],
-  ['dscp_max_rev', unlessNone('dscpMaxRev')],
-  ['ip_id_fwd', ipId('ipIdFwd', 'packetsFwd')],
-  ['ip_id_rev', ipId('ipIdRev', 'packetsRev')],
-  ['fast_retransmits_fwd', ofTcp('fastRetransmitsFwd')],
-  ['fast_retransmits_rev', ofTcp('fastRetransmitsRev')],
-  ['spurious_retransmits_fwd', ofTcp('spuriousRetransmitsFwd')],
-  ['spurious_retransmits_rev', ofTcp('spuriousRetransmitsRev')],
-  ['dup_acks_fwd', ofTcp('dupAcksFwd')],
-  ['dup_acks_rev', ofTcp('dupAcksRev')],
-  ['lost_segments_fwd', ofTcp('lostSegmentsFwd')],
-  ['lost_segments_rev', ofTcp('lostSegmentsRev')],
-  ['keep_alives_fwd', ofTcp('keepAlivesFwd')],
-  ['keep_alives_rev', ofTcp('keepAlivesRev')],
-  ['seq_bytes_fwd', ofTcpIn('seqBytesFwd', 0)],
-  ['seq_bytes_rev', ofTcpIn('seqBytesRev', 0)],
-  ['missed_bytes_fwd', ofTcpIn('missedBytesFwd', 0)],
-  ['missed_bytes_rev', ofTcpIn('missedBytesRev', 0)],
-  ['retransmitted_bytes_fwd', ofTcpIn('retransmittedBytesFwd', 0)],
-  ['retransmitted_bytes_rev', ofTcpIn('retransmittedBytesRev', 0)],
-  ['mss_fwd', ofTcpIn('mssFwd', 1)],
-  ['mss_rev', ofTcpIn('mssRev', 1)],
-  ['window_scale_fwd', ofTcpIn('windowScaleFwd', 0, 15)],
-  ['window_scale_rev', ofTcpIn('windowScaleRev', 0, 15)],
-  ['max_window_fwd', ofTcp('maxWindowFwd')],
-  ['max_window_rev', ofTcp('maxWindowRev')],
-  ['ack_rtt_ns_fwd', ofTcpIn('ackRttNsFwd', 0)],
-  ['ack_rtt_ns_rev', ofTcpIn('ackRttNsRev', 0)],
-  ['ts_rtt_ns_fwd', ofTcpIn('tsRttNsFwd', 0)],
-  ['ts_rtt_ns_rev', ofTcpIn('tsRttNsRev', 0)],
-  ['originator_guessed', ofTcp('originatorGuessed')],
-  ['src_mac', (r) => r.srcMac],
-  ['dst_mac', (r) => r.dstMac],
-  ['route_orig_side', unlessNone('routeOrigSide')],
+export const VALUE_GROUPS: readonly ColumnGroup[] = [
+  {
+    columns: [
+      ['vlan_outer', (c, i) => (c.vlanCount[i]! > 0 ? c.vlanOuter[i]! : null)],
+      ['vlan_inner', (c, i) => (c.vlanCount[i]! > 1 ? c.vlanInner[i]! : null)],
+    ],
+    constants: ['NULL'],
+    constantOf: (c, i) => (c.vlanCount[i] === 0 ? 1 : 0),
+  },
+  {
+    columns: [
+      ['packets_rev', (c, i) => c.packetsRev[i]!],
+      ['bytes_rev', (c, i) => c.bytesRev[i]!],
+      ['ip_bytes_rev', (c, i) => c.ipBytesRev[i]!],
+      ['payload_bytes_rev', (c, i) => c.payloadBytesRev[i]!],
+    ],
+    constants: ['0'],
+    constantOf: (c, i) =>
+      c.packetsRev[i] === 0 && c.bytesRev[i] === 0 && c.ipBytesRev[i] === 0 && c.payloadBytesRev[i] === 0
+        ? 1
+        : 0,
+  },
+  {
+    columns: [
+      ['ttl_min_rev', (c, i) => (c.packetsRev[i]! > 0 ? c.ttlMinRev[i]! : null)],
+      ['ttl_max_rev', (c, i) => (c.packetsRev[i]! > 0 ? c.ttlMaxRev[i]! : null)],
+      ['ip_id_rev', (c, i) => (isIPv4(c, i) && c.packetsRev[i]! > 0 ? c.ipIdRev[i]! : null)],
+    ],
+    constants: ['NULL'],
+    constantOf: (c, i) => (c.packetsRev[i] === 0 ? 1 : 0),
+  },
+  {
+    columns: [
+      ['dscp_fwd', (c, i) => unlessNone(c.dscpFwd[i]!)],
+      ['dscp_min_fwd', (c, i) => unlessNone(c.dscpMinFwd[i]!)],
+      ['dscp_max_fwd', (c, i) => unlessNone(c.dscpMaxFwd[i]!)],
+    ],
+    constants: ['0', 'NULL'],
+    constantOf: (c, i) => dscpConstant(c.dscpFwd[i]!, c.dscpMinFwd[i]!, c.dscpMaxFwd[i]!),
+  },
+  {
+    columns: [
+      ['dscp_rev', (c, i) => unlessNone(c.dscpRev[i]!)],
+      ['dscp_min_rev', (c, i) => unlessNone(c.dscpMinRev[i]!)],
+      ['dscp_max_rev', (c, i) => unlessNone(c.dscpMaxRev[i]!)],
+    ],
+    constants: ['0', 'NULL'],
+    constantOf: (c, i) => dscpConstant(c.dscpRev[i]!, c.dscpMinRev[i]!, c.dscpMaxRev[i]!),
+  },
+  {
+    columns: [
+      ['tcp_flags_fwd', (c, i) => (isTcp(c, i) ? c.tcpFlagsFwd[i]! : null)],
+      ['tcp_flags_rev', (c, i) => (isTcp(c, i) ? c.tcpFlagsRev[i]! : null)],
+      ['seq_bytes_fwd', (c, i) => known(isTcp(c, i), c.seqBytesFwd[i]!)],
+      ['seq_bytes_rev', (c, i) => known(isTcp(c, i), c.seqBytesRev[i]!)],
+      ['max_window_fwd', (c, i) => (isTcp(c, i) ? c.maxWindowFwd[i]! : null)],
+      ['max_window_rev', (c, i) => (isTcp(c, i) ? c.maxWindowRev[i]! : null)],
+      ['ack_rtt_ns_fwd', (c, i) => known(isTcp(c, i), c.ackRttNsFwd[i]!)],
+      ['ack_rtt_ns_rev', (c, i) => known(isTcp(c, i), c.ackRttNsRev[i]!)],
+      ['originator_guessed', (c, i) => (isTcp(c, i) ? c.originatorGuessed[i]! : null)],
+    ],
+    constants: ['NULL'],
+    constantOf: (c, i) => (isTcp(c, i) ? 0 : 1),
+  },
+  {
+    columns: [
+      ['mss_fwd', (c, i) => (isTcp(c, i) && c.mssFwd[i]! > 0 ? c.mssFwd[i]! : null)],
+      ['mss_rev', (c, i) => (isTcp(c, i) && c.mssRev[i]! > 0 ? c.mssRev[i]! : null)],
+      [
+        'window_scale_fwd',
+        (c, i) => (isTcp(c, i) && c.windowScaleFwd[i]! < 15 ? c.windowScaleFwd[i]! : null),
+      ],
+      [
+        'window_scale_rev',
+        (c, i) => (isTcp(c, i) && c.windowScaleRev[i]! < 15 ? c.windowScaleRev[i]! : null),
+      ],
+    ],
+    constants: ['NULL'],
+    constantOf: (c, i) =>
+      isTcp(c, i) &&
+      (c.mssFwd[i]! > 0 || c.mssRev[i]! > 0 || c.windowScaleFwd[i]! < 15 || c.windowScaleRev[i]! < 15)
+        ? 0
+        : 1,
+  },
+  {
+    columns: [
+      ['ts_rtt_ns_fwd', (c, i) => known(isTcp(c, i), c.tsRttNsFwd[i]!)],
+      ['ts_rtt_ns_rev', (c, i) => known(isTcp(c, i), c.tsRttNsRev[i]!)],
+    ],
+    constants: ['NULL'],
+    constantOf: (c, i) => (isTcp(c, i) && (c.tsRttNsFwd[i]! >= 0 || c.tsRttNsRev[i]! >= 0) ? 0 : 1),
+  },
+  {
+    columns: [
+      ['retransmits_fwd', (c, i) => (isTcp(c, i) ? c.retransmitsFwd[i]! : null)],
+      ['retransmits_rev', (c, i) => (isTcp(c, i) ? c.retransmitsRev[i]! : null)],
+      ['out_of_order_fwd', (c, i) => (isTcp(c, i) ? c.outOfOrderFwd[i]! : null)],
+      ['out_of_order_rev', (c, i) => (isTcp(c, i) ? c.outOfOrderRev[i]! : null)],
+      ['zero_windows_fwd', (c, i) => (isTcp(c, i) ? c.zeroWindowsFwd[i]! : null)],
+      ['zero_windows_rev', (c, i) => (isTcp(c, i) ? c.zeroWindowsRev[i]! : null)],
+      ['fast_retransmits_fwd', (c, i) => (isTcp(c, i) ? c.fastRetransmitsFwd[i]! : null)],
+      ['fast_retransmits_rev', (c, i) => (isTcp(c, i) ? c.fastRetransmitsRev[i]! : null)],
+      ['spurious_retransmits_fwd', (c, i) => (isTcp(c, i) ? c.spuriousRetransmitsFwd[i]! : null)],
+      ['spurious_retransmits_rev', (c, i) => (isTcp(c, i) ? c.spuriousRetransmitsRev[i]! : null)],
+      ['dup_acks_fwd', (c, i) => (isTcp(c, i) ? c.dupAcksFwd[i]! : null)],
+      ['dup_acks_rev', (c, i) => (isTcp(c, i) ? c.dupAcksRev[i]! : null)],
+      ['lost_segments_fwd', (c, i) => (isTcp(c, i) ? c.lostSegmentsFwd[i]! : null)],
+      ['lost_segments_rev', (c, i) => (isTcp(c, i) ? c.lostSegmentsRev[i]! : null)],
+      ['keep_alives_fwd', (c, i) => (isTcp(c, i) ? c.keepAlivesFwd[i]! : null)],
+      ['keep_alives_rev', (c, i) => (isTcp(c, i) ? c.keepAlivesRev[i]! : null)],
+    ],
+    constants: ['0', 'NULL'],
+    constantOf: (c, i) => (isTcp(c, i) ? (hasTrouble(c, i) ? 0 : 1) : 2),
+  },
+  {
+    columns: [
+      ['missed_bytes_fwd', (c, i) => known(isTcp(c, i), c.missedBytesFwd[i]!)],
+      ['missed_bytes_rev', (c, i) => known(isTcp(c, i), c.missedBytesRev[i]!)],
+      ['retransmitted_bytes_fwd', (c, i) => known(isTcp(c, i), c.retransmittedBytesFwd[i]!)],
+      ['retransmitted_bytes_rev', (c, i) => known(isTcp(c, i), c.retransmittedBytesRev[i]!)],
+    ],
+    constants: ['0', 'NULL'],
+    constantOf: octetsConstant,
+  },
+  {
+    columns: [
+      ['src_mac', (_c, _i, r) => r.srcMac],
+      ['dst_mac', (_c, _i, r) => r.dstMac],
+    ],
+    constants: ['NULL'],
+    constantOf: (c, i) => (c.hasMac[i] === 1 ? 0 : 1),
+  },
+  {
+    columns: [['route_orig_side', (c, i) => unlessNone(c.routeOrigSide[i]!)]],
+    constants: ['NULL'],
+    constantOf: (c, i) => (c.routeOrigSide[i] === NONE_U8 ? 1 : 0),
+  },
 ];
+
+function dscpConstant(first: number, min: number, max: number): number {
+  if (first === 0 && min === 0 && max === 0) return 1;
+  return first === NONE_U8 && min === NONE_U8 && max === NONE_U8 ? 2 : 0;
+}
+
+function hasTrouble(c: FlowColumns, i: number): boolean {
+  const retransmits = c.retransmitsFwd[i]! | c.retransmitsRev[i]! | c.fastRetransmitsFwd[i]!;
+  const others = c.fastRetransmitsRev[i]! | c.spuriousRetransmitsFwd[i]! | c.spuriousRetransmitsRev[i]!;
+  const order = c.outOfOrderFwd[i]! | c.outOfOrderRev[i]! | c.lostSegmentsFwd[i]! | c.lostSegmentsRev[i]!;
+  const acks = c.dupAcksFwd[i]! | c.dupAcksRev[i]! | c.zeroWindowsFwd[i]! | c.zeroWindowsRev[i]!;
+  return (retransmits | others | order | acks | c.keepAlivesFwd[i]! | c.keepAlivesRev[i]!) !== 0;
+}
+
+function octetsConstant(c: FlowColumns, i: number): number {
+  if (!isTcp(c, i)) return 2;
+  const [a, b] = [c.missedBytesFwd[i]!, c.missedBytesRev[i]!];
+  const [d, e] = [c.retransmittedBytesFwd[i]!, c.retransmittedBytesRev[i]!];
+  if (a === 0 && b === 0 && d === 0 && e === 0) return 1;
+  return a < 0 && b < 0 && d < 0 && e < 0 ? 2 : 0;
+}
 
 function historyBytes(batch: FlowBatch): Buffer {
   const { history } = batch.columns;

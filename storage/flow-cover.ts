@@ -237,7 +237,7 @@ function equal(index: string | null, column: string, values: SqlValue[]): IndexF
   return { index, where: equalTo(column, each), kind: 'oneOf', column, values: each };
 }
 
-/** How a find is written behind the name of the table. */
+/** How a find is written behind the name of the table, of a file that has its indexes. */
 export function indexedBy({ index }: IndexFind): string {
   return index === null ? 'NOT INDEXED' : `INDEXED BY ${index}`;
 }

@@ -1,5 +1,7 @@
+import type { Statement } from 'better-sqlite3';
 import type { FlowDatabase } from './database.ts';
-import { ENDPOINT_COLUMNS, ID_COLUMNS, type SqlValue, VALUE_COLUMNS } from './flow-columns.ts';
+import { ID_COLUMNS, type SqlValue, TUNNEL_COLUMNS } from './flow-columns.ts';
+import { anyShape, type FlowShape } from './flow-shapes.ts';
 import { SeriesWriter } from './series.ts';
 
 /** A file that flows are written to: the main file, or a partition that is attached to its connection. */
@@ -17,6 +19,53 @@ export interface FlowHome {
 
 /** The statements over the tables that every such file has. */
 export type HomeStatements = ReturnType<typeof prepareHomeStatements>;
+
+type FlowStatement = Statement<SqlValue[]>;
+
+/** The statements that write records of each shape to one table; each is prepared when it is first needed. */
+class FlowStatements {
+  readonly #db: FlowDatabase;
+  readonly #table: string;
+  readonly #inserts: (FlowStatement | undefined)[] = [];
+  readonly #updates: (FlowStatement | undefined)[] = [];
+  /** A record as a whole, of whichever shape, in place of what is there of the flow. */
+  readonly upsert: FlowStatement;
+
+  constructor(db: FlowDatabase, table: string) {
+    this.#db = db;
+    this.#table = table;
+    const { insertSql, updateSql, insertColumns } = anyShape();
+    this.#inserts[anyShape().number] = this.#prepare(insertSql);
+    this.#updates[anyShape().number] = this.#prepare(updateSql);
+    const ids = new Set([...ID_COLUMNS, ...TUNNEL_COLUMNS.columns].map(([name]) => name));
+    const changing = insertColumns.filter(([name]) => !ids.has(name)).map(([name]) => name);
+    this.upsert = this.#prepare(
+      `${insertSql} ON CONFLICT (flow_id) DO UPDATE SET ${changing.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+    );
+  }
+
+  /** Takes values of `insertColumns`. */
+  insert({ number, insertSql }: FlowShape): FlowStatement {
+    const known = this.#inserts[number];
+    if (known !== undefined) return known;
+    const statement = this.#prepare(insertSql);
+    this.#inserts[number] = statement;
+    return statement;
+  }
+
+  /** Takes values of `updateColumns`; changes nothing when the flow is not there, or its endpoints are others. */
+  update({ number, updateSql }: FlowShape): FlowStatement {
+    const known = this.#updates[number];
+    if (known !== undefined) return known;
+    const statement = this.#prepare(updateSql);
+    this.#updates[number] = statement;
+    return statement;
+  }
+
+  #prepare(sql: string): FlowStatement {
+    return this.#db.prepare(sql.replace('{flows}', this.#table));
+  }
+}
 
 /** Prepares a file for writing. @param number of an attached partition; 0: the main file */
 export function flowHome(db: FlowDatabase, number: number, timeseries: boolean): FlowHome {
@@ -36,22 +85,10 @@ export function schemaName(number: number): string {
 }
 
 function prepareHomeStatements(db: FlowDatabase, schema: string) {
-  const all = [...ID_COLUMNS, ...ENDPOINT_COLUMNS, ...VALUE_COLUMNS].map(([name]) => name);
-  const changing = [...ENDPOINT_COLUMNS, ...VALUE_COLUMNS].map(([name]) => name);
   const flows = `${schema}.flows`;
   const changes = `${schema}.route_changes`;
-  const insert = `INSERT INTO ${flows} (${all.join(', ')}) VALUES (${all.map(() => '?').join(', ')})`;
   return {
-    insertFlow: db.prepare<SqlValue[]>(insert),
-    // SQLite rewrites the entry of every index that has a column in SET, changed or not: so the endpoints are compared
-    // here instead of set, and only a flow that was turned around pays for all indexes.
-    updateFlow: db.prepare<SqlValue[]>(
-      `UPDATE ${flows} SET ${VALUE_COLUMNS.map(([name]) => `${name} = ?`).join(', ')}
-       WHERE flow_id = ? AND ${ENDPOINT_COLUMNS.map(([name]) => `${name} IS ?`).join(' AND ')}`,
-    ),
-    upsertFlow: db.prepare<SqlValue[]>(
-      `${insert} ON CONFLICT (flow_id) DO UPDATE SET ${changing.map((name) => `${name} = excluded.${name}`).join(', ')}`,
-    ),
+    flows: new FlowStatements(db, flows),
     setHints: db.prepare<[string, number]>(`UPDATE ${flows} SET hints = ? WHERE flow_id = ?`),
     setPayloadFwd: db.prepare<[Buffer, number]>(`UPDATE ${flows} SET payload_fwd = ? WHERE flow_id = ?`),
     setPayloadRev: db.prepare<[Buffer, number]>(`UPDATE ${flows} SET payload_rev = ? WHERE flow_id = ?`),

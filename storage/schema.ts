@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { StorageError } from './errors.ts';
+import { dropFlowIndexes } from './flow-indexes.ts';
 import { CONN_STATES, END_REASONS, TUNNEL_TYPES } from './flow-batch.ts';
 import { APPLICATION_ID, MIGRATIONS } from './migrations.ts';
 import { PROTOCOL_NAMES } from './protocols.ts';
@@ -10,15 +11,18 @@ export const SCHEMA_VERSION = MIGRATIONS.length;
 /**
  * Brings a database that is open for writing to SCHEMA_VERSION; an empty file becomes a database. Safe when several
  * processes do it at once: the version is read again under the write lock.
+ * @param indexLater a new database gets no indexes of `flows`, see makeFlowIndexes
  * @throws StorageError NSTAP_FOREIGN (a SQLite database of somebody else), NSTAP_NEWER (written by a newer nstap)
  */
-export function migrate(db: Database): void {
+export function migrate(db: Database, indexLater = false): void {
   if (schemaVersion(db) === SCHEMA_VERSION) return;
   db.transaction(() => {
+    const isNew = schemaVersion(db) === 0;
     for (let version = schemaVersion(db); version < SCHEMA_VERSION; version++) db.exec(MIGRATIONS[version]!);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${SCHEMA_VERSION}`);
     nameCodes(db);
+    if (isNew && indexLater) dropFlowIndexes(db);
   }).immediate();
 }
 

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { durably, type FlowDatabase, openForWriting } from './database.ts';
 import { StorageError, toStorageError } from './errors.ts';
 import type { FlowBatch } from './flow-batch.ts';
+import { hasFlowIndexes, makeFlowIndexes } from './flow-indexes.ts';
 import { type FlowHome, flowHome } from './flow-home.ts';
 import { localHost } from './host.ts';
 import type { RunInfo, StorageRequest, ThreadLoad } from './messages.ts';
@@ -20,6 +21,12 @@ import {
 
 /** How long the logs of each file wait for readers at the end of a run. */
 const CHECKPOINT_PATIENCE_MS = 100;
+
+/**
+ * Flows of a replay into a new database before they are indexed all the same: readers look at all of them until then, and making the
+ * indexes takes seconds, in which the replay waits.
+ */
+const UNINDEXED_MAX = 262_144;
 
 /** What a writer has committed. */
 export interface WriterTotals {
@@ -66,6 +73,8 @@ export class FlowWriter implements ChannelOwner {
   /** Requests without flows that are committed although the batches beside them are not. */
   readonly #announced = new WeakSet<WriteRequest>();
   #totals: WriterTotals = { flows: 0, records: 0 };
+  /** The indexes of flows are yet to be made. */
+  #isUnindexed: boolean;
   /** The file that was opened, see fileNumber. */
   readonly #file: string | null;
   #isClosed = false;
@@ -76,8 +85,10 @@ export class FlowWriter implements ChannelOwner {
    */
   constructor(path: string, run: RunInfo, partitioned = false) {
     this.path = path;
-    this.db = openForWriting(path);
+    // A replay is over soon, and its flows mostly come at its end.
+    this.db = openForWriting(path, run.kind === 'replay' && !partitioned);
     try {
+      this.#isUnindexed = !hasFlowIndexes(this.db);
       this.#file = fileNumber(path);
       const timeseries = run.timeseries ?? false;
       this.statements = prepareStatements(this.db);
@@ -136,6 +147,7 @@ export class FlowWriter implements ChannelOwner {
   write(requests: Iterable<Addressed>): void {
     this.checkFile();
     if (this.partitions === null) {
+      if (this.#isUnindexed && this.#totals.flows >= UNINDEXED_MAX) this.#makeIndexes();
       this.#commit(requests);
       return;
     }
@@ -172,7 +184,7 @@ export class FlowWriter implements ChannelOwner {
   }
 
   /**
-   * Writes the run's end, folds the write-ahead log into the database, and closes it; a second call does nothing.
+   * Writes the run's end, makes the indexes if they were put off, folds the write-ahead log into the database, and closes it; a second call does nothing.
    * @throws StorageError; the connection is closed all the same
    */
   close(): void {
@@ -180,6 +192,7 @@ export class FlowWriter implements ChannelOwner {
     this.#isClosed = true;
     try {
       this.#updateRun(this.#totals, nowNs());
+      if (this.#isUnindexed) makeFlowIndexes(this.db);
       // A reader in the middle of a query keeps a log from being cut: the next one to close will do it, for ten files that
       // wait for it one after the other would take longer than whoever ended the run has patience.
       this.setBusyTimeout(CHECKPOINT_PATIENCE_MS);
@@ -193,6 +206,15 @@ export class FlowWriter implements ChannelOwner {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #makeIndexes(): void {
+    try {
+      makeFlowIndexes(this.db);
+      this.#isUnindexed = false;
+    } catch (error) {
+      throw toStorageError('index', this.path, error);
+    }
   }
 
   #commit(requests: Iterable<Addressed>): void {

@@ -1,20 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { openForWriting } from '../../storage/database.ts';
 import { StorageError } from '../../storage/errors.ts';
 import { FlowWriter } from '../../storage/writer.ts';
 import { batchOf, captureInfo, TEST_RUN } from './records.ts';
+import { startWriting } from './start-writing.ts';
 import { readFlows, tempDb, withDb } from './temp-db.ts';
-
-const WRITING_PROCESS = fileURLToPath(new URL('./writing-process.ts', import.meta.url));
-
-function startWriting(path: string, transactions: number, flows: number): ChildProcess {
-  const args = [WRITING_PROCESS, path, String(transactions), String(flows)];
-  return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-}
 
 describe('several processes', () => {
   test('write one database at once, and every flow of each is there', async () => {
