@@ -1,4 +1,5 @@
 import type { PacketFields } from '../../decoders/packet-fields.ts';
+import type { FlowsAhead } from '../flow/ahead.ts';
 import type { PacketSpan } from '../../storage/messages.ts';
 
 /**
@@ -8,6 +9,12 @@ import type { PacketSpan } from '../../storage/messages.ts';
 export interface PacketSink {
   /** The one reused result object; the source writes its first group before each call of `packet`. */
   readonly fields: PacketFields;
+
+  /**
+   * Where a source that has several packets at hand lets the sink look at them first, in groups of at most AHEAD_MAX: `begin`, and if
+   * it says so `see` each, `fetch`, then `packet` for each in the same order. Left out or null: not wanted.
+   */
+  readonly ahead?: FlowsAhead | null;
 
   /**
    * Takes one packet. The bytes belong to the source and are reused after the call returns: copy what must be kept.
