@@ -17,7 +17,7 @@ export interface SavefileSink {
   onInterface(info: SavefileInterface): void;
 
   /**
-   * Called for each packet in file order. The view is the reader's own buffer: its bytes are valid only during the call.
+   * Called for each packet in file order. The view is the reader's own buffer: its bytes are valid until `onWindowEnd`.
    * @param interfaceIndex `SavefileInterface.index`
    * @param off       first octet of the frame in `view`
    * @param capLen    captured octets; off + capLen <= view.byteLength
@@ -38,6 +38,12 @@ export interface SavefileSink {
     timeKnown: boolean,
     pktType: number,
   ): void;
+
+  /**
+   * Called when the octets of the packets so far are about to be reused: at the end of each window of the file, and before an
+   * error is thrown. A sink that implements it may keep views until then.
+   */
+  onWindowEnd?(): void;
 
   /**
    * Called for each statistics block of pcapng that tells losses: what the file's writer says of itself.

@@ -228,7 +228,11 @@ export class SavefileReader {
 
   #deliver(): void {
     if (this.#parser === null) return;
-    this.#start = this.#parser.parse(this.#view, this.#start, this.#end, this.#fileOff);
+    try {
+      this.#start = this.#parser.parse(this.#view, this.#start, this.#end, this.#fileOff);
+    } finally {
+      this.#sink.onWindowEnd?.();
+    }
   }
 
   /** Moves what is left of a record to the front; takes a larger buffer when the record does not fit. */

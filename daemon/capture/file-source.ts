@@ -1,8 +1,9 @@
 import { SavefileReader } from '../../decoders/savefile.ts';
 import type { SavefileInterface, SavefileSink } from '../../decoders/savefile-sink.ts';
 import { compileFilter } from '../kernel/libpcap.ts';
+import { AHEAD_MAX } from '../flow/ahead.ts';
 import { BpfFilter } from './bpf.ts';
-import type { PacketSink } from './packet-source.ts';
+import type { LookAhead, PacketSink } from './packet-source.ts';
 
 /** Snaplen given to libpcap's compiler: what a filter may look at, beyond any frame. */
 const FILTER_SNAPLEN = 0x40000;
@@ -22,7 +23,8 @@ export interface FileTimes {
 }
 
 /**
- * A savefile as a packet source: reads chunk by chunk and hands each packet to the sink, in place in the reader's buffer.
+ * A savefile as a packet source: reads chunk by chunk and hands each packet to the sink, in place in the reader's buffer. To a sink that
+ * wants to look ahead it hands them in groups.
  */
 export class FileSource implements SavefileSink {
   readonly times: FileTimes = { first: null, last: null, filtered: 0, dropped: null };
@@ -35,6 +37,17 @@ export class FileSource implements SavefileSink {
   readonly #linkTypes: number[] = [];
   readonly #dropped: number[] = [];
   readonly #programs: (BpfFilter | null)[] = [];
+  readonly #ahead: LookAhead | null;
+  /** Packets that wait until AHEAD_MAX of them are there. */
+  #waiting = 0;
+  #view: DataView = new DataView(new ArrayBuffer(0));
+  readonly #interfaces = new Int32Array(AHEAD_MAX);
+  readonly #offs = new Int32Array(AHEAD_MAX);
+  readonly #capLens = new Int32Array(AHEAD_MAX);
+  readonly #wireLens = new Int32Array(AHEAD_MAX);
+  readonly #secs = new Float64Array(AHEAD_MAX);
+  readonly #nsecs = new Int32Array(AHEAD_MAX);
+  readonly #pktTypes = new Int32Array(AHEAD_MAX);
   #firstSec = Number.POSITIVE_INFINITY;
   #firstNsec = 0;
   #lastSec = Number.NEGATIVE_INFINITY;
@@ -50,6 +63,7 @@ export class FileSource implements SavefileSink {
     this.#sink = sink;
     this.#open = open;
     this.#octets = octets;
+    this.#ahead = sink.ahead ?? null;
   }
 
   /**
@@ -113,6 +127,53 @@ export class FileSource implements SavefileSink {
         this.#lastNsec = tsNsec;
       }
     }
+    const ahead = this.#ahead;
+    if (ahead === null || (this.#waiting === 0 && !ahead.begin())) {
+      this.#hand(interfaceIndex, view, off, capLen, wireLen, tsSec, tsNsec, pktType);
+      return;
+    }
+    ahead.see(view, off, off + capLen, this.#linkTypes[interfaceIndex]!, this.#captures[interfaceIndex]!);
+    const at = this.#waiting++;
+    this.#view = view;
+    this.#interfaces[at] = interfaceIndex;
+    this.#offs[at] = off;
+    this.#capLens[at] = capLen;
+    this.#wireLens[at] = wireLen;
+    this.#secs[at] = tsSec;
+    this.#nsecs[at] = tsNsec;
+    this.#pktTypes[at] = pktType;
+    if (at + 1 === AHEAD_MAX) this.onWindowEnd();
+  }
+
+  /** Hands over the packets that wait. */
+  onWindowEnd(): void {
+    const count = this.#waiting;
+    if (count === 0) return;
+    this.#waiting = 0; // also when the sink throws: nothing is handed over twice
+    this.#ahead!.fetch();
+    for (let i = 0; i < count; i++)
+      this.#hand(
+        this.#interfaces[i]!,
+        this.#view,
+        this.#offs[i]!,
+        this.#capLens[i]!,
+        this.#wireLens[i]!,
+        this.#secs[i]!,
+        this.#nsecs[i]!,
+        this.#pktTypes[i]!,
+      );
+  }
+
+  #hand(
+    interfaceIndex: number,
+    view: DataView,
+    off: number,
+    capLen: number,
+    wireLen: number,
+    tsSec: number,
+    tsNsec: number,
+    pktType: number,
+  ): void {
     const f = this.#sink.fields;
     f.captureIndex = this.#captures[interfaceIndex]!;
     f.linkType = this.#linkTypes[interfaceIndex]!;

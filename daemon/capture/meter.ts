@@ -1,6 +1,7 @@
 import { decodePacket } from '../../decoders/packet.ts';
 import { PacketFields } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
+import type { FlowsAhead } from '../flow/ahead.ts';
 import { PacketCounters } from './counters.ts';
 import type { PacketSink } from './packet-source.ts';
 import type { PacketPlaces } from './wanted-flows.ts';
@@ -15,16 +16,19 @@ const { Ok } = Status;
 export class Meter implements PacketSink {
   readonly fields = new PacketFields();
   readonly counters = new PacketCounters();
+  readonly ahead: FlowsAhead | null;
   readonly #flows: PacketPlaces;
 
   constructor(flows: PacketPlaces) {
     this.#flows = flows;
+    this.ahead = flows.ahead ?? null;
   }
 
   packet(view: DataView, off: number, capLen: number): void {
     const f = this.fields;
+    const guess = this.ahead === null ? -1 : this.ahead.next();
     const status = decodePacket(view, off, off + capLen, f);
     this.counters.count(f, capLen);
-    if (status === Ok && f.ipVersion !== 0) this.#flows.packet(view, f);
+    if (status === Ok && f.ipVersion !== 0) this.#flows.packet(view, f, guess);
   }
 }

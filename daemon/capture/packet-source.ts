@@ -1,6 +1,14 @@
 import type { PacketFields } from '../../decoders/packet-fields.ts';
 import type { PacketSpan } from '../../storage/messages.ts';
 
+/** A look at packets before they are handed over; see FlowsAhead, whose methods these are. */
+export interface LookAhead {
+  /** @returns false when none is to be seen */
+  begin(): boolean;
+  see(view: DataView, off: number, end: number, linkType: number, captureIndex: number): void;
+  fetch(): void;
+}
+
 /**
  * What a source hands each packet to. The source sets the source-owned group of `fields` (`captureIndex`, `linkType`,
  * `tsSec`, `tsNsec`, `wireLen`, `pktType`, `strippedTci`, `strippedTpid`) and then calls `packet`.
@@ -8,6 +16,12 @@ import type { PacketSpan } from '../../storage/messages.ts';
 export interface PacketSink {
   /** The one reused result object; the source writes its first group before each call of `packet`. */
   readonly fields: PacketFields;
+
+  /**
+   * Where a source that has several packets at hand lets the sink look at them first, in groups of at most AHEAD_MAX: `begin`, and if
+   * it says so `see` each, `fetch`, then `packet` for each in the same order. Left out or null: not wanted.
+   */
+  readonly ahead?: LookAhead | null;
 
   /**
    * Takes one packet. The bytes belong to the source and are reused after the call returns: copy what must be kept.

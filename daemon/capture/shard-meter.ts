@@ -6,9 +6,10 @@ import { Status } from '../../decoders/status.ts';
 import type { TunnelMode } from '../config.ts';
 import type { FlowClock } from '../flow/clock.ts';
 import { finish, mix } from '../flow/hash.ts';
+import { AHEAD_MAX, type FlowsAhead } from '../flow/ahead.ts';
 import type { FlowTable } from '../flow/table.ts';
 import { Meter } from './meter.ts';
-import type { PacketSink } from './packet-source.ts';
+import type { LookAhead, PacketSink } from './packet-source.ts';
 import { TunnelMeter } from './tunnel-meter.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
@@ -39,8 +40,10 @@ export interface Shard {
  *
  * The packets of others move the clock of this thread's table as well: flows end when they would have ended in one table.
  */
-export class ShardMeter implements PacketSink {
+export class ShardMeter implements PacketSink, LookAhead {
   readonly fields: PacketFields;
+  /** This one, where our own packets are to be looked at. */
+  readonly ahead: LookAhead | null;
   /** Packets so far, of all threads. */
   seen = 0;
   readonly #own: Meter | TunnelMeter;
@@ -49,11 +52,18 @@ export class ShardMeter implements PacketSink {
   readonly #clock: FlowClock;
   /** Takes what is not ours, and counts for nobody. */
   readonly #passing: Meter | TunnelMeter;
+  readonly #ownAhead: FlowsAhead | null;
+  /** Whose the packets of the group are that were looked at; -1: not known. */
+  readonly #shards = new Int8Array(AHEAD_MAX);
+  #group = 0;
+  #next = 0;
 
   /** @param own the meter of this thread, which puts packets into `table` @param tunnels as `own` */
   constructor(own: Meter | TunnelMeter, table: FlowTable, shard: Shard, tunnels: TunnelMode) {
     this.fields = own.fields;
     this.#own = own;
+    this.#ownAhead = own instanceof Meter ? own.ahead : null;
+    this.ahead = this.#ownAhead === null ? null : this;
     this.#index = shard.index;
     this.#count = shard.count;
     this.#clock = table.clock;
@@ -70,10 +80,31 @@ export class ShardMeter implements PacketSink {
     this.#passing.counters.reserve(captureIndex);
   }
 
+  begin(): boolean {
+    this.#group = 0;
+    this.#next = 0;
+    return this.#ownAhead!.begin();
+  }
+
+  see(view: DataView, off: number, end: number, linkType: number, captureIndex: number): void {
+    const shard = this.#shardOfUsual(view, off, end - off, linkType);
+    this.#shards[this.#group++] = shard;
+    if (shard === this.#index) this.#ownAhead!.see(view, off, end, linkType, captureIndex);
+  }
+
+  fetch(): void {
+    this.#ownAhead!.fetch();
+  }
+
   packet(view: DataView, off: number, capLen: number): void {
     const f = this.fields;
     this.seen++;
-    if (this.#shardOf(view, off, capLen, f) === this.#index) this.#own.packet(view, off, capLen);
+    let shard =
+      this.#next < this.#group
+        ? this.#shards[this.#next++]!
+        : this.#shardOfUsual(view, off, capLen, f.linkType);
+    if (shard < 0) shard = this.#shardOf(view, off, capLen, f);
+    if (shard === this.#index) this.#own.packet(view, off, capLen);
     else if (f.tsSec !== this.#clock.now) this.#pass(view, off, capLen, f);
   }
 
@@ -91,13 +122,18 @@ export class ShardMeter implements PacketSink {
     this.#passing.packet(view, off, capLen);
   }
 
-  #shardOf(view: DataView, off: number, capLen: number, f: PacketFields): number {
-    if (f.linkType === ETHERNET && capLen >= END4) {
+  /** @returns -1 for what is not IP over Ethernet without tags */
+  #shardOfUsual(view: DataView, off: number, capLen: number, linkType: number): number {
+    if (linkType === ETHERNET && capLen >= END4) {
       const type = view.getUint16(off + TYPE_OFF);
       if (type === TYPE_IP)
         return this.#shard(finish(view.getInt32(off + SRC4_OFF)) + finish(view.getInt32(off + SRC4_OFF + 4)));
       if (type === TYPE_IPV6 && capLen >= END6) return this.#shard6(view, off + SRC6_OFF);
     }
+    return -1;
+  }
+
+  #shardOf(view: DataView, off: number, capLen: number, f: PacketFields): number {
     if (decodePacket(view, off, off + capLen, f) !== Ok || f.ipVersion === 0) return 0;
     if (f.ipVersion === 6) return this.#shard6(view, f.srcOff);
     return this.#shard(finish(view.getInt32(f.srcOff)) + finish(view.getInt32(f.dstOff)));

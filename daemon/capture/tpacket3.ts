@@ -1,5 +1,6 @@
 import { PacketType } from '../../decoders/packet-fields.ts';
-import type { PacketSink } from './packet-source.ts';
+import { AHEAD_MAX } from '../flow/ahead.ts';
+import type { LookAhead, PacketSink } from './packet-source.ts';
 
 // struct tpacket_block_desc of linux/if_packet.h, u32 words from the block's start; the union holds tpacket_hdr_v1:
 //   version 0, offset_to_priv 1, block_status 2, num_pkts 3, offset_to_first_pkt 4, blk_len 5, seq_num 6-7, times 8-11
@@ -90,7 +91,10 @@ export function walkBlock(ring: RingMemory, block: number, walk: BlockWalk, sink
     walk.firstSec = words[word + SEC_WORD]!;
     walk.firstNsec = words[word + NSEC_WORD]!;
   }
+  const ahead = sink.ahead ?? null;
   for (let i = 0; i < count; i++) {
+    if (ahead !== null && i % AHEAD_MAX === 0 && ahead.begin())
+      lookAhead(ring, off, Math.min(count - i, AHEAD_MAX), walk, ahead);
     word = off >>> 2;
     const pktType = view.getUint8(off + SLL_PKTTYPE_OFF);
     if (dropOutgoing && pktType === PacketType.Outgoing) {
@@ -133,6 +137,22 @@ export function walkBlock(ring: RingMemory, block: number, walk: BlockWalk, sink
   }
   walk.duplicates += duplicates;
   return count - duplicates;
+}
+
+/** Lets the sink look at the next `count` packets. @param first offset of the first one's tpacket3_hdr */
+function lookAhead(ring: RingMemory, first: number, count: number, walk: BlockWalk, ahead: LookAhead): void {
+  const { words, halfWords, view } = ring;
+  const { linkType, captureIndex, dropOutgoing } = walk;
+  let off = first;
+  for (let i = 0; i < count; i++) {
+    const word = off >>> 2;
+    // The header that a cooked packet gets is not written yet; none of them is Ethernet, so it is not read either.
+    const mac = off + halfWords[(off >>> 1) + MAC_HALF]!;
+    if (!dropOutgoing || view.getUint8(off + SLL_PKTTYPE_OFF) !== PacketType.Outgoing)
+      ahead.see(view, mac, mac + words[word + SNAPLEN_WORD]!, linkType, captureIndex);
+    off += words[word + NEXT_WORD]!;
+  }
+  ahead.fetch();
 }
 
 /**

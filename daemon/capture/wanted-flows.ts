@@ -1,7 +1,9 @@
 import type { FlowTable } from '../flow/table.ts';
 
 /** What a meter needs of the flow table: where packets are put. */
-export type PacketPlaces = Pick<FlowTable, 'packet' | 'innerPacket' | 'flowSeq'>;
+export type PacketPlaces = Pick<FlowTable, 'packet' | 'innerPacket' | 'flowSeq'> & {
+  ahead?: FlowTable['ahead'];
+};
 
 /**
  * Which flows are wanted, and whether the packet that was metered last is of one of them: with tunnels a packet is on several. It

@@ -3,12 +3,14 @@ import type { FlowKey } from './key.ts';
 import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { KEY_IPV6, KEY_TUNNEL_SHIFT, SLOT_WORDS, W } = layout;
+const { BIT, KEY_IPV6, KEY_TUNNEL_SHIFT, SLOT_WORDS, W } = layout;
 
 /** Places of the table for each flow that it can hold: half full at most, and 8 octets a flow whatever the bound. */
 const PLACES_PER_FLOW = 2;
 /** The table is this many stretches of equal length: 12 bits of the hash choose one, the next 13 a place in it. */
 const STRETCHES = 4096;
+/** Entries that a guess looks at: the chain goes on in the same cache line, or the next one. */
+const GUESS_MAX = 16;
 /** Length of a stretch from which on it is rounded down, not up: that fills the table by 1.6 % more at most. */
 const LONG_STRETCH = 64;
 
@@ -50,19 +52,46 @@ export class FlowIndex {
    */
   find(hash: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): number {
     const { entries, size } = this;
-    const k = key.words;
     const tag = hash << 24;
     for (let at = this.home(hash); ; at = at + 1 === size ? 0 : at + 1) {
       const entry = entries[at]!;
       if (entry === 0) return -1;
       if ((entry & 0xff000000) !== tag) continue;
       const slot = (entry & 0xffffff) - 1;
-      const base = slot * SLOT_WORDS;
-      if (words[base] !== k[0] || words[base + 1] !== k[1] || words[base + 2] !== k[2]) continue;
-      if (words[base + W.addrLo] !== k[W.addrLo] || words[base + W.addrHi] !== k[W.addrHi]) continue;
-      if (k[0]! >>> KEY_TUNNEL_SHIFT !== 0 && inner!.keyIds[slot] !== key.tunnelId) continue;
-      if ((k[0]! & KEY_IPV6) === 0 || hasTail(words, base, k)) return slot;
+      if (this.#isKeyOf(slot, key, words, inner)) return slot;
     }
+  }
+
+  /**
+   * The slot of the first entry with the tag of a hash: the one that `find` gives, or another flow's, one in 256. Reads no slot.
+   * @param home where the chain begins
+   * @returns -1 when there is none near
+   */
+  guess(hash: number, home: number): number {
+    const { entries, size } = this;
+    const tag = hash << 24;
+    const end = Math.min(home + GUESS_MAX, size);
+    for (let at = home; at < end; at++) {
+      const entry = entries[at]!;
+      if (entry === 0) return -1;
+      if ((entry & 0xff000000) === tag) return (entry & 0xffffff) - 1;
+    }
+    return -1;
+  }
+
+  /** Whether there is a flow with this key in `slot`: no two have the same, so it is the slot that `find` gives. */
+  isFlowOf(slot: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): boolean {
+    const isLive = (words[slot * SLOT_WORDS + W.bits]! & BIT.live) !== 0;
+    return isLive && this.#isKeyOf(slot, key, words, inner);
+  }
+
+  #isKeyOf(slot: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): boolean {
+    const k = key.words;
+    const base = slot * SLOT_WORDS;
+    if (words[base] !== k[0] || words[base + 1] !== k[1] || words[base + 2] !== k[2]) return false;
+    if (words[base + W.addrLo] !== k[W.addrLo] || words[base + W.addrHi] !== k[W.addrHi]) return false;
+    if (k[0]! >>> KEY_TUNNEL_SHIFT !== 0 && inner!.keyIds[slot] !== key.tunnelId) return false;
+    return (k[0]! & KEY_IPV6) === 0 || hasTail(words, base, k);
   }
 
   /** Puts `slot` at the first free place of its chain. The caller knows that it is not there yet. */

@@ -39,14 +39,52 @@ const KEY_OF_NEXT = 0x082efa99;
  */
 export function hashKey(words: Int32Array, base: number, seed: number, tunnelId: number): number {
   const key = words[base + KEY]!;
-  const h =
-    keyed(key, Math.imul(seed, KEY_OF_KEY)) +
-    keyed(words[base + VLAN]!, Math.imul(seed, KEY_OF_VLAN)) +
-    keyed(words[base + PORTS]!, Math.imul(seed, KEY_OF_PORTS)) +
-    keyed(words[base + ADDR_LO]!, Math.imul(seed, KEY_OF_LO)) +
-    keyed(words[base + ADDR_HI]!, Math.imul(seed, KEY_OF_HI));
+  const h = sumHeads(
+    key,
+    words[base + VLAN]!,
+    words[base + PORTS]!,
+    words[base + ADDR_LO]!,
+    words[base + ADDR_HI]!,
+    seed,
+  );
   const tail = (key & TAILS) !== 0 ? hashTails(words, base, seed, tunnelId) : 0;
   return finish((h + tail) ^ seed);
+}
+
+/**
+ * hashKey of a flow over IPv4 in no tunnel and no VLAN, whose ports stand in its packets.
+ * @param ports of the source (16) << 16 | of the destination
+ * @param src, dst addresses, as int32 in network order
+ */
+export function hashPlain4(
+  captureIndex: number,
+  proto: number,
+  ports: number,
+  src: number,
+  dst: number,
+  seed: number,
+): number {
+  const isLo = isSourceLo(src, dst, ports >>> 16, ports & 0xffff);
+  const key = (proto << 16) | captureIndex;
+  const inOrder = isLo ? ports : (ports << 16) | (ports >>> 16);
+  return finish(sumHeads(key, 0, inOrder, isLo ? src : dst, isLo ? dst : src, seed) ^ seed);
+}
+
+/** What the first five words of a key add to its hash. */
+function sumHeads(key: number, vlan: number, ports: number, lo: number, hi: number, seed: number): number {
+  return (
+    (keyed(key, Math.imul(seed, KEY_OF_KEY)) +
+      keyed(vlan, Math.imul(seed, KEY_OF_VLAN)) +
+      keyed(ports, Math.imul(seed, KEY_OF_PORTS)) +
+      keyed(lo, Math.imul(seed, KEY_OF_LO)) +
+      keyed(hi, Math.imul(seed, KEY_OF_HI))) |
+    0
+  );
+}
+
+/** Whether the source is the numerically smaller endpoint. @param src, dst the first words of the addresses that differ, or equal ones */
+function isSourceLo(src: number, dst: number, srcPort: number, dstPort: number): boolean {
+  return src === dst ? srcPort <= dstPort : (src ^ SIGN) < (dst ^ SIGN);
 }
 
 /** What a key has only in a tunnel and in IPv6. */
@@ -67,6 +105,7 @@ function hashTails(words: Int32Array, base: number, seed: number, tunnelId: numb
 /** The key of the packet at hand, laid out as at the start of a slot. One reused object. */
 export class FlowKey {
   readonly words = new Int32Array(KEY_WORDS);
+  readonly seed: number;
   /** What the packet came in: none for the outermost IP header. Set before `set`. */
   tunnelType: TunnelType = TunnelType.none;
   /** See tunnelKeyId. */
@@ -79,9 +118,15 @@ export class FlowKey {
   #hasTails = false;
   readonly #fragments: FragmentTable;
 
-  /** @param seed keys the hash of the fragment table */
+  /** @param seed keys the hash, and that of the fragment table */
   constructor(seed: number) {
+    this.seed = seed;
     this.#fragments = new FragmentTable(seed ^ 0x5bd1e995);
+  }
+
+  /** See hashKey. */
+  hash(): number {
+    return hashKey(this.words, 0, this.seed, this.tunnelId);
   }
 
   /** Forgets the fragments: the next packet may be of another file. */
@@ -106,7 +151,7 @@ export class FlowKey {
     if (f.ipVersion === 4) {
       const src = view.getInt32(f.srcOff);
       const dst = view.getInt32(f.dstOff);
-      isLo = src === dst ? srcPort <= dstPort : (src ^ SIGN) < (dst ^ SIGN);
+      isLo = isSourceLo(src, dst, srcPort, dstPort);
       k[ADDR_LO] = isLo ? src : dst;
       k[ADDR_HI] = isLo ? dst : src;
       if (this.#hasTails) this.#clearTails();

@@ -3,6 +3,7 @@ import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
 import { type TunnelFields, TunnelType } from '../../decoders/tunnel-fields.ts';
 import { EndReasonCode } from '../../storage/flow-batch.ts';
+import { FlowsAhead } from './ahead.ts';
 import { beginFlow } from './begin-flow.ts';
 import { dateAsLatest, FlowClock } from './clock.ts';
 import { countPacket, flowSeqOf } from './counters.ts';
@@ -63,6 +64,8 @@ export class FlowTable implements Slab {
   /** Slots that were looked at to make room for one flow, at most so far. */
   victimVisits = 0;
 
+  readonly ahead: FlowsAhead;
+
   readonly #options: FlowTableOptions;
   readonly #sink: RecordSink;
   readonly #tagger: PacketTagger;
@@ -102,6 +105,7 @@ export class FlowTable implements Slab {
     this.#wheel = new TimerWheel(this.words);
     this.clock = new FlowClock(this.#wheel, this.#visit);
     this.#key = new FlowKey(options.seed);
+    this.ahead = new FlowsAhead(this, this.#index, this.#key);
     tagger.onStartOver = () => this.#forgetDecisions();
   }
 
@@ -109,14 +113,16 @@ export class FlowTable implements Slab {
    * Counts one decoded IP packet on its flow.
    * @param view the bytes that `f`'s offsets point into
    * @param f    result of decodePacket with status Ok and ipVersion 4 or 6
+   * @param guess the slot in which its flow may be, see FlowsAhead; -1: not known
    * @returns the flow's slot, good until the next packet
    */
-  packet(view: DataView, f: PacketFields): number {
+  packet(view: DataView, f: PacketFields, guess = -1): number {
     const isUndated = f.tsSec !== this.#wheel.now && this.clock.packet(f, this.live);
     const { words, doubles } = this;
     const side = this.#key.set(view, f);
-    const hash = hashKey(this.#key.words, 0, this.#options.seed, this.#key.tunnelId);
-    let slot = this.#index.find(hash, this.#key, words, this.inner);
+    let slot = guess;
+    if (slot < 0 || !this.#index.isFlowOf(slot, this.#key, words, this.inner))
+      slot = this.#index.find(this.#key.hash(), this.#key, words, this.inner);
     if (isUndated && slot >= 0) dateAsLatest(this, slot, f);
     if (
       slot >= 0 &&
@@ -127,7 +133,7 @@ export class FlowTable implements Slab {
       this.#recycled = slot;
       slot = -1;
     }
-    if (slot < 0) slot = this.#create(hash, side, view, f);
+    if (slot < 0) slot = this.#create(side, view, f);
     this.#count(slot, side, view, f);
     if (this.extras !== null && f.payloadLen > 0) this.extras.packet(view, f, slot, this.flowSeq(slot), side);
     return slot;
@@ -206,7 +212,7 @@ export class FlowTable implements Slab {
     return true;
   }
 
-  #create(hash: number, side: number, view: DataView, f: PacketFields): number {
+  #create(side: number, view: DataView, f: PacketFields): number {
     const words = this.words;
     if (this.#recycled < 0 && this.#free < 0 && this.#used >= this.#options.maxFlows) this.#makeRoom();
     let slot = this.#recycled;
@@ -232,7 +238,7 @@ export class FlowTable implements Slab {
     this.created++;
     this.live++;
     this.alive[f.captureIndex]!++;
-    this.#index.insert(hash, slot);
+    this.#index.insert(this.#key.hash(), slot);
     this.extras?.begin(slot);
     if (linked) words[base + W.next] = next;
     else this.#schedule(slot);

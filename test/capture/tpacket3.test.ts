@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type BlockWalk, type RingMemory, walkBlock } from '../../daemon/capture/tpacket3.ts';
+import { AHEAD_MAX } from '../../daemon/flow/ahead.ts';
 import { PacketFields, PacketType } from '../../decoders/packet-fields.ts';
+import { frame } from '../support/frames.ts';
+import { TestMeter } from '../support/meter.ts';
 import { CountingSink } from './counting-sink.ts';
 
 const BLOCK_SIZE = 1 << 16;
@@ -86,6 +89,28 @@ describe('a block of a TPACKET_V3 ring', () => {
     const memory = ring(statuses.map((status) => ({ bytes: [1], status })));
     walkBlock(memory, 1, walk(), sink);
     expect(sink.seen.map((packet) => packet.isChecksumFinal)).toEqual([true, false, false, true]);
+  });
+
+  it('lets a sink that looks ahead see each frame before it is given, in groups, and none that is left out', () => {
+    const frames = Array.from({ length: 2 * AHEAD_MAX + 5 }, (_, i) => {
+      const bytes = frame({ proto: 'udp', sport: 1000 + (i % 9) });
+      return { bytes: [...bytes], sec: i, pktType: i % 5 === 0 ? PacketType.Outgoing : PacketType.Host };
+    });
+    const single = new TestMeter({ seed: 7 });
+    const grouped = new TestMeter({ seed: 7 });
+    grouped.table.ahead.flowsMin = 0;
+    const guesses: number[] = [];
+    const put = grouped.table.packet.bind(grouped.table);
+    vi.spyOn(grouped.table, 'packet').mockImplementation((view, f, guess = -1) => {
+      const slot = put(view, f, guess);
+      guesses.push(guess - slot);
+      return slot;
+    });
+    for (const dropOutgoing of [false, true])
+      for (const m of [single, grouped]) walkBlock(ring(frames), 1, walk({ dropOutgoing }), m.meter);
+    expect(grouped.finish()).toEqual(single.finish());
+    // The flows of the first group are not there when it is looked at.
+    expect(guesses.slice(AHEAD_MAX).every((off) => off === 0)).toBe(true);
   });
 
   it('gives each frame with its times, lengths and direction', () => {
