@@ -42,8 +42,7 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
   const storage = startStorage(
     config.db,
     run,
-    pool,
-    port2,
+    [{ port: port2, pool }],
     (notice) => {
       if (notice.type === 'error' || notice.type === 'recovered') {
         storageTrouble = notice.type === 'error' ? notice.message : null;

@@ -63,7 +63,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
     commandLine: options.commandLine,
     timeseries: options.timeseries,
   };
-  const storage = startStorage(options.db, run, pool, port2, (trouble) => {
+  const storage = startStorage(options.db, run, [{ port: port2, pool }], (trouble) => {
     if (trouble.type === 'error') options.onTrouble?.(trouble.message);
   });
   // Reading starts only when there is somewhere to write.

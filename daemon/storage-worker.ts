@@ -1,9 +1,9 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
-import type { BatchPoolShared } from '../storage/batch-pool.ts';
 import type { Experiment, ExperimentChange } from '../storage/experiments.ts';
 import type { RunInfo, StorageReply } from '../storage/messages.ts';
 import type { KnownDecision } from '../storage/route-decision.ts';
 import type { RetentionOptions } from '../storage/retention-options.ts';
+import type { StorageInlet } from '../storage/storage-service.ts';
 import type { StorageThreadData, StorageThreadRequest } from '../storage/storage-thread.ts';
 import { nowNs } from '../storage/time.ts';
 import { ControlError } from './control/errors.ts';
@@ -33,8 +33,11 @@ export interface StorageWorker {
    * @param ask has that thread send one with this number
    */
   synced(ask: (request: number) => void): Promise<void>;
-  /** Route decisions by the numbers of the capture thread: those that are written. Rejects with ControlError. */
-  decisions(numbers: number[]): Promise<KnownDecision[]>;
+  /**
+   * Route decisions by the numbers of a capture thread: those that are written. Rejects with ControlError.
+   * @param thread which of the inlets that storage was started with; left out: the first
+   */
+  decisions(numbers: number[], thread?: number): Promise<KnownDecision[]>;
   /** The database is open; the number of this run in it. Rejects with the reason when it cannot be. */
   ready: Promise<number>;
   /** Everything is committed and the database closed. Rejects when storage failed for good. */
@@ -42,28 +45,27 @@ export interface StorageWorker {
 }
 
 /**
- * Starts the storage thread for one capture thread.
- * @param port      storage's end of the channel; transferred
+ * Starts the storage thread.
+ * @param inlets    one for each capture thread; their ports are transferred
  * @param notify    called for each StorageNotice that is not fatal
  * @param retention write flows into partitions, and keep the database within these bounds; left out: neither
  */
 export function startStorage(
   dbPath: string,
   run: RunInfo,
-  pool: BatchPoolShared,
-  port: MessagePort,
+  inlets: StorageInlet[],
   notify: (notice: StorageNotice) => void,
   retention?: RetentionOptions,
 ): StorageWorker {
   const workerData: StorageThreadData = {
     dbPath,
     run,
-    inlets: [{ port, pool }],
+    inlets,
     ...(retention && { retention }),
   };
   const worker = new Worker(sibling('../storage/storage-thread', import.meta.url), {
     workerData,
-    transferList: [port],
+    transferList: inlets.map(({ port }) => port),
   });
   const questions = new Questions();
   const ready = Promise.withResolvers<number>();
@@ -107,9 +109,9 @@ export function startStorage(
     );
   };
   const synced = (ask: (request: number) => void): Promise<void> => questions.ask(ask);
-  const decisions = (numbers: number[]): Promise<KnownDecision[]> =>
+  const decisions = (numbers: number[], thread = 0): Promise<KnownDecision[]> =>
     questions.ask((request) =>
-      worker.postMessage({ type: 'decide', request, numbers } satisfies StorageThreadRequest),
+      worker.postMessage({ type: 'decide', request, numbers, thread } satisfies StorageThreadRequest),
     );
   return { addInlet, watch, mark, synced, decisions, ready: ready.promise, closed: closed.promise };
 }

@@ -19,6 +19,11 @@ export interface CaptureInfo {
   file: string | null;
   /** The user's filter expression, or null. */
   filter: string | null;
+  /**
+   * Capture threads that share it under the same index, each with a part of its packets: one row of `captures` for all, whose
+   * counters are the sum of theirs, and which has ended when all have said so. Each of them announces it. Left out: 1.
+   */
+  sharedBy?: number;
   /** Why the same interface was captured before and then, for a while, not; left out: it was not, or it was meant so. */
   gapReason?: string;
 }

@@ -123,9 +123,12 @@ export class StorageService {
     }
   }
 
-  /** Answers `decided` with those that a capture thread has given a number and that are written. */
-  decide(request: number, numbers: readonly number[]): void {
-    const channel = this.#inlets.find(({ pool }) => pool !== null)?.channel;
+  /**
+   * Answers `decided` with those that a capture thread has given a number and that are written.
+   * @param thread which one: from 0 in the order in which inlets with batches were added
+   */
+  decide(request: number, numbers: readonly number[], thread: number): void {
+    const channel = this.#inlets.filter(({ pool }) => pool !== null)[thread]?.channel;
     const decisions: KnownDecision[] = [];
     try {
       for (const number of this.#isOver || channel === undefined ? [] : numbers) {

@@ -24,7 +24,7 @@ export type StorageThreadRequest =
   /** See StorageService.mark. */
   | { type: 'mark'; request: number; change: ExperimentChange; atNs: bigint }
   /** See StorageService.decide. */
-  | { type: 'decide'; request: number; numbers: number[] }
+  | { type: 'decide'; request: number; numbers: number[]; thread: number }
   /** Write what has arrived, and end, also when a capture thread never said `close`. */
   | { type: 'close' };
 
@@ -49,7 +49,7 @@ function main(data: StorageThreadData): void {
     if (request.type === 'inlet') service.add(request.inlet);
     else if (request.type === 'watch') service.watch(request.port);
     else if (request.type === 'mark') service.mark(request.request, request.change, request.atNs);
-    else if (request.type === 'decide') service.decide(request.request, request.numbers);
+    else if (request.type === 'decide') service.decide(request.request, request.numbers, request.thread);
     else service.close();
   });
 }

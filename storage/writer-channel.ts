@@ -5,8 +5,9 @@ import type { FlowBatch } from './flow-batch.ts';
 import { ExtraKind, hintsJson } from './flow-extras.ts';
 import type { FlowHome } from './flow-home.ts';
 import { ENDPOINT_COLUMNS, FlowRecord, ID_COLUMNS, type SqlValue, VALUE_COLUMNS } from './flow-columns.ts';
-import type { CaptureCounters, CaptureInfo, PacketSpan } from './messages.ts';
+import type { CaptureInfo } from './messages.ts';
 import { DECISION_KEYS, type RouteDecision } from './route-decision.ts';
+import type { CaptureState, SharedCaptures } from './shared-captures.ts';
 import { clampNs, nowNs, toNs } from './time.ts';
 
 /**
@@ -83,6 +84,7 @@ export interface ChannelOwner {
   readonly hostId: number;
   /** Where new flows go. */
   readonly home: FlowHome;
+  readonly sharedCaptures: SharedCaptures;
   /** Called when the open transaction is rolled back, latest first: what the channel remembered is to be forgotten. */
   onRollback(undo: () => void): void;
 }
@@ -129,8 +131,19 @@ export class WriterChannel {
     return this.#record?.clampedTimes ?? 0;
   }
 
-  /** Writes a capture point; its number is `info.index`. */
+  /** Writes a capture point, unless another channel that shares it has; its number is `info.index`. */
   addCapture(info: CaptureInfo): void {
+    const { sharedBy = 1 } = info;
+    const { sharedCaptures } = this.#owner;
+    let id = sharedBy > 1 ? sharedCaptures.idOf(info.index) : undefined;
+    if (id === undefined) {
+      id = this.#insertCapture(info);
+      if (sharedBy > 1) sharedCaptures.add(info.index, id, sharedBy);
+    }
+    this.#remember(this.#captures, info.index, id);
+  }
+
+  #insertCapture(info: CaptureInfo): number {
     const { insertCapture, lastOf } = this.#owner.statements;
     const isGap = info.gapReason !== undefined;
     const { lastInsertRowid } = insertCapture.run(
@@ -147,7 +160,7 @@ export class WriterChannel {
       info.gapReason ?? null,
       isGap ? (lastOf.get(info.netnsId, info.ifIndex) ?? null) : null,
     );
-    this.#remember(this.#captures, info.index, Number(lastInsertRowid));
+    return Number(lastInsertRowid);
   }
 
   /** Writes decisions number `base`, `base + 1`, …; one that any run has written before is not written again. */
@@ -161,14 +174,10 @@ export class WriterChannel {
     }
   }
 
-  /** Writes the counters of a capture point over the earlier ones. */
-  setCounters(
-    captureIndex: number,
-    counters: CaptureCounters,
-    span: PacketSpan | null,
-    final: boolean,
-  ): void {
+  /** Writes the counters of a capture point over the earlier ones; of a shared one what all channels count. */
+  setCounters(captureIndex: number, state: CaptureState): void {
     const id = known(this.#captures, captureIndex, 'capture');
+    const { counters, span, final } = this.#owner.sharedCaptures.tell(this, captureIndex, state);
     const values = COUNTER_COLUMNS.map(([key]) => counters[key]);
     this.#owner.statements.updateCounters.run(
       final ? 1 : 0,

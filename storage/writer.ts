@@ -8,6 +8,7 @@ import type { RunInfo, StorageRequest, ThreadLoad } from './messages.ts';
 import { Partitions } from './partitions.ts';
 import type { RouteGap } from './route-backlog.ts';
 import { RouteWriter } from './route-writer.ts';
+import { SharedCaptures, sum } from './shared-captures.ts';
 import { nowNs } from './time.ts';
 import {
   type ChannelOwner,
@@ -58,6 +59,9 @@ export class FlowWriter implements ChannelOwner {
   readonly #addFlows;
   readonly #channels: WriterChannel[] = [];
   readonly #undo: (() => void)[] = [];
+  readonly sharedCaptures = new SharedCaptures((undo) => this.onRollback(undo));
+  /** What each channel has told last. As it tells all of it again, a rollback takes nothing back. */
+  readonly #loads = new Map<WriterChannel, ThreadLoad>();
   /** Requests without flows that are committed although the batches beside them are not. */
   readonly #announced = new WeakSet<WriteRequest>();
   #totals: WriterTotals = { flows: 0, records: 0 };
@@ -221,13 +225,13 @@ export class FlowWriter implements ChannelOwner {
         channel.addDecisions(request.base, request.list);
         break;
       case 'counters':
-        channel.setCounters(request.captureIndex, request.counters, request.span, request.final);
+        channel.setCounters(request.captureIndex, request);
         break;
       case 'filter':
         channel.setFilter(request.captureIndex, request.filter);
         break;
       case 'load':
-        this.#setLoad(request.load);
+        this.#setLoad(channel, request.load);
         break;
       case 'batch':
         totals.flows += channel.writeBatch(request.batch);
@@ -238,8 +242,10 @@ export class FlowWriter implements ChannelOwner {
     }
   }
 
-  /** Of the one capture thread that a run has. */
-  #setLoad({ queued, queueSize, cpuNs }: ThreadLoad): void {
+  /** The sum over all capture threads of the run. */
+  #setLoad(channel: WriterChannel, load: ThreadLoad): void {
+    this.#loads.set(channel, load);
+    const { queued, queueSize, cpuNs } = [...this.#loads.values()].reduce(sum);
     this.statements.updateLoad.run(queued, queueSize, cpuNs, this.runId);
   }
 
