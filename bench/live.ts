@@ -1,165 +1,146 @@
-import { type ChildProcess, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readCaptures } from '../storage/captures.ts';
-import { openForReading } from '../storage/database.ts';
-import { type BenchOptions, Report } from './report.ts';
-import { cpuSeconds, ended, NSTAP, printTable, sh, sleep } from './support.ts';
 import { hasProgram } from '../test/support/processes.ts';
-import { ADDRESS, buildLab, listening, macOf, RECEIVER, removeLab, SENDER, sentBy } from './veth-lab.ts';
+import { measureIdle, measureTail } from './live-quiet.ts';
+import { counting, measure, nstap, type Outcome, type Start } from './live-peers.ts';
+import { type BenchOptions, Report } from './report.ts';
+import { median, printTable } from './support.ts';
+import { buildLab, removeLab } from './veth-lab.ts';
 
 const CAP_PEER = fileURLToPath(new URL('./cap-peer.cjs', import.meta.url));
-/** Sent as fast as trafgen can on all cores: some ten seconds at 500,000 a second. */
-const PACKETS = 5_000_000;
-const FILTER = 'udp port 9';
+export const FILTER = 'udp port 9';
 
-interface Outcome {
-  /** How it ended before it was told to ("SIGSEGV"); null when all is well. */
-  died: string | null;
-  sent: number;
-  seconds: number;
-  counted: number;
-  kernelDrops: number;
-  cpuNs: number;
-}
+/**
+ * How trafgen sends: on all cores, where it is fastest and the reader is always in some sender's way, and on one core, which
+ * leaves the other to the reader.
+ */
+const LOADS = [
+  ['all cores', []],
+  ['one core', ['--cpus', '1']],
+] as const;
 
-/** 64-byte UDP over veth as fast as trafgen sends: nstap with everything it does, then its rivals, in turn. */
-export async function run(_options: BenchOptions = {}, report = new Report()): Promise<void> {
+/**
+ * 64-byte UDP over veth as fast as trafgen sends: nstap with everything it does, then its rivals, in turn, `--rounds` times (3).
+ * Then the daemon at rest, and how soon `nstap tail` shows a packet.
+ */
+export async function run({ rounds }: BenchOptions = {}, report = new Report()): Promise<void> {
   if (process.getuid?.() !== 0) return void process.stdout.write('skipped: needs root\n');
   if (!hasProgram('trafgen'))
     return void process.stdout.write('skipped: trafgen is missing (package netsniff-ng)\n');
-  const rows: string[][] = [];
+  const peers: [string, Start][] = [['nstap daemon (flows, routes, SQLite)', nstap(['--fanout', '1'])]];
+  peers.push(['nstap daemon --fanout 2', nstap(['--fanout', '2'])]);
+  if (hasProgram('tcpdump'))
+    peers.push([
+      'tcpdump -w /dev/null',
+      counting(['tcpdump', '-i', 'veth', '-B', '32768', '-w', '/dev/null', FILTER]),
+    ]);
+  else process.stdout.write('not found here: tcpdump\n');
+  const node = nodeForCap();
+  if (node !== null) peers.push(['cap 0.2.1 (counts only)', counting([node, CAP_PEER, 'veth', FILTER])]);
+  else process.stdout.write('not found here: cap (npm install in bench/, with a compiler and libpcap-dev)\n');
+
+  const count = Number(rounds ?? 3);
+  const outcomes = new Map<string, Outcome[]>();
   try {
     buildLab();
-    const own = await measure(nstap);
-    rows.push(row('nstap daemon (flows, routes, SQLite)', own));
-    tell(own, report);
-    if (hasProgram('tcpdump')) rows.push(row('tcpdump -w /dev/null', await measure(tcpdump)));
-    else process.stdout.write('not found here: tcpdump\n');
-    const node = nodeForCap();
-    if (node !== null) rows.push(row('cap 0.2.1 (counts only)', await measure(() => cap(node))));
-    else
-      process.stdout.write('not found here: cap (npm install in bench/, with a compiler and libpcap-dev)\n');
+    for (let round = 0; round < count; round++)
+      for (const [load, words] of LOADS)
+        for (const [name, start] of peers) {
+          const key = `${load}: ${name}`;
+          outcomes.set(key, [...(outcomes.get(key) ?? []), await measure(start, words)]);
+        }
+    for (const [load] of LOADS) {
+      const of = (name: string): Outcome[] => outcomes.get(`${load}: ${name}`)!;
+      const own = middle(of(peers[0]![0]));
+      printTable(
+        [
+          `trafgen on ${load}`,
+          'rate',
+          'sent',
+          'missed',
+          'dropped',
+          'ns CPU a packet',
+          'least-most',
+          'user',
+          'system',
+          'nstap is',
+        ],
+        peers.map(([name]) => row(name, of(name), own)),
+      );
+      for (const [name] of peers) if (name.startsWith('nstap')) printThreads(name, of(name)[0]!);
+    }
+    tell(outcomes.get(`${LOADS[0][0]}: ${peers[0]![0]}`)!, report);
+    await measureIdle();
+    await measureTail();
   } finally {
     removeLab();
   }
-  printTable(['live', 'rate', 'sent', 'counted', 'kernel drops', 'ns CPU a packet'], rows);
 }
 
-function tell(own: Outcome, report: Report): void {
-  if (own.died !== null) {
-    report.note(`the daemon died: ${own.died}`);
+/** nstap's own, trafgen on all cores. */
+function tell(own: readonly Outcome[], report: Report): void {
+  const died = own.find((each) => each.died !== null)?.died;
+  if (died !== undefined) {
+    report.note(`the daemon died: ${died}`);
     return;
   }
-  report.row('live.cpu', 'live, CPU a packet', 'ns', [own.cpuNs]);
-  report.row('live.drops', 'live, packets that were sent and not counted', 'packets', [
-    PACKETS - own.counted,
-  ]);
-  report.row('live.rate', 'live, sent', 'packets/s', [own.sent / own.seconds]);
+  const each = (of: (outcome: Outcome) => number): number[] => own.map(of);
+  report.row(
+    'live.cpu',
+    'live, CPU a packet',
+    'ns',
+    each(({ cpuNs }) => cpuNs),
+  );
+  report.row(
+    'live.drops',
+    'live, packets that were sent and not counted',
+    'packets',
+    each(({ wanted, counted }) => wanted - counted),
+  );
+  report.row(
+    'live.rate',
+    'live, sent',
+    'packets/s',
+    each(({ sent, seconds }) => sent / seconds),
+  );
 }
 
-function row(name: string, o: Outcome): string[] {
-  const rate = Math.round(o.sent / o.seconds / 1000);
-  if (o.died !== null) return [name, `${rate}k/s`, String(o.sent), `died: ${o.died}`, '', ''];
-  return [name, `${rate}k/s`, o.sent, o.counted, o.kernelDrops, o.cpuNs.toFixed(0)].map(String);
+function middle(outcomes: readonly Outcome[]): number {
+  return median(outcomes.map(({ cpuNs }) => cpuNs));
 }
 
-/** A capturing program: started, and told to stop; then it says what it counted. */
-interface Running {
-  child: ChildProcess;
-  finish(): Promise<{ counted: number; kernelDrops: number }>;
+/** @param own median of nstap's, for the ratio */
+function row(name: string, outcomes: readonly Outcome[], own: number): string[] {
+  const died = outcomes.find((each) => each.died !== null)?.died;
+  const rate = `${Math.round(median(outcomes.map(({ sent, seconds }) => sent / seconds)) / 1000)}k/s`;
+  if (died !== undefined) return [name, rate, '', `died: ${died}`, '', '', '', '', '', ''];
+  const costs = outcomes.map(({ cpuNs }) => cpuNs);
+  const sum = (of: (outcome: Outcome) => number): number => outcomes.reduce((all, each) => all + of(each), 0);
+  const share = (of: (outcome: Outcome) => number): string => median(outcomes.map(of)).toFixed(0);
+  return [
+    name,
+    rate,
+    String(sum(({ sent }) => sent)),
+    String(sum(({ wanted, counted }) => wanted - counted)),
+    String(sum(({ kernelDrops }) => kernelDrops)),
+    middle(outcomes).toFixed(0),
+    `${Math.min(...costs).toFixed(0)}-${Math.max(...costs).toFixed(0)}`,
+    share(({ userNs }) => userNs),
+    share(({ systemNs }) => systemNs),
+    `${(own / middle(outcomes)).toFixed(2)} x`,
+  ];
 }
 
-async function measure(start: (scratch: string) => Promise<Running>): Promise<Outcome> {
-  const scratch = mkdtempSync(join(tmpdir(), 'nstap-bench-'));
-  try {
-    const { child, finish } = await start(scratch);
-    const cpuBefore = cpuSeconds(child.pid!);
-    const before = sentBy(SENDER);
-    const begin = performance.now();
-    sendTraffic();
-    const seconds = (performance.now() - begin) / 1000;
-    await sleep(500);
-    const sent = sentBy(SENDER) - before;
-    const died = child.signalCode ?? child.exitCode;
-    if (died !== null) {
-      return {
-        died: String(died),
-        sent,
-        seconds,
-        counted: Number.NaN,
-        kernelDrops: Number.NaN,
-        cpuNs: Number.NaN,
-      };
-    }
-    const cpu = cpuSeconds(child.pid!) - cpuBefore;
-    const { counted, kernelDrops } = await finish();
-    return { died: null, sent, seconds, counted, kernelDrops, cpuNs: (cpu * 1e9) / sent };
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
-}
-
-async function nstap(scratch: string): Promise<Running> {
-  chmodSync(scratch, 0o777);
-  const db = join(scratch, 'flows.db');
-  const where = ['--netns', RECEIVER, '--interface', 'veth', '--filter', FILTER];
-  const words = ['daemon', ...where, '--db', db, '--control', 'none'];
-  const { child, log } = await listening([process.execPath, NSTAP, ...words], 'capture-opened');
-  return {
-    child,
-    async finish() {
-      child.kill('SIGTERM');
-      if ((await ended(child)) !== 0) throw new Error(`the daemon failed:\n${log()}`);
-      const database = openForReading(db);
-      const [capture] = readCaptures(database);
-      database.close();
-      return { counted: capture!.packets, kernelDrops: capture!.kernelDrops };
-    },
-  };
-}
-
-function tcpdump(): Promise<Running> {
-  return counting(['tcpdump', '-i', 'veth', '-B', '32768', '-w', '/dev/null', FILTER]);
-}
-
-function cap(node: string): Promise<Running> {
-  return counting([node, CAP_PEER, 'veth', FILTER]);
+function printThreads(name: string, { threads }: Outcome): void {
+  const parts = threads.filter(({ ns }) => ns >= 1).map(({ name: of, ns }) => `${of} ${ns.toFixed(1)}`);
+  process.stdout.write(`  ${name}, first round, ns a packet by thread: ${parts.join(', ')}\n`);
 }
 
 /** The Node that `cap` was built for: its compiled part loads in no other. */
 function nodeForCap(): string | null {
-  const nodes = [
-    process.execPath,
-    ...(process.env.PATH ?? '').split(':').map((folder) => join(folder, 'node')),
-  ];
+  const nodes = [process.execPath, ...(process.env.PATH ?? '').split(':').map((folder) => `${folder}/node`)];
   const loads = (node: string): boolean =>
     spawnSync(node, ['-e', 'require("cap")'], { cwd: dirname(CAP_PEER), stdio: 'ignore' }).status === 0;
   return nodes.find(loads) ?? null;
-}
-
-/** A program that says "listening", and on SIGINT "N packets captured" and perhaps "N packets dropped by kernel". */
-async function counting(command: string[]): Promise<Running> {
-  const { child, log } = await listening(['ip', 'netns', 'exec', RECEIVER, ...command], 'listening');
-  return {
-    child,
-    async finish() {
-      child.kill('SIGINT');
-      await ended(child);
-      const number = (what: string): number =>
-        Number(new RegExp(`(\\d+) packets? ${what}`).exec(log())?.[1] ?? Number.NaN);
-      return { counted: number('captured'), kernelDrops: number('dropped by kernel') };
-    },
-  };
-}
-
-/** Frames to the receiver's MAC; 64 octets with the checksum that veth does not carry, so 60 here. Port 9 is discard. */
-function sendTraffic(): void {
-  const packet =
-    `{ eth(da=${macOf(RECEIVER)}, sa=${macOf(SENDER)}), ` +
-    `ipv4(ttl=64, saddr=${ADDRESS[SENDER]}, daddr=${ADDRESS[RECEIVER]}), ` +
-    'udp(sport=1024, dport=9), fill(0x41, 18) }';
-  sh('ip', ['netns', 'exec', SENDER, 'trafgen', '-o', 'veth', '-n', String(PACKETS), packet]);
 }

@@ -19,7 +19,7 @@ export async function run(): Promise<void> {
     const meter = new Meter(table);
     const { view, length } = packets(1);
     const activity = new FlowActivity(openSlab(table.shared));
-    const context = { activity, place: () => undefined, decision: () => undefined };
+    const context = { activities: [activity], place: () => undefined, decision: () => undefined };
     const ask = (rankView: RankView, filter: string): Ranking => {
       const question: RankQuestion = {
         view: rankView,

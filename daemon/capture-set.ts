@@ -212,7 +212,7 @@ export class CaptureSet {
   #open(links: LinkWatcher, link: Interface, key: string, engine: CaptureEngine): void {
     const usedMib = [...this.#captures.values()].reduce((sum, capture) => sum + capture.ringMib, 0);
     try {
-      const { info, command, fd, ringMib, layer } = this.#opener.open(
+      const { info, command, fds, ringMib, layer } = this.#opener.open(
         links,
         link,
         this.#nextIndex,
@@ -220,7 +220,7 @@ export class CaptureSet {
         this.#gaps.get(key),
       );
       this.#add({ info, key, ringMib, layer, sinceMs: performance.now() });
-      engine.send(command, [fd], info.netnsId);
+      engine.send(command, fds, info.netnsId);
     } catch (error) {
       const fields = { netns: links.netns.name, interface: link.name };
       // Removed a moment ago: the kernel is about to tell.

@@ -47,6 +47,8 @@ export interface DaemonOptions extends MeteringOptions {
   backend: Backend;
   /** Name or number of the engine's user; null: `nstap`, else `nobody`, else the owner of the database's folder. */
   user: string | null;
+  /** Rings that share each interface out, each with a capture thread of its own, see fanoutProgram; 1: one ring, one thread. */
+  fanout: number;
   /** MiB of a ring (or of libpcap's buffer), per interface. */
   ringMib: number;
   /** MiB of all rings together; interfaces beyond it get smaller rings. */
@@ -70,6 +72,8 @@ export interface DaemonOptions extends MeteringOptions {
 export const SNAPLEN_DEFAULT = 262_144;
 /** Below this not even the headers of IPv6 TCP with two VLAN tags are whole. */
 export const SNAPLEN_MIN = 96;
+/** One message to the engine carries the descriptors of all rings of an interface, see SCM_FDS_MAX. */
+export const FANOUT_MAX = 16;
 /** 32 MiB hold half a second of 500,000 small packets a second, or 30 ms of 10 Gbit/s. */
 export const RING_MIB_DEFAULT = 32;
 export const RING_MIB_MAX = 1024;
@@ -119,6 +123,7 @@ export function defaultOptions(db: string, memoryBytes: number): DaemonOptions {
     db,
     backend: 'ring',
     user: null,
+    fanout: 1,
     ringMib: RING_MIB_DEFAULT,
     ringTotalMib: Math.max(RING_MIB_DEFAULT, Math.floor((memoryBytes * RING_TOTAL_SHARE) / 2 ** 20)),
     snapLen: SNAPLEN_DEFAULT,

@@ -13,12 +13,8 @@ import { landlockAbi } from './kernel/landlock.ts';
 import { close } from './kernel/libc.ts';
 import { compileSocketFilter } from './kernel/libpcap.ts';
 import { HOST_NETNS, listNetns, openNetns, withNetns } from './kernel/netns.ts';
-import {
-  linkLayerOf,
-  openPacketSocketWithin,
-  RING_BLOCKS_MIN,
-  ringGeometry,
-} from './kernel/packet-socket.ts';
+import { openPacketSocketsWithin } from './kernel/packet-fanout.ts';
+import { linkLayerOf, RING_BLOCKS_MIN, ringGeometry } from './kernel/packet-socket.ts';
 import { CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_ADMIN, effectiveCapabilities } from './kernel/privileges.ts';
 import { sibling } from './sibling.ts';
 
@@ -108,7 +104,7 @@ function ring(): Finding {
       filter: null,
       object: lo.name,
     };
-    close(openPacketSocketWithin(options, RING_BLOCKS_MIN).fd);
+    for (const fd of openPacketSocketsWithin(options, 1, RING_BLOCKS_MIN).fds) close(fd);
     return ok('ring', "the kernel's packet ring (TPACKET_V3) opens");
   } catch (error) {
     return {

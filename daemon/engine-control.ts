@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Experiment, ExperimentChange } from '../storage/experiments.ts';
 import type { FlowTapMessage, TappedFlow } from '../storage/flow-tap.ts';
 import type { CaptureInfo } from '../storage/messages.ts';
+import type { KnownDecision } from '../storage/route-decision.ts';
+import { sum } from '../storage/sum.ts';
 import type { CaptureReply, CaptureRequest, ThreadCounts } from './capture/capture-messages.ts';
 import type { ControlBackend, PacketFeed, PacketsWanted, ServerCounts, Taken } from './control/backend.ts';
 import { ControlError } from './control/errors.ts';
@@ -18,9 +20,11 @@ import { liveCapture, liveFlow } from './live-records.ts';
 import { PacketFeeds } from './packet-feeds.ts';
 import { Questions } from './questions.ts';
 import type { RankPlace, RankQuestion } from './rank/messages.ts';
+import { decisionInThread, taggedDecision, threadOfDecision } from './rank/decision-tag.ts';
 import { Rankings } from './rankings.ts';
 import type { ControlReport, EngineCommand } from './engine-messages.ts';
 import type { PipelineLive } from './engine-pipeline.ts';
+import type { SlabShared } from './flow/slab.ts';
 import type { MirrorReply, MirrorRequest } from './mirror/messages.ts';
 import { version } from './version.ts';
 
@@ -35,7 +39,10 @@ export interface EngineControlHost {
   database: string;
   maxFlows: number;
   live: PipelineLive;
-  toCapture(request: CaptureRequest): void;
+  /** Capture threads. */
+  threads: number;
+  /** @param thread the only one that gets it; left out: all do */
+  toCapture(request: CaptureRequest, thread?: number): void;
   toMirror(request: MirrorRequest): void;
   report(report: ControlReport): void;
 }
@@ -71,11 +78,16 @@ export class EngineControl implements ControlBackend {
 
   constructor(host: EngineControlHost) {
     this.#host = host;
-    this.#packets = new PacketFeeds(this.#questions, this.#captures, (request) => host.toCapture(request));
+    this.#packets = new PacketFeeds(
+      this.#questions,
+      this.#captures,
+      (request, thread) => host.toCapture(request, thread),
+      host.threads,
+    );
     this.#rankings = new Rankings({
-      share: () => this.#questions.ask((request) => host.toCapture({ type: 'share', request })),
+      share: () => this.#askThreads<SlabShared>((request) => ({ type: 'share', request })),
       places: () => [...this.#captures.values()].map(placeOf),
-      decisions: (numbers) => host.live.decisions(numbers),
+      decisions: (numbers) => this.#decisions(numbers),
       tellDecisions: (isOn) => host.toCapture({ type: 'tell-decisions', isOn }),
     });
   }
@@ -261,9 +273,11 @@ export class EngineControl implements ControlBackend {
     await sleep(Math.max(0, this.#checkpointMs + CHECKPOINT_MS - performance.now()));
     this.#checkpointMs = performance.now();
     this.#nextCheckpoint = null;
-    const written = this.#host.live.synced((request) =>
-      this.#host.toCapture({ type: 'checkpoint', request }),
-    );
+    const written = Promise.all(
+      this.#threadNumbers().map((thread) =>
+        this.#host.live.synced((request) => this.#host.toCapture({ type: 'checkpoint', request }, thread)),
+      ),
+    ).then(() => {});
     this.#lastCheckpoint = written.catch(() => {}); // told to those who asked for that one
     await written;
   }
@@ -271,10 +285,53 @@ export class EngineControl implements ControlBackend {
   #threadCounts(): Promise<ThreadCounts> {
     if (this.#counts === null || performance.now() - this.#countedMs > COUNTS_MS) {
       this.#countedMs = performance.now();
-      this.#counts = this.#questions.ask((request) => this.#host.toCapture({ type: 'count', request }));
+      this.#counts = this.#askThreads<ThreadCounts>((request) => ({ type: 'count', request })).then((all) =>
+        all.reduce(addCounts),
+      );
     }
     return this.#counts;
   }
+
+  #threadNumbers(): number[] {
+    return Array.from({ length: this.#host.threads }, (_, thread) => thread);
+  }
+
+  /** Asks each capture thread. @returns their answers in their order */
+  #askThreads<T>(ask: (request: number) => CaptureRequest): Promise<T[]> {
+    return Promise.all(
+      this.#threadNumbers().map((thread) =>
+        this.#questions.ask<T>((request) => this.#host.toCapture(ask(request), thread)),
+      ),
+    );
+  }
+
+  async #decisions(numbers: number[]): Promise<KnownDecision[]> {
+    const found = await Promise.all(
+      this.#threadNumbers().map(async (thread) => {
+        const own = numbers.filter((number) => threadOfDecision(number) === thread).map(decisionInThread);
+        if (own.length === 0) return [];
+        const known = await this.#host.live.decisions(own, thread);
+        return known.map(([number, decision]): KnownDecision => [taggedDecision(number, thread), decision]);
+      }),
+    );
+    return found.flat();
+  }
+}
+
+/** What two capture threads count, together. */
+function addCounts(a: ThreadCounts, b: ThreadCounts): ThreadCounts {
+  const captures = new Map(a.captures.map((each) => [each.captureIndex, each.counters]));
+  for (const { captureIndex, counters } of b.captures) {
+    const other = captures.get(captureIndex);
+    captures.set(captureIndex, other === undefined ? counters : sum(other, counters));
+  }
+  return {
+    flows: a.flows + b.flows,
+    createdFlows: a.createdFlows + b.createdFlows,
+    queuedBatches: a.queuedBatches + b.queuedBatches,
+    batches: a.batches + b.batches,
+    captures: [...captures].map(([captureIndex, counters]) => ({ captureIndex, counters })),
+  };
 }
 
 function placeOf({ index: captureIndex, netns, netnsId, interface: name }: CaptureInfo): RankPlace {

@@ -1,7 +1,8 @@
 import { close as closeInBackground } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { CaptureInfo } from '../storage/messages.ts';
-import type { CaptureOpen, CaptureReply, CaptureRequest } from './capture/capture-messages.ts';
+import type { CaptureOpen, CaptureReply } from './capture/capture-messages.ts';
+import { CaptureThreads, type OpenedCapture } from './capture-threads.ts';
 import type { ControlServer } from './control/server.ts';
 import { EngineControl } from './engine-control.ts';
 import { serveControl } from './serve-control.ts';
@@ -19,8 +20,6 @@ import { offerMetrics } from './offer-metrics.ts';
 import type { MirrorReply, MirrorRequest, MirrorThreadData } from './mirror/messages.ts';
 import { sibling } from './sibling.ts';
 
-type AddRequest = Extract<CaptureRequest, { type: 'add' }>;
-
 /**
  * The engine's main thread: takes descriptors from the supervisor, gives them to the threads, and passes on what the
  * threads report. Packets, routes and records never come through here.
@@ -32,11 +31,11 @@ class Engine {
   /** Namespace of every capture that was given to the capture thread and has not ended. */
   readonly #captures = new Map<number, string>();
   /** Captures that wait for the routes of their namespace: their packets wait in the ring meanwhile. */
-  readonly #waiting = new Map<string, AddRequest[]>();
-  readonly #captureWake = openEvent();
+  readonly #waiting = new Map<string, OpenedCapture[]>();
   readonly #mirrorWake = openEvent();
   readonly #log: Logger = createLogger('engine', 'info');
   #pipeline: Pipeline | null = null;
+  #threads: CaptureThreads | null = null;
   #mirror: Worker | null = null;
   /** null: the pipeline cannot be watched. */
   #control: EngineControl | null = null;
@@ -75,7 +74,7 @@ class Engine {
     this.#waiting.clear();
     this.#server?.close();
     this.#toMirror({ type: 'stop' });
-    this.#toCapture({ type: 'stop' });
+    this.#threads?.send({ type: 'stop' });
   }
 
   /** Ends the process with 1; the supervisor starts another. What storage has committed stays. */
@@ -87,27 +86,29 @@ class Engine {
   #start(config: EngineConfig): void {
     this.#log.level = config.logLevel;
     this.#metrics = config.metrics === null ? null : new MetricsStore();
-    const routes = new MessageChannel();
+    const routes = Array.from({ length: config.fanout }, () => new MessageChannel());
+    const wakeFds = routes.map(openEvent);
     this.#pipeline = this.#startPipeline({
       config,
       log: this.#log,
-      wakeFd: this.#captureWake,
-      requests: routes.port1,
+      wakeFds,
+      requests: routes.map(({ port1 }) => port1),
       // With libpcap the capture thread has inherited two capabilities by now; nobody else needs them.
       captureStarted: () => setCapabilities([]),
     });
     this.#pipeline.onTrouble = (isInTrouble) => {
       if (this.#metrics !== null) this.#metrics.isInTrouble = isInTrouble;
     };
-    const { capture } = this.#pipeline;
-    capture.on('message', (reply: CaptureReply) => this.#captureReply(reply));
+    const threads = this.#pipeline.captures.map((worker, i) => ({ worker, wakeFd: wakeFds[i]! }));
+    this.#threads = new CaptureThreads(threads, (reply) => this.#captureReply(reply));
     const { addInlet, live } = this.#pipeline;
     if (live !== null)
       this.#control = new EngineControl({
         database: config.db,
         maxFlows: config.maxFlows,
         live,
-        toCapture: (request) => this.#toCapture(request),
+        threads: config.fanout,
+        toCapture: (request, thread) => this.#threads?.send(request, thread),
         toMirror: (request) => this.#toMirror(request),
         report: (report) => this.#report(report),
       });
@@ -115,15 +116,15 @@ class Engine {
     if (storage !== null) addInlet?.(storage.port1);
     const mirrorData: MirrorThreadData = {
       wakeFd: this.#mirrorWake,
-      routes: routes.port2,
-      routesWakeFd: this.#captureWake,
+      routes: routes.map(({ port2 }) => port2),
+      routesWakeFds: wakeFds,
       storage: storage?.port2 ?? null,
       history: config.routeHistory,
       isWatched: config.metrics !== null,
     };
     this.#mirror = new Worker(this.#mirrorThread, {
       workerData: mirrorData,
-      transferList: [routes.port2, ...(storage === null ? [] : [storage.port2])],
+      transferList: [...mirrorData.routes, ...(storage === null ? [] : [storage.port2])],
     });
     this.#mirror.on('message', (reply: MirrorReply) => this.#mirrorReply(reply));
     this.#mirror.on('error', (error) => this.fail(error));
@@ -165,13 +166,16 @@ class Engine {
       case 'ring': {
         if (fd === undefined) throw new Error('command ring without its descriptor');
         const { ring, cooked, loopback } = command;
-        this.#capture(command.capture, { kind: 'ring', fd, ring, cooked, loopback });
+        this.#capture(
+          command.capture,
+          fds.map((each) => ({ kind: 'ring' as const, fd: each, ring, cooked, loopback })),
+        );
         break;
       }
       case 'libpcap': {
         if (fd === undefined) throw new Error('command libpcap without its descriptor');
         const { snapLen, bufferBytes } = command;
-        this.#capture(command.capture, { kind: 'libpcap', netnsFd: fd, snapLen, bufferBytes });
+        this.#capture(command.capture, [{ kind: 'libpcap', netnsFd: fd, snapLen, bufferBytes }]);
         break;
       }
       case 'remove-capture':
@@ -195,7 +199,7 @@ class Engine {
       case 'configure': {
         const { auditRate, logLevel, timeouts } = command.settings;
         this.#log.level = logLevel;
-        this.#toCapture({ type: 'configure', auditRate, timeouts });
+        this.#threads?.send({ type: 'configure', auditRate, timeouts });
         break;
       }
       case 'filter': {
@@ -208,28 +212,28 @@ class Engine {
     }
   }
 
-  #capture(capture: AddRequest['capture'], open: CaptureOpen): void {
+  #capture(capture: CaptureInfo, opens: CaptureOpen[]): void {
     this.#control?.addCapture(capture);
-    const request: AddRequest = { type: 'add', capture, open };
+    const request = { capture, opens };
     const waiting = this.#waiting.get(capture.netnsId ?? '');
     if (waiting === undefined) this.#add(request);
     else waiting.push(request);
   }
 
-  #add(request: AddRequest): void {
+  #add(request: OpenedCapture): void {
     this.#captures.set(request.capture.index, request.capture.netnsId ?? '');
     this.#metrics?.addCapture(request.capture);
-    this.#toCapture(request);
+    this.#threads?.add(request);
   }
 
   #setFilter(captureIndex: number, filter: string | null, program: Uint8Array | null): void {
     if (this.#captures.has(captureIndex)) {
-      this.#toCapture({ type: 'filter', captureIndex, filter, program });
+      this.#threads?.send({ type: 'filter', captureIndex, filter, program });
       return;
     }
     const later = [...this.#waiting.values()].flat().find(({ capture }) => capture.index === captureIndex);
     try {
-      if (later !== undefined) changeFilter(later, filter, program);
+      if (later !== undefined) changeFilter(later.capture, later.opens, filter, program);
     } catch (error) {
       this.#filterFailed(captureIndex, (error as Error).message);
     }
@@ -244,7 +248,7 @@ class Engine {
 
   #removeCapture(captureIndex: number, reason: string): void {
     if (this.#captures.has(captureIndex)) {
-      this.#toCapture({ type: 'remove', captureIndex, reason });
+      this.#threads?.send({ type: 'remove', captureIndex, reason });
       return;
     }
     for (const waiting of this.#waiting.values()) {
@@ -264,7 +268,7 @@ class Engine {
       this.#captures.delete(captureIndex);
       this.#captures.set(capture.index, netnsId);
       this.#metrics?.addCapture(capture);
-      this.#toCapture({ type: 'rename', captureIndex, capture });
+      this.#threads?.send({ type: 'rename', captureIndex, capture });
     }
   }
 
@@ -275,7 +279,7 @@ class Engine {
     this.#control?.removeNetns(netnsId);
     this.#toMirror({ type: 'remove', netnsId });
     for (const [captureIndex, of] of this.#captures)
-      if (of === netnsId) this.#toCapture({ type: 'remove', captureIndex, reason: 'namespace removed' });
+      if (of === netnsId) this.#threads?.send({ type: 'remove', captureIndex, reason: 'namespace removed' });
   }
 
   #captureReply(reply: CaptureReply): void {
@@ -351,14 +355,9 @@ class Engine {
   }
 
   /** Of a capture that the capture thread has never seen. */
-  #drop({ capture, open }: AddRequest): void {
-    close(open.kind === 'ring' ? open.fd : open.netnsFd);
+  #drop({ capture, opens }: OpenedCapture): void {
+    for (const open of opens) close(open.kind === 'ring' ? open.fd : open.netnsFd);
     this.#control?.endCapture(capture.index);
-  }
-
-  #toCapture(request: CaptureRequest): void {
-    this.#pipeline?.capture.postMessage(request);
-    signalEvent(this.#captureWake);
   }
 
   #toMirror(request: MirrorRequest): void {

@@ -4,18 +4,33 @@ import type { ControlCode } from './control/errors.ts';
 import type { LiveInterface, Selection } from './control/messages.ts';
 import { isNetnsSelector, isSelector } from './control/selectors.ts';
 import type { RingGeometry } from './kernel/packet-socket.ts';
-import type { Backend, DaemonOptions, LogLevel, MeteringOptions } from './config.ts';
+import {
+  type Backend,
+  type DaemonOptions,
+  type LogLevel,
+  type MeteringOptions,
+  meteringOf,
+} from './config.ts';
 
 /** What the engine needs of the daemon's options. */
 export interface EngineConfig extends MeteringOptions {
   db: string;
   backend: Backend;
+  /** See DaemonOptions. */
+  fanout: number;
   auditRate: number;
   routeHistory: boolean;
   retention: RetentionOptions;
   logLevel: LogLevel;
   /** See DaemonOptions. */
   metrics: string | null;
+}
+
+/** The part of the daemon's options that the engine needs. */
+export function engineConfigOf(options: DaemonOptions): EngineConfig {
+  const { db, backend, fanout, auditRate, routeHistory, retention, logLevel, metrics } = options;
+  const metering = meteringOf(options);
+  return { ...metering, db, backend, fanout, auditRate, routeHistory, retention, logLevel, metrics };
 }
 
 /** What can change while the engine runs; filters come by themselves. */
@@ -30,7 +45,7 @@ export type EngineCommand =
   | { type: 'start'; config: EngineConfig }
   /** The descriptors of openMirrorFds. */
   | { type: 'netns'; netns: string; netnsId: string }
-  /** One descriptor: a packet socket with that ring. */
+  /** A descriptor for each capture thread: packet sockets, each with a ring like that. */
   | { type: 'ring'; capture: CaptureInfo; ring: RingGeometry; cooked: boolean; loopback: boolean }
   /** One descriptor: the namespace to open the device in. */
   | { type: 'libpcap'; capture: CaptureInfo; snapLen: number; bufferBytes: number }

@@ -8,21 +8,21 @@ import type { Logger } from './logger.ts';
 export interface PipelineStart {
   config: EngineConfig;
   log: Logger;
-  /** eventfd that wakes the capture thread; it is signalled after each message to it. */
-  wakeFd: number;
-  /** Second port of requests for the capture thread (CaptureRequest): routes come here. To be transferred. */
-  requests: MessagePort;
+  /** For each capture thread the eventfd that wakes it; it is signalled after each message to it. */
+  wakeFds: number[];
+  /** And its second port of requests (CaptureRequest): routes come here. To be transferred. */
+  requests: MessagePort[];
   /**
-   * To be called when the capture thread has been started and no other one has: a thread inherits the capabilities of
-   * the one that starts it, and the capture thread alone is to have some.
+   * To be called when the capture threads have been started and no other one has: a thread inherits the capabilities of
+   * the one that starts it, and the capture threads alone are to have some.
    */
   captureStarted(): void;
 }
 
 /** The threads, running. */
 export interface Pipeline {
-  /** Takes CaptureRequest, gives CaptureReply. */
-  capture: Worker;
+  /** As many as eventfds were given. Each takes CaptureRequest, gives CaptureReply. */
+  captures: Worker[];
   /** Adds a port to the storage thread for the mirror thread; null: nothing is stored of routes. */
   addInlet: ((port: MessagePort) => void) | null;
   /** For control clients; null: nothing can be watched. */
@@ -43,11 +43,11 @@ export interface PipelineLive {
   storageTrouble(): string | null;
   /** Starts or stops an experiment, as of now. Rejects with ControlError. */
   mark(change: ExperimentChange): Promise<Experiment>;
-  /** Waits for what the capture thread sends before its `sync`. @param ask see StorageWorker */
+  /** Waits for what a capture thread sends before its `sync`. @param ask see StorageWorker */
   synced(ask: (request: number) => void): Promise<void>;
   /** See StorageWorker. */
-  decisions(numbers: number[]): Promise<KnownDecision[]>;
+  decisions(numbers: number[], thread: number): Promise<KnownDecision[]>;
 }
 
-/** Starts the capture and storage threads. */
+/** Starts the capture threads and the storage thread. */
 export type StartPipeline = (start: PipelineStart) => Pipeline;

@@ -3,6 +3,7 @@ import { createBatchPool } from '../storage/batch-pool.ts';
 import { isoTime } from '../storage/time.ts';
 import type { CaptureReply } from './capture/capture-messages.ts';
 import type { LiveThreadData } from './capture/live-thread.ts';
+import { shareOf } from './capture-threads.ts';
 import { meteringOf } from './config.ts';
 import { extraBytes } from './extra-bytes.ts';
 import type { Pipeline, PipelineStart } from './engine-pipeline.ts';
@@ -15,21 +16,29 @@ import { version } from './version.ts';
 const BATCH_RECORDS = 2048;
 const BATCHES = 64;
 
-/** Starts the capture thread and the storage thread of a daemon's engine. */
-export function startPipeline({ config, log, wakeFd, requests, captureStarted }: PipelineStart): Pipeline {
-  const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(config));
-  const { port1, port2 } = new MessageChannel();
-  const workerData: LiveThreadData = {
-    options: { ...meteringOf(config), auditRate: config.auditRate },
-    pool,
-    storage: port1,
-    requests: [requests],
-    wakeFd,
-    isWatched: config.metrics !== null,
-  };
-  const capture = new Worker(sibling('./capture/live-thread', import.meta.url), {
-    workerData,
-    transferList: [port1, requests],
+/** Starts the capture threads and the storage thread of a daemon's engine. */
+export function startPipeline({ config, log, wakeFds, requests, captureStarted }: PipelineStart): Pipeline {
+  const metering = meteringOf(config);
+  const threads = wakeFds.map((wakeFd, i) => {
+    const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(config));
+    const { port1, port2 } = new MessageChannel();
+    const workerData: LiveThreadData = {
+      options: {
+        ...metering,
+        maxFlows: Math.max(1, shareOf(metering.maxFlows, i, wakeFds.length)),
+        auditRate: shareOf(config.auditRate, i, wakeFds.length),
+      },
+      pool,
+      storage: port1,
+      requests: [requests[i]!],
+      wakeFd,
+      isWatched: config.metrics !== null,
+    };
+    const worker = new Worker(sibling('./capture/live-thread', import.meta.url), {
+      workerData,
+      transferList: [port1, requests[i]!],
+    });
+    return { worker, inlet: { port: port2, pool } };
   });
   captureStarted();
   const run = {
@@ -42,7 +51,7 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
   const storage = startStorage(
     config.db,
     run,
-    [{ port: port2, pool }],
+    threads.map(({ inlet }) => inlet),
     (notice) => {
       if (notice.type === 'error' || notice.type === 'recovered') {
         storageTrouble = notice.type === 'error' ? notice.message : null;
@@ -54,19 +63,21 @@ export function startPipeline({ config, log, wakeFd, requests, captureStarted }:
   );
 
   const failed = Promise.withResolvers<never>();
-  capture.on('error', failed.reject);
-  const stopped = new Promise<void>((resolve) => {
-    capture.on('message', (reply: CaptureReply) => {
-      if (reply.type === 'stopped') resolve();
+  const stopped = threads.map(({ worker }) => {
+    worker.on('error', failed.reject);
+    return new Promise<void>((resolve) => {
+      worker.on('message', (reply: CaptureReply) => {
+        if (reply.type === 'stopped') resolve();
+      });
     });
   });
   const written = async (): Promise<Record<string, number>> => {
     const totals = await storage.closed;
-    await stopped;
+    await Promise.all(stopped);
     return { ...totals };
   };
   const pipeline: Pipeline = {
-    capture,
+    captures: threads.map(({ worker }) => worker),
     addInlet: storage.addInlet,
     live: {
       watchFlows: storage.watch,

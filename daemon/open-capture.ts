@@ -11,19 +11,19 @@ import { HOST_NETNS, openNetns, withNetns } from './kernel/netns.ts';
 import {
   type LinkLayer,
   linkLayerOf,
-  openPacketSocketWithin,
   RING_BLOCKS_MIN,
   ringGeometry,
   snapLenFilter,
 } from './kernel/packet-socket.ts';
+import { openPacketSocketsWithin } from './kernel/packet-fanout.ts';
 import type { LinkWatcher } from './netns/link-watcher.ts';
 
 /** A capture that was opened for the engine. */
 export interface OpenedCapture {
   info: CaptureInfo;
   command: EngineCommand;
-  /** Goes with the command. */
-  fd: number;
+  /** Go with the command. */
+  fds: number[];
   /** Memory that the kernel holds for it. */
   ringMib: number;
   layer: LinkLayer;
@@ -45,7 +45,7 @@ export class CaptureOpener {
   }
 
   /**
-   * Opens an interface: a packet socket inside the namespace, or for libpcap the namespace itself, where the engine
+   * Opens an interface: a packet socket inside the namespace (with `fanout` several), or for libpcap the namespace itself, where the engine
    * opens the device.
    * @param index   number of the capture in the engine
    * @param usedMib memory of all open rings
@@ -59,7 +59,7 @@ export class CaptureOpener {
     usedMib: number,
     gapReason?: string,
   ): OpenedCapture {
-    const { backend, snapLen, ringMib: wantedMib, ringTotalMib } = this.#options;
+    const { backend, snapLen, ringMib: wantedMib, ringTotalMib, fanout } = this.#options;
     const { name: netns, id: netnsId } = links.netns;
     const layer = linkLayerOf(link.arpType);
     const filter = this.#filterIn(netnsId);
@@ -81,7 +81,7 @@ export class CaptureOpener {
       return {
         info,
         command: { type: 'libpcap', capture: info, snapLen, bufferBytes },
-        fd,
+        fds: [fd],
         ringMib: wantedMib,
         layer,
       };
@@ -89,17 +89,19 @@ export class CaptureOpener {
     const options = {
       ifIndex: link.ifIndex,
       link: layer,
-      ring: ringGeometry(nextRingMib(wantedMib, usedMib, ringTotalMib)),
+      ring: ringGeometry(nextRingMib(wantedMib, usedMib, ringTotalMib) / fanout),
       filter: this.#program(filter, layer),
       object: `${link.name} in ${netns}`,
     };
-    const { fd, ring } = withNetns(links.handle, () => openPacketSocketWithin(options, RING_BLOCKS_MIN));
+    const { fds, ring } = withNetns(links.handle, () =>
+      openPacketSocketsWithin(options, fanout, RING_BLOCKS_MIN),
+    );
     const loopback = (link.flags & IFF_LOOPBACK) !== 0;
     return {
       info,
       command: { type: 'ring', capture: info, ring, cooked: layer.cooked, loopback },
-      fd,
-      ringMib: (ring.blockSize * ring.blockCount) / 2 ** 20,
+      fds,
+      ringMib: (fanout * ring.blockSize * ring.blockCount) / 2 ** 20,
       layer,
     };
   }

@@ -5,6 +5,7 @@ import { ControlError } from './control/errors.ts';
 import type { LiveRanking } from './control/messages.ts';
 import type { SlabShared } from './flow/slab.ts';
 import { decisionsOf, liveRanking } from './live-ranking.ts';
+import { mergeRoutes } from './merge-routes.ts';
 import type {
   RankAnswer,
   RankPlace,
@@ -26,11 +27,11 @@ type Deliver = (found: LiveRanking | ControlError) => void;
 
 /** What rankings need of the engine. */
 export interface RankHost {
-  /** The flow table's memory. */
-  share(): Promise<SlabShared>;
+  /** The memory of each capture thread's flow table. */
+  share(): Promise<SlabShared[]>;
   /** Captures whose flows may live. */
   places(): RankPlace[];
-  /** Route decisions that are written. */
+  /** Route decisions that are written. @param numbers see taggedDecision */
   decisions(numbers: number[]): Promise<KnownDecision[]>;
   /** Whether decisions are to be written as they are made. */
   tellDecisions(isOn: boolean): void;
@@ -94,11 +95,11 @@ export class Rankings {
     this.#isStarting = true;
     try {
       this.#host.tellDecisions(true);
-      const slab = await this.#host.share();
+      const slabs = await this.#host.share();
       const places = this.#host.places();
       for (const place of places) this.#places.set(place.captureIndex, place);
       const worker = new Worker(sibling('./rank/rank-thread', import.meta.url), {
-        workerData: { slab, places } satisfies RankThreadData,
+        workerData: { slabs, places } satisfies RankThreadData,
       });
       worker.on('message', (reply: RankReply) => this.#take(reply));
       worker.on('error', (error) => this.#failed(worker, error));
@@ -165,11 +166,12 @@ export class Rankings {
       watch.next = null;
       await this.#learn(decisionsOf(answer));
       if (this.#watches.get(number) !== watch) return;
+      const decision = (index: number): RouteDecision | undefined => this.#decisions.get(index);
       watch.deliver(
         liveRanking(
-          answer,
+          mergeRoutes(answer, watch.question, decision),
           (captureIndex) => this.#places.get(captureIndex),
-          (decision) => this.#decisions.get(decision),
+          decision,
         ),
       );
     }

@@ -1,10 +1,10 @@
 import { CaptureRules } from './capture-rules.ts';
 import { CaptureSet } from './capture-set.ts';
-import { type DaemonOptions, meteringOf } from './config.ts';
+import type { DaemonOptions } from './config.ts';
 import type { Selection } from './control/messages.ts';
 import { answerControl, interfaceRows } from './control-host.ts';
 import type { ControlSocket } from './control-socket.ts';
-import type { ControlReport, EngineReport } from './engine-messages.ts';
+import { type ControlReport, engineConfigOf, type EngineReport } from './engine-messages.ts';
 import { EngineProcess } from './engine-process.ts';
 import type { EngineUser } from './engine-user.ts';
 import type { Logger } from './logger.ts';
@@ -189,17 +189,6 @@ export class Supervisor {
     this.#engineReady = false;
     this.#renewing = false;
     this.#engineStartedMs = performance.now();
-    const { db, backend, auditRate, routeHistory, retention, logLevel, metrics } = this.#options;
-    const config = {
-      ...meteringOf(this.#options),
-      db,
-      backend,
-      auditRate,
-      routeHistory,
-      retention,
-      logLevel,
-      metrics,
-    };
     this.#engine = new EngineProcess(this.#engineEntry, this.#user, this.#options, {
       report: (report) => this.#report(report),
       misbehaved: (error) =>
@@ -210,7 +199,7 @@ export class Supervisor {
       { event: 'engine-started', enginePid: this.#engine.pid, user: this.#user.name },
       'engine started',
     );
-    this.#engine.send({ type: 'start', config }, [], null);
+    this.#engine.send({ type: 'start', config: engineConfigOf(this.#options) }, [], null);
     if (this.#control !== null) {
       const uptimeMs = this.#engineStartedMs - this.#beganMs;
       const command = { type: 'control' as const, uptimeMs, restarts: this.#engines++ };

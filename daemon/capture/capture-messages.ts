@@ -77,7 +77,7 @@ export type CaptureReply =
   | { type: 'tapped'; request: number }
   /** Was open, and is closed now; with its last counters, when they are asked for. */
   | { type: 'ended'; captureIndex: number; reason: string; counters?: CaptureCounters }
-  /** A capture goes on as another; its own last counters, when they are asked for. */
+  /** A capture goes on as another; its own last counters. */
   | { type: 'renamed'; captureIndex: number; counters: CaptureCounters }
   /** The kernel did not take the filter; the one before is in force. */
   | { type: 'filter-failed'; captureIndex: number; reason: string }

@@ -16,6 +16,8 @@ const TICK_MIN_MS = 10;
 const LINGER_MS = 3 * RING_RETIRE_MS;
 /** On a host that is so busy that the timer is later still, packets that are known to be there are waited for until then. */
 const LINGER_MAX_MS = 500;
+/** Longest rest after a turn that gave packets, should all of its sources allow one. */
+const REST_MAX_MS = 10;
 
 /** What the loop calls, in its own thread, between two polls. */
 export interface LiveLoopHooks {
@@ -145,13 +147,17 @@ export class LiveLoop {
   run(): void {
     let lastTickMs = performance.now();
     let more = false;
+    let restMs = 0;
     while (this.#stopping === null || this.#entries.size > 0) {
       if (this.#changed) this.#rebuild();
+      if (restMs > 0) this.#poll.rest(restMs);
       this.#poll.wait(more ? 0 : this.#timeoutMs(lastTickMs));
       if (this.#poll.revents(0) !== 0 && takeEvent(this.#wakeFd)) this.#hooks.wake();
       const nowMs = performance.now();
       const tick = nowMs - lastTickMs >= TICK_MIN_MS;
       more = false;
+      restMs = REST_MAX_MS;
+      let delivered = false;
       // CPU when the source before was drained; -1: not known. A look at one that is not ready is not worth the clock.
       let cpuNs = -1;
       for (const entry of this.#entries.values()) {
@@ -160,7 +166,11 @@ export class LiveLoop {
         const closing = nowMs >= entry.closeAtMs;
         if (!ready && !tick && !closing) continue;
         if (ready && cpuNs < 0) cpuNs = threadCpuNs();
-        if (entry.source.drain(this.sink) > 0) more = true;
+        if (entry.source.drain(this.sink) > 0) {
+          more = true;
+          delivered = true;
+          restMs = Math.min(restMs, entry.source.restMs);
+        }
         if (ready) {
           const beforeNs = cpuNs;
           cpuNs = threadCpuNs();
@@ -171,7 +181,11 @@ export class LiveLoop {
         else if (closing) this.#close(entry, entry.reason);
         else if (entry.source.ended !== null) this.#close(entry, entry.source.ended);
       }
-      if (this.#hooks.work()) more = true;
+      if (!delivered || this.#stopping !== null) restMs = 0;
+      if (this.#hooks.work()) {
+        more = true;
+        restMs = 0;
+      }
       if (tick) {
         lastTickMs = nowMs;
         this.#hooks.tick(Math.floor(Date.now() / 1000));

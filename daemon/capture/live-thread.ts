@@ -246,7 +246,7 @@ function main(data: LiveThreadData): void {
       taps.addCapture(next);
       const counters = session.endCapture(captureIndex, countsOf(source, loop.cpuNs(captureIndex)));
       taps.endCapture(captureIndex);
-      if (data.isWatched) reply({ type: 'renamed', captureIndex, counters });
+      reply({ type: 'renamed', captureIndex, counters });
       loop.rename(captureIndex, capture.index);
       reply({ type: 'opened', captureIndex: capture.index, linkType });
     } catch (error) {
@@ -258,7 +258,7 @@ function main(data: LiveThreadData): void {
     try {
       const later = waiting.find(({ capture }) => capture.index === captureIndex);
       if (later !== undefined) {
-        changeFilter(later, filter, program);
+        changeFilter(later.capture, [later.open], filter, program);
         return;
       }
       // Unknown: it has ended by itself meanwhile.

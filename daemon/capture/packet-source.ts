@@ -53,6 +53,12 @@ export interface LiveSource {
    */
   drain(sink: PacketSink): number;
 
+  /**
+   * Milliseconds that the source can be left alone after the last `drain`, since so much comes that a look at each block would cost
+   * more than it tells, and so little of its room is in use that nothing is lost meanwhile. 0: look at it when something is ready.
+   */
+  readonly restMs: number;
+
   /** Counters since start. PACKET_STATISTICS clears when it is read, so the source accumulates. */
   stats(): SourceStats;
 

@@ -15,6 +15,8 @@ export class PcapSource implements LiveSource {
   readonly fd: number;
   /** libpcap counts them nowhere. */
   readonly duplicates = 0;
+  /** It does not say how full its buffer is. */
+  readonly restMs = 0;
   readonly #handle: PcapHandle;
   #captureIndex: number;
   readonly #view: DataView;

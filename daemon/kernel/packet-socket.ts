@@ -43,7 +43,7 @@ import {
 } from './socket.ts';
 
 /** Socket level and options of AF_PACKET. linux/socket.h, linux/if_packet.h */
-const SOL_PACKET = 263;
+export const SOL_PACKET = 263;
 const PACKET_RX_RING = 5;
 const PACKET_STATISTICS = 6;
 const PACKET_VERSION = 10;
@@ -75,7 +75,7 @@ export const RING_BLOCKS_MIN = 8;
 export function ringGeometry(mib: number): RingGeometry {
   return {
     blockSize: RING_BLOCK_SIZE,
-    blockCount: Math.max(RING_BLOCKS_MIN, (mib * 2 ** 20) / RING_BLOCK_SIZE),
+    blockCount: Math.max(RING_BLOCKS_MIN, Math.floor((mib * 2 ** 20) / RING_BLOCK_SIZE)),
   };
 }
 
@@ -167,19 +167,20 @@ export function openPacketSocket(options: PacketSocketOptions): number {
 }
 
 /**
- * Like openPacketSocket, but when the kernel has no memory for the ring it tries with half the blocks, down to one
- * block per MiB of `minBlocks`.
- * @returns the descriptor, and the geometry that was granted
+ * Opens packet sockets, and when the kernel has no memory for a ring tries with half the blocks, down to `minBlocks`.
+ * @param open one or several with these options
+ * @returns what `open` gave, and the geometry that was granted
  */
-export function openPacketSocketWithin(
+export function withSmallerRing<T>(
   options: PacketSocketOptions,
   minBlocks: number,
-): { fd: number; ring: RingGeometry } {
+  open: (options: PacketSocketOptions) => T,
+): { opened: T; ring: RingGeometry } {
   let blockCount = options.ring.blockCount;
   for (;;) {
     const ring = { blockSize: options.ring.blockSize, blockCount };
     try {
-      return { fd: openPacketSocket({ ...options, ring }), ring };
+      return { opened: open({ ...options, ring }), ring };
     } catch (error) {
       if (!(error instanceof SyscallError) || error.errno !== ENOMEM || blockCount <= minBlocks) throw error;
       blockCount = Math.max(minBlocks, blockCount >>> 1);
@@ -190,17 +191,20 @@ export function openPacketSocketWithin(
 /**
  * Replaces the filter of a packet socket. The kernel copies the program; needs no capability.
  * @throws SyscallError
- *
- * SO_ATTACH_FILTER: struct sock_fprog { u16 len; pad to pointer; struct sock_filter *filter }. linux/filter.h
  */
 export function attachFilter(fd: number, filter: Uint8Array, object: string): void {
   withResource(new NativeMemory(filter.length), (program) => {
     program.bytes.set(filter);
-    const fprog = new ArrayBuffer(16);
-    new Uint16Array(fprog, 0, 1)[0] = filter.length / SOCK_FILTER_LEN;
-    new BigUint64Array(fprog, 8, 1)[0] = program.address;
-    setSocketOption(fd, SOL_SOCKET, SO_ATTACH_FILTER, new Uint8Array(fprog), `${object} (filter)`);
+    setSocketOption(fd, SOL_SOCKET, SO_ATTACH_FILTER, sockFprog(program), `${object} (filter)`);
   });
+}
+
+/** struct sock_fprog { u16 len; pad to pointer; struct sock_filter *filter } over a program. linux/filter.h */
+export function sockFprog(program: NativeMemory): Uint8Array {
+  const fprog = new ArrayBuffer(16);
+  new Uint16Array(fprog, 0, 1)[0] = program.bytes.length / SOCK_FILTER_LEN;
+  new BigUint64Array(fprog, 8, 1)[0] = program.address;
+  return new Uint8Array(fprog);
 }
 
 /**

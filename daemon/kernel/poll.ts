@@ -69,6 +69,20 @@ export class PollSet {
     throw new SyscallError('poll', `${this.#length} descriptors`, code);
   }
 
+  /**
+   * Sleeps, but for the first descriptor of the set, which ends it. The others are not looked at, and `revents` stays as it was.
+   * @param timeoutMs not negative
+   * @throws SyscallError
+   */
+  rest(timeoutMs: number): void {
+    const before = this.#events[3]!;
+    if (pollCall(this.#memory.address, 1, timeoutMs) < 0) {
+      const code = errno();
+      if (code !== EINTR) throw new SyscallError('poll', '1 descriptor', code);
+    }
+    this.#events[3] = before;
+  }
+
   /** What the last `wait` reported for the descriptor: POLLIN, POLLERR, … or 0. */
   revents(index: number): number {
     return this.#events[index * 4 + 3]!;

@@ -9,10 +9,10 @@ import type { Compared } from '../routes/verify.ts';
 export interface MirrorThreadData {
   /** eventfd that wakes this thread after a message was posted to it. */
   wakeFd: number;
-  /** Takes RoutesMessage, gives RouteSample: the capture thread. */
-  routes: MessagePort;
-  /** eventfd that wakes the capture thread. */
-  routesWakeFd: number;
+  /** Each takes RoutesMessage, gives RouteSample: the capture threads. */
+  routes: MessagePort[];
+  /** eventfds that wake them. */
+  routesWakeFds: number[];
   /** Takes RouteRequest: the storage thread, for counts and the tables over time. Null: nobody wants them. */
   storage: MessagePort | null;
   /** False: the tables are not stored over time. */
@@ -36,7 +36,7 @@ export type MirrorRequest =
 
 /** From the mirror thread. */
 export type MirrorReply =
-  /** The first update is on its way to the capture thread, or there will be none for now (`reason`). */
+  /** The first update is on its way to the capture threads, or there will be none for now (`reason`). */
   | { type: 'loaded'; netnsId: string; reason: string | null }
   | { type: 'failed'; netnsId: string; reason: string }
   /** A snapshot file in pieces, or why there is none. */

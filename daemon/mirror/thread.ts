@@ -43,8 +43,12 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
   }
 
   function toCapture(message: RoutesMessage, transfer: ArrayBuffer[]): void {
-    data.routes.postMessage(message, transfer);
-    signalEvent(data.routesWakeFd);
+    const last = data.routes.length - 1;
+    for (const [i, port] of data.routes.entries()) {
+      // The last one gets the memory, those before it a copy.
+      port.postMessage(message, i === last ? transfer : []);
+      signalEvent(data.routesWakeFds[i]!);
+    }
   }
 
   function tell(entry: Mirrored, update: RouteUpdate): void {
@@ -116,8 +120,8 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
     }
   }
 
-  function askSamples(): void {
-    for (let m = receiveMessageOnPort(data.routes); m !== undefined; m = receiveMessageOnPort(data.routes)) {
+  function askSamples(port: MessagePort): void {
+    for (let m = receiveMessageOnPort(port); m !== undefined; m = receiveMessageOnPort(port)) {
       const sample = m.message as RouteSample;
       const entry = mirrored.get(sample.netnsId);
       if (entry === undefined) continue;
@@ -158,12 +162,12 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
       if (reason !== null) reply({ type: 'failed', netnsId: entry.netnsId, reason });
       if (entry.isBroken !== wasBroken) changed = true;
     }
-    askSamples();
+    for (const port of data.routes) askSamples(port);
     counts?.tick(nowMs, mirrored.values(), audit);
   }
   for (const { netnsId } of [...mirrored.values()]) remove(netnsId);
   data.storage?.postMessage({ type: 'close' });
-  data.routes.close();
+  for (const port of data.routes) port.close();
   parent.close();
 }
 

@@ -69,6 +69,7 @@ export function resolveOptions(given: GivenOptions, db: string, memoryBytes: num
     db: defaults.db,
     backend: given.backend ?? defaults.backend,
     user: given.user ?? defaults.user,
+    fanout: fanoutOf(given),
     ringMib,
     ringTotalMib: given.ringTotalMib ?? Math.max(ringMib, defaults.ringTotalMib),
     snapLen: given.snaplen ?? defaults.snapLen,
@@ -84,6 +85,19 @@ export function resolveOptions(given: GivenOptions, db: string, memoryBytes: num
     metrics: given.metrics === undefined ? null : canonicalAddress(given.metrics),
     control: given.control === undefined || given.control === 'none' ? null : given.control,
   };
+}
+
+/** @throws ConfigError where one flow could be shared out among several threads, or nothing can be */
+function fanoutOf({ fanout = 1, backend = 'ring', tunnels = 'outer' }: GivenOptions): number {
+  if (fanout > 1 && backend === 'libpcap')
+    throw new ConfigError([
+      `--fanout ${fanout} (capture.fanout) needs rings: leave out --backend libpcap (capture.backend)`,
+    ]);
+  if (fanout > 1 && tunnels !== 'outer')
+    throw new ConfigError([
+      `--fanout ${fanout} (capture.fanout) shares packets out by their outermost addresses, and a flow inside of tunnels may have several of those: leave out --tunnels ${tunnels} (flow.tunnels), or the fan-out`,
+    ]);
+  return fanout;
 }
 
 /** The daemon's own traffic, see DaemonOptions. @param metrics where they are served */

@@ -8,6 +8,7 @@ export interface GivenOptions extends GivenMetering {
   filter?: string;
   backend?: Backend;
   user?: string;
+  fanout?: number;
   ringMib?: number;
   ringTotalMib?: number;
   snaplen?: number;

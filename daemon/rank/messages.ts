@@ -63,7 +63,7 @@ export interface RankedFlow extends Rates {
   tunnelType: number;
   tunnelId: number;
   history: string;
-  /** Decision numbers; -1: none. */
+  /** Decision numbers, see taggedDecision; -1: none. */
   routeFwd: number;
   routeRev: number;
   isRouteChanged: boolean;
@@ -112,7 +112,7 @@ export interface RankedGroup {
   captureIndex: number;
   /** talkers: in hexadecimal; else ''. */
   address: string;
-  /** routes: the decision; else -1. */
+  /** routes: the decision, see taggedDecision; else -1. One of several threads may be there once for each. */
   route: number;
   flows: number;
   bytes: number;
@@ -151,7 +151,8 @@ export interface RankPlace {
 
 /** workerData of the ranking thread. */
 export interface RankThreadData {
-  slab: SlabShared;
+  /** Flow tables, one of each capture thread. */
+  slabs: SlabShared[];
   places: RankPlace[];
 }
 

@@ -24,11 +24,11 @@ interface Watch {
 }
 
 /**
- * The ranking thread: looks at the flow table of the capture thread once a second and tells who watches which flows are first.
- * The capture thread knows nothing of it.
+ * The ranking thread: looks at the flow tables of the capture threads once a second and tells who watches which flows are first.
+ * The capture threads know nothing of it.
  */
 function main(data: RankThreadData): void {
-  const activity = new FlowActivity(openSlab(data.slab));
+  const activities = data.slabs.map((slab) => new FlowActivity(openSlab(slab)));
   const places = new Map<number, RankPlace>(data.places.map((place) => [place.captureIndex, place]));
   const decisions = new Map<number, RouteDecision>();
   const needed = new Set<number>();
@@ -36,7 +36,7 @@ function main(data: RankThreadData): void {
   const reply = (message: RankReply): void => parentPort!.postMessage(message);
 
   const context: RankContext = {
-    activity,
+    activities,
     place: (captureIndex) => places.get(captureIndex),
     decision: (index) => {
       const known = decisions.get(index);
@@ -47,11 +47,11 @@ function main(data: RankThreadData): void {
 
   function tick(): void {
     const beganMs = performance.now();
-    activity.tick(beganMs);
+    for (const activity of activities) activity.tick(beganMs);
     for (const [number, watch] of watches) {
       watch.left--;
       // The first rates are shown as soon as there are some.
-      if (watch.left > 0 && activity.ticks !== 2) continue;
+      if (watch.left > 0 && activities[0]!.ticks !== 2) continue;
       watch.left = watch.ranking.question.ticks;
       answer(number, watch, true);
     }

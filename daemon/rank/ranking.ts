@@ -7,6 +7,7 @@ import { bytesOf, flowSeqOf, packetsOf } from '../flow/counters.ts';
 import { writeRecord } from '../flow/record.ts';
 import { BIT, D, KEY_IPV6, SLOT_DOUBLES, SLOT_WORDS, W } from '../flow/slot.ts';
 import type { Activity, FlowActivity } from './activity.ts';
+import { taggedDecision } from './decision-tag.ts';
 import { TICKS } from './activity.ts';
 import { GroupTable, KEY_WORDS, SUM } from './group-table.ts';
 import {
@@ -23,13 +24,17 @@ import { TopK } from './top-k.ts';
 /** In the first word of a talker's key, beside its capture. */
 const IPV6_TALKER = 1 << 16;
 
+/** More than any flow table has: see MAX_FLOWS_LIMIT. */
+const SLOTS_A_THREAD = 2 ** 24;
+
 const NOWHERE: RankPlace = { captureIndex: -1, netns: null, netnsId: null, interface: null };
 
 /** What rankings know beside the flow table. */
 export interface RankContext {
-  activity: FlowActivity;
+  /** Of the flow table of each capture thread. */
+  activities: readonly FlowActivity[];
   place(captureIndex: number): RankPlace | undefined;
-  /** undefined: not known yet; it is asked for. */
+  /** undefined: not known yet; it is asked for. @param index see taggedDecision */
   decision(index: number): RouteDecision | undefined;
 }
 
@@ -46,8 +51,11 @@ export class Ranking {
   /** A decision of the flow at hand is not known. */
   #isUnknown = false;
   readonly #activity: Activity = { bytes0: 0, bytes1: 0, packets0: 0, packets1: 0 };
-  /** By slot: the tick at which the filter was asked, negative when it did not match; 0: never. */
-  #askedAt = new Int32Array(0);
+  /** By thread and slot: the tick at which the filter was asked, negative when it did not match; 0: never. */
+  readonly #askedAt: Int32Array[];
+  /** The flow table at hand, and the number of its thread. */
+  #table: FlowActivity;
+  #thread = 0;
   /** Numbers of namespaces, for the keys of groups, and a capture of each. */
   readonly #netnsNumbers = new Map<string, number>();
   readonly #netnsCaptures: number[] = [];
@@ -60,36 +68,38 @@ export class Ranking {
   constructor(question: RankQuestion, context: RankContext) {
     this.question = question;
     this.#context = context;
+    this.#table = context.activities[0]!;
+    this.#askedAt = context.activities.map(() => new Int32Array(0));
     this.#match = question.filter === null ? null : matcher(question.filter);
     this.#asksForRoutes = question.filter !== null && uses(question.filter, 'route', 'routeRule');
   }
 
   /** The rows as of the last tick. `isWaiting` says afterwards whether some flows could not be told from others yet. */
   answer(): RankAnswer {
-    const { activity } = this.#context;
+    const { activities } = this.#context;
     const { ticks, view, limit } = this.question;
-    const intervalMs = activity.spanMs(ticks);
-    const windowMs = activity.spanMs(TICKS);
+    const intervalMs = activities[0]!.spanMs(ticks);
+    const windowMs = activities[0]!.spanMs(TICKS);
     this.isWaiting = false;
-    if (activity.used > this.#askedAt.length) {
-      const askedAt = new Int32Array(activity.seqs.length);
-      askedAt.set(this.#askedAt);
-      this.#askedAt = askedAt;
-    }
-    this.#top.reset(limit);
+    // The same decision is there once for each thread; whoever tells them adds those up.
+    this.#top.reset(view === 'routes' ? limit * activities.length : limit);
     this.#groups.clear();
     let matched = 0;
     let bytes = 0;
     let packets = 0;
     const a = this.#activity;
-    for (let slot = 0; slot < activity.used; slot++) {
-      if (activity.seqs[slot]! < 0 || !this.#matches(slot)) continue;
-      matched++;
-      activity.since(slot, ticks, a);
-      bytes += a.bytes0 + a.bytes1;
-      packets += a.packets0 + a.packets1;
-      if (view === 'flows') this.#top.offer(this.#signed(this.#flowValue(slot, a)), slot);
-      else this.#addToGroups(slot, a);
+    for (let thread = 0; thread < activities.length; thread++) {
+      const activity = this.#look(thread);
+      for (let slot = 0; slot < activity.used; slot++) {
+        if (activity.seqs[slot]! < 0 || !this.#matches(slot)) continue;
+        matched++;
+        activity.since(slot, ticks, a);
+        bytes += a.bytes0 + a.bytes1;
+        packets += a.packets0 + a.packets1;
+        if (view === 'flows')
+          this.#top.offer(this.#signed(this.#flowValue(slot, a)), thread * SLOTS_A_THREAD + slot);
+        else this.#addToGroups(slot, a);
+      }
     }
     const perS = intervalMs > 0 ? 1000 / intervalMs : 0;
     const answer: RankAnswer = {
@@ -104,17 +114,31 @@ export class Ranking {
       cpuNs: 0,
     };
     if (view === 'flows')
-      answer.flows = this.#top.take().flatMap((slot) => this.#flow(slot, intervalMs, windowMs) ?? []);
+      answer.flows = this.#top.take().flatMap((item) => this.#flow(item, intervalMs, windowMs) ?? []);
     else answer.groups = this.#bestGroups(intervalMs, windowMs);
     return answer;
+  }
+
+  /** Turns to the flow table of a thread. */
+  #look(thread: number): FlowActivity {
+    const activity = this.#context.activities[thread]!;
+    this.#table = activity;
+    this.#thread = thread;
+    if (activity.used > this.#askedAt[thread]!.length) {
+      const askedAt = new Int32Array(activity.seqs.length);
+      askedAt.set(this.#askedAt[thread]!);
+      this.#askedAt[thread] = askedAt;
+    }
+    return activity;
   }
 
   /** Asks the filter again only when the flow has changed since. */
   #matches(slot: number): boolean {
     const match = this.#match;
     if (match === null) return true;
-    const { activity } = this.#context;
-    const asked = this.#askedAt[slot]!;
+    const activity = this.#table;
+    const askedAt = this.#askedAt[this.#thread]!;
+    const asked = askedAt[slot]!;
     if (asked !== 0 && Math.abs(asked) >= activity.changedAt[slot]!) return asked > 0;
     const batch = this.#batch;
     batch.clear();
@@ -124,13 +148,13 @@ export class Ranking {
     this.#subject.setRecord(batch.columns, 0, place, -1, -1, this.#decision);
     const isMatch = match(this.#subject);
     if (this.#isUnknown) this.isWaiting = true;
-    else this.#askedAt[slot] = isMatch ? activity.ticks : -activity.ticks;
+    else askedAt[slot] = isMatch ? activity.ticks : -activity.ticks;
     return isMatch;
   }
 
   readonly #decision = (index: number): RouteDecision | null => {
     if (!this.#asksForRoutes) return null;
-    const decision = this.#context.decision(index);
+    const decision = this.#context.decision(taggedDecision(index, this.#thread));
     if (decision === undefined) this.#isUnknown = true;
     return decision ?? null;
   };
@@ -141,7 +165,7 @@ export class Ranking {
   }
 
   #flowValue(slot: number, a: Activity): number {
-    const { activity } = this.#context;
+    const activity = this.#table;
     const { words, doubles } = activity.slab;
     switch (this.question.sort) {
       case 'rate':
@@ -167,8 +191,9 @@ export class Ranking {
   }
 
   /** @returns null when the slot was given to another flow meanwhile */
-  #flow(slot: number, intervalMs: number, windowMs: number): RankedFlow | null {
-    const { activity } = this.#context;
+  #flow(item: number, intervalMs: number, windowMs: number): RankedFlow | null {
+    const activity = this.#look(Math.floor(item / SLOTS_A_THREAD));
+    const slot = item % SLOTS_A_THREAD;
     const { words } = activity.slab;
     const batch = this.#batch;
     const c = batch.columns;
@@ -185,7 +210,8 @@ export class Ranking {
     const columns = {} as Record<RankedColumn, number>;
     for (const name of RANKED_COLUMNS) columns[name] = c[name][0]!;
     return {
-      seq,
+      // Each thread counts its own.
+      seq: seq * this.#context.activities.length + this.#thread,
       captureIndex: c.captureIndex[0]!,
       ipVersion: c.ipVersion[0]!,
       proto: c.proto[0]!,
@@ -198,8 +224,8 @@ export class Ranking {
       tunnelType: c.tunnelType[0]!,
       tunnelId: c.tunnelType[0] === 0 ? -1 : c.tunnelId[0]!,
       history: Buffer.from(c.history.subarray(0, Math.min(c.historyLen[0]!, HISTORY_MAX))).toString('latin1'),
-      routeFwd: c.routeFwd[0]!,
-      routeRev: c.routeRev[0]!,
+      routeFwd: taggedDecision(c.routeFwd[0]!, this.#thread),
+      routeRev: taggedDecision(c.routeRev[0]!, this.#thread),
       isRouteChanged: c.routeOrigSide[0]! <= 1,
       bytesFwdPerS: perSecond(isHi ? a.bytes1 : a.bytes0, intervalMs),
       bytesRevPerS: perSecond(isHi ? a.bytes0 : a.bytes1, intervalMs),
@@ -211,7 +237,7 @@ export class Ranking {
 
   /** Adds the flow in `slot`, of whose activity in the interval `a` tells, to its groups. */
   #addToGroups(slot: number, a: Activity): void {
-    const { activity } = this.#context;
+    const activity = this.#table;
     const { words } = activity.slab;
     const base = slot * SLOT_WORDS;
     const own = this.#sides;
@@ -243,7 +269,7 @@ export class Ranking {
         for (let side = 0; side < 2; side++) {
           if (own[side]!.packets === 0) continue;
           wanted[0] = netns;
-          wanted[1] = words[base + W.route0 + side]!;
+          wanted[1] = taggedDecision(words[base + W.route0 + side]!, this.#thread);
           // Where both directions go by one route it is one flow there.
           this.#add(own[side]!, NOTHING, side === 1 && isOne && own[0].packets > 0 ? 0 : 1);
         }
@@ -252,7 +278,7 @@ export class Ranking {
   }
 
   #addTalkers(base: number, key: number, own: readonly [Sums, Sums]): void {
-    const { words } = this.#context.activity.slab;
+    const { words } = this.#table.slab;
     const { key: wanted } = this.#groups;
     wanted[0] = (key & 0xffff) | ((key & KEY_IPV6) !== 0 ? IPV6_TALKER : 0);
     let isSame = true;

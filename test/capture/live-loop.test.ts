@@ -9,6 +9,7 @@ import { CountingSink } from './counting-sink.ts';
 class FakeSource implements LiveSource {
   readonly fd = openEvent();
   readonly duplicates = 0;
+  restMs = 0;
   readonly span = { firstSec: -1, firstNsec: 0, lastSec: 0, lastNsec: 0 };
   ended: string | null = null;
   waiting = 0;
@@ -116,6 +117,36 @@ describe('the loop of a capture thread', () => {
     endless.put(Number.MAX_SAFE_INTEGER);
     busy.loop.run();
     expect(busy.sink.packets).toBeGreaterThan(0);
+  });
+
+  it('after a rest finds what came meanwhile, packets and messages', () => {
+    const rested = new FakeSource('r', 10, []);
+    const busy = new FakeSource('b', 10, []);
+    rested.restMs = 5;
+    let turns = 0;
+    let wakes = 0;
+    const { loop, sink, wakeFd } = setUp({
+      tick() {
+        if (sink.packets === 9) loop.stop('test');
+      },
+      wake() {
+        wakes++;
+      },
+      work() {
+        // The turn that gave the first packets is followed by a rest.
+        if (sink.packets === 2 && turns++ === 0) {
+          signalEvent(wakeFd);
+          rested.put(3);
+          busy.put(4);
+        }
+        return false;
+      },
+    });
+    loop.add(0, rested);
+    loop.add(1, busy);
+    rested.put(2);
+    loop.run();
+    expect([sink.packets, wakes, rested.waiting, busy.waiting]).toEqual([9, 1, 0, 0]);
   });
 
   it('looks at its messages when it is woken, and takes sources that they bring', () => {

@@ -11,13 +11,13 @@ parentPort!.on('message', (request: MirrorRequest) => {
   if (request.type === 'stop') parentPort!.close();
   else if (request.type === 'add') {
     open.set(request.netnsId, request.fds);
-    data.routes.postMessage({ type: 'routes', netnsId: request.netnsId, update: null });
-    signalEvent(data.routesWakeFd);
+    data.routes[0]!.postMessage({ type: 'routes', netnsId: request.netnsId, update: null });
+    signalEvent(data.routesWakeFds[0]!);
     parentPort!.postMessage({ type: 'loaded', netnsId: request.netnsId, reason: null });
   } else {
     for (const fd of open.get(request.netnsId) ?? []) closeSync(fd);
     open.delete(request.netnsId);
-    data.routes.postMessage({ type: 'remove-routes', netnsId: request.netnsId });
-    signalEvent(data.routesWakeFd);
+    data.routes[0]!.postMessage({ type: 'remove-routes', netnsId: request.netnsId });
+    signalEvent(data.routesWakeFds[0]!);
   }
 });

@@ -8,10 +8,10 @@ const { Worker } = await import('node:worker_threads');
 const { readFileSync, writeFileSync } = await import('node:fs');
 
 runEngine(
-  ({ config, wakeFd, requests, captureStarted }) => {
+  ({ config, wakeFds, requests, captureStarted }) => {
     const capture = new Worker(new URL('./counting-thread.ts', import.meta.url), {
-      workerData: { file: `${config.db}.json`, wakeFd, requests },
-      transferList: [requests],
+      workerData: { file: `${config.db}.json`, wakeFd: wakeFds[0], requests: requests[0] },
+      transferList: [requests[0]!],
     });
     captureStarted();
     writeFileSync(`${config.db}.status`, readFileSync('/proc/thread-self/status'));
@@ -20,7 +20,7 @@ runEngine(
       throw new Error('told to fail');
     });
     return {
-      capture,
+      captures: [capture],
       addInlet: null,
       live: null,
       ready: new Promise((resolve) => capture.once('online', resolve)),

@@ -33,6 +33,20 @@ describe('poll over descriptors', () => {
     expect(at.some((i) => poll.revents(i) !== 0)).toBe(false);
   });
 
+  it('rests but for its first descriptor, and keeps what it has seen', () => {
+    poll.clear();
+    const [first, second] = [events[5]!, events[6]!];
+    const at = [poll.add(first, POLLIN), poll.add(second, POLLIN)];
+    signalEvent(second);
+    expect(poll.wait(0)).toBe(1);
+    poll.rest(1);
+    expect(at.map((i) => poll.revents(i))).toEqual([0, POLLIN]);
+    signalEvent(first);
+    poll.rest(2 ** 30);
+    expect(at.map((i) => poll.revents(i))).toEqual([0, POLLIN]);
+    expect([takeEvent(first), takeEvent(second)]).toEqual([true, true]);
+  });
+
   it('reports a peer that is gone and a descriptor that is closed', () => {
     const [a, b] = openScmPair();
     closeSync(b);

@@ -40,8 +40,8 @@ class Harness {
     port1.unref();
     const workerData: MirrorThreadData = {
       wakeFd: this.wakeFd,
-      routes: port2,
-      routesWakeFd: this.routesWakeFd,
+      routes: [port2],
+      routesWakeFds: [this.routesWakeFd],
       storage,
       history: false,
     };

@@ -64,6 +64,9 @@ listen = "9464"
 socket = "/run/x.sock"
 `;
 
+/** What cannot be together with the others. */
+const FANNED = '[capture]\nfanout = 2';
+
 describe('a configuration file', () => {
   test('says every option, and what it does not say is the default', () => {
     const options = resolve(OTHER);
@@ -211,12 +214,15 @@ describe('flags and file', () => {
       '--active-timeout',
     ]);
     // And each has its part in the daemon's options: a file that says it makes other ones.
-    const given = parseConfig(OTHER, 'f');
+    const given = { ...parseConfig(OTHER, 'f'), ...parseConfig(FANNED, 'f') };
     const said = DAEMON_OPTIONS.filter((spec) => given[fieldOf(spec)] !== undefined).map(({ key }) => key);
     expect([...said, 'flow.idle-timeout'].sort()).toEqual(keys.sort());
     for (const { key, inForce } of DAEMON_OPTIONS)
       if (key !== null && key !== 'flow.idle-timeout')
-        expect([key, inForce(resolve(OTHER))]).not.toEqual([key, inForce(resolve(''))]);
+        expect([key, inForce(resolve(key === 'capture.fanout' ? FANNED : OTHER))]).not.toEqual([
+          key,
+          inForce(resolve('')),
+        ]);
   });
 
   test('flags go over the file, states of timeouts one by one', () => {
@@ -248,6 +254,13 @@ describe('flags and file', () => {
     expect(() => resolve('[flow]\ntimeseries = true\ncheckpoint = 3')).toThrow(
       '--timeseries (flow.timeseries) needs a checkpoint at the end of every 10 s: --checkpoint 1, 2, 5 or 10, not 3 (flow.checkpoint)',
     );
+    expect(() => resolve(`${FANNED}\nbackend = "libpcap"`)).toThrow(
+      '--fanout 2 (capture.fanout) needs rings: leave out --backend libpcap (capture.backend)',
+    );
+    expect(() => resolve(`${FANNED}\n[flow]\ntunnels = "inner"`)).toThrow(
+      /^--fanout 2 \(capture\.fanout\) shares .* leave out --tunnels inner \(flow\.tunnels\)/,
+    );
+    expect(() => resolve('[capture]\nfanout = 17')).toThrow('a whole number of threads from 1 to 16');
     expect(() => resolveOptions({ metrics: 'x' }, '/d', MEMORY)).toThrow(
       /^--metrics \(metrics\.listen\) "x"/,
     );
@@ -259,6 +272,11 @@ describe('a reload', () => {
     const now = resolve('');
     const next = resolve(OTHER.replace('backend = "libpcap"', ''));
     const { options, changed, needsRestart } = planReload(now, next);
+    expect(planReload(now, resolve(FANNED))).toEqual({
+      options: now,
+      changed: [],
+      needsRestart: ['capture.fanout'],
+    });
     for (const { key, isLive, inForce } of DAEMON_OPTIONS)
       if (key !== null) expect([key, inForce(options)]).toEqual([key, inForce(isLive ? next : now)]);
     expect(changed).toEqual([
@@ -270,9 +288,9 @@ describe('a reload', () => {
       'routes.audit-rate',
       'log.level',
     ]);
-    expect([...changed, ...needsRestart, 'flow.idle-timeout', 'capture.backend'].sort()).toEqual(
-      DAEMON_OPTIONS.flatMap(({ key }) => key ?? []).sort(),
-    );
+    expect(
+      [...changed, ...needsRestart, 'flow.idle-timeout', 'capture.backend', 'capture.fanout'].sort(),
+    ).toEqual(DAEMON_OPTIONS.flatMap(({ key }) => key ?? []).sort());
     expect(planReload(options, options)).toEqual({ options, changed: [], needsRestart: [] });
   });
 

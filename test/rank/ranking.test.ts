@@ -55,7 +55,7 @@ class Scene {
 
   ranking(question: Partial<RankQuestion>): Ranking {
     const context: RankContext = {
-      activity: this.activity,
+      activities: [this.activity],
       place: (captureIndex) => ({
         captureIndex,
         netns: `ns${captureIndex}`,

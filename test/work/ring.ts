@@ -25,6 +25,7 @@ const MAC = 80;
 export class FileRing implements LiveSource {
   readonly fd: number;
   readonly duplicates = 0;
+  readonly restMs = 0;
   readonly ended = null;
   blocks = 0;
   packets = 0;
