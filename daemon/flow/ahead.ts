@@ -4,6 +4,7 @@ import { IpProto, PacketFields } from '../../decoders/packet-fields.ts';
 import type { FlowIndex } from './flow-index.ts';
 import { type FlowKey, hashPlain4 } from './key.ts';
 import * as layout from './slot.ts';
+import type { TroubleTable } from './trouble.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { TCP, UDP } = IpProto;
@@ -44,11 +45,12 @@ const FLOWS_MIN = 16_384;
 interface LiveFlows {
   readonly words: Int32Array;
   readonly live: number;
+  readonly trouble: TroubleTable;
 }
 
 /**
  * Looks at the next packets before they are metered, so that their flows are in the processor's caches by then. One packet at a
- * time waits for memory twice, index and slot, 125 to 170 ns each where there are many flows; the waits for several packets
+ * time waits for memory two or three times, index, slot and what is kept of a flow in trouble, 125 to 170 ns each where there are many flows; the waits for several packets
  * overlap when they stand close together in the program, and JavaScript has no other way to prefetch.
  *
  * All of it is a guess that the flow table verifies: a wrong one costs time and nothing else. So only the usual packet is
@@ -132,7 +134,7 @@ export class FlowsAhead {
 
   /** Reads the slots of what was seen. */
   fetch(): void {
-    const { words } = this.#table;
+    const { words, trouble } = this.#table;
     const places = this.#places;
     const index = this.#index;
     const count = this.#count;
@@ -147,6 +149,7 @@ export class FlowsAhead {
       const base = slot * SLOT_WORDS;
       read = (read + words[base]! + words[base + SECOND_LINE]! + words[base + LAST_LINE]!) | 0;
     }
+    for (let i = 0; i < count; i++) if (places[i]! >= 0) read = (read + trouble.touch(words, places[i]!)) | 0;
     this.#read = read;
   }
 

@@ -39,6 +39,10 @@ export const T = {
   historyC: 2 * HOLES_MAX + 13,
 } as const;
 
+// Copies, as above.
+const FIRST_TOUCHED = T.repeated;
+const HISTORY_T = T.historyT;
+
 /** Where a count stands while it is small, by T: word of the slot, shift of side 0, bits a side (0: nowhere). */
 const FEW_WORD = new Uint8Array(SIDE_WORDS);
 const FEW_SHIFT = new Uint8Array(SIDE_WORDS);
@@ -111,6 +115,18 @@ export class TroubleTable {
   peek(slots: Int32Array, slot: number, side: number): number {
     const entry = slots[slot * SLOT_WORDS + W.tcp]! & TCP_TROUBLE;
     return entry === 0 ? -1 : (entry - 1) * ENTRY_WORDS + side * SIDE_WORDS;
+  }
+
+  /**
+   * Reads an octet of each cache line of the flow's entry in which a count is that comes with a segment that is sent again, so that it is in the
+   * processor's caches, see FlowsAhead. @returns anything, for the compiler must not leave the reading out
+   */
+  touch(slots: Int32Array, slot: number): number {
+    const entry = slots[slot * SLOT_WORDS + W.tcp]! & TCP_TROUBLE;
+    if (entry === 0) return 0;
+    const { words } = this;
+    const at = (entry - 1) * ENTRY_WORDS;
+    return words[at + FIRST_TOUCHED]! + words[at + HISTORY_T]! + words[at + SIDE_WORDS + HISTORY_T]!;
   }
 
   /** Counts an event of a side. @param what one of T @returns the new count; 0 when it could not be counted */
