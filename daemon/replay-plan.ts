@@ -2,9 +2,7 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { DETECT_LEN, detectFormat } from '../decoders/savefile-detect.ts';
 
-/** Meter threads of one replay, at most. */
-export const REPLAY_THREADS_MAX = 16;
-/** And unless more are asked for: measured with two cores only, and each thread takes some 45 MiB. docs/decisions/0023-replay-threads.md */
+/** Meter threads of one replay unless more are asked for: measured with two cores only, and each thread takes some 45 MiB. docs/decisions/0023-replay-threads.md */
 const THREADS_DEFAULT_MAX = 2;
 /** Octets of files, below which a second thread takes longer to start and to be compiled than it saves; measured, see there. */
 const OCTETS_MIN = 512 * 2 ** 20;

@@ -2,7 +2,7 @@ import { type MessagePort, Worker } from 'node:worker_threads';
 import type { BatchPoolShared } from '../storage/batch-pool.ts';
 import { sum } from '../storage/sum.ts';
 import type { CarveOrder } from './capture/carver.ts';
-import type { ReplayReply, ReplayThreadData } from './capture/replay-thread.ts';
+import type { ReplayReply, ReplayRequest, ReplayThreadData } from './capture/replay-thread.ts';
 import { createStopLine, drawStopLine } from './capture/stop-line.ts';
 import { meteringOf } from './config.ts';
 import { createCensus } from './flow/census.ts';
@@ -18,11 +18,13 @@ export interface RecordOutlet {
 /** Replay threads at work. */
 export interface Reading {
   done: Promise<ReadTotals>;
+  /** Has them read; what they need for it they load before. */
+  begin(): void;
   terminate(): Promise<unknown>;
 }
 
 /**
- * Starts the threads that read files and meter packets.
+ * Starts the threads that read files and meter packets, once they are told to begin.
  * @param outlets one a thread; their ports are transferred
  * @param octets  see ReplayPlan; null: there is one thread
  * @param order   with one thread only
@@ -75,8 +77,14 @@ export function startReading(
     });
     return { worker, done };
   });
+  const done = Promise.all(threads.map((thread) => thread.done)).then((all) => together(all, options.files));
+  // Whoever waits for something else first must not be surprised by it.
+  done.catch(() => {});
   return {
-    done: Promise.all(threads.map(({ done }) => done)).then((all) => together(all, options.files)),
+    done,
+    begin: () => {
+      for (const { worker } of threads) worker.postMessage('begin' satisfies ReplayRequest);
+    },
     terminate: () => Promise.all(threads.map(({ worker }) => worker.terminate())),
   };
 }

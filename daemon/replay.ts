@@ -78,10 +78,17 @@ export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
   const storage = startStorage(options.db, run, inlets, (trouble) => {
     if (trouble.type === 'error') options.onTrouble?.(trouble.message);
   });
-  // Reading starts only when there is somewhere to write.
-  const runId = await storage.ready;
   const outlets = ways.map(({ outlet, pool }) => ({ port: outlet, pool }));
   const reading = startReading(options, outlets, octets, null);
+  let runId: number;
+  try {
+    // Reading begins only when there is somewhere to write.
+    runId = await storage.ready;
+  } catch (error) {
+    await reading.terminate();
+    throw error;
+  }
+  reading.begin();
   try {
     const totals = await Promise.race([reading.done, storage.closed.then(() => reading.done)]);
     await storage.closed;
@@ -109,6 +116,7 @@ export async function carve(options: ReadOptions & { seed: number }, order: Carv
     if (request.type === 'batch') pool.release(request.batch);
   });
   const reading = startReading(options, [{ port: port1, pool: shared }], null, order);
+  reading.begin();
   try {
     return await reading.done;
   } finally {

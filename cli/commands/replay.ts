@@ -1,10 +1,12 @@
 import { type Command, Option } from 'commander';
 import { METERING_OPTIONS } from '../../daemon/options/metering-options.ts';
-import { REPLAY_THREADS_MAX } from '../../daemon/replay-plan.ts';
 import { addOptions } from '../option-flags.ts';
 import { wholeNumber } from '../option-values.ts';
 import type { ReplayFlags } from '../replay-command.ts';
 import { addrsOption } from '../route-options.ts';
+
+/** Meter threads of one replay. */
+const THREADS_MAX = 16;
 
 /** `nstap replay FILE…`: savefiles through the same path as live packets, into the database. */
 export function registerReplay(program: Command): void {
@@ -38,7 +40,7 @@ export function registerReplay(program: Command): void {
       new Option(
         '--threads <n>',
         'threads that read and meter; flows and counts do not depend on it. Pipes and compressed files take one (default: as many as help)',
-      ).argParser(wholeNumber(1, REPLAY_THREADS_MAX, 'threads')),
+      ).argParser(wholeNumber(1, THREADS_MAX, 'threads')),
     )
     .option('--json', 'print the totals as one JSON object')
     .addHelpText(

@@ -58,6 +58,9 @@ export interface FileError {
 /** Time as whole seconds and nanoseconds. */
 export type Instant = [number, number];
 
+/** To the replay thread, once: it may read. */
+export type ReplayRequest = 'begin';
+
 /** From the replay thread to whoever started it. */
 export type ReplayReply =
   | {
@@ -223,4 +226,5 @@ function add(total: CaptureCounters, more: CaptureCounters): void {
   for (const name of Object.keys(total) as (keyof CaptureCounters)[]) total[name] += more[name];
 }
 
+await new Promise((resolve) => parentPort!.once('message', resolve));
 await main(workerData as ReplayThreadData);

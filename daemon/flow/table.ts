@@ -35,8 +35,7 @@ const { BIT, D, KEY_TUNNEL_SHIFT, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
 
 /**
  * The flow table: bidirectional flows in one slab of typed arrays, keyed by capture point, VLAN ids, protocol and both
- * endpoints. Bounded; allocates nothing per packet. Memory is reserved whole but touched only as flows come (the
- * allocator hands out untouched zero pages).
+ * endpoints. Bounded; allocates nothing per packet. Memory is reserved whole but touched only as flows come.
  */
 export class FlowTable implements Slab {
   /** Its memory, for another thread to look at; see openSlab. */
