@@ -6,7 +6,7 @@ import { threadCpuNs } from '../kernel/thread-clock.ts';
 import type { LiveSource, PacketSink } from './packet-source.ts';
 
 /** Longest time between two ticks, and so between two looks at an interface that may be gone. */
-const TICK_MS = 100;
+const TICK_MS = 200;
 /** Shortest time between two ticks: under load the loop turns far more often than anything times out. */
 const TICK_MIN_MS = 10;
 /**
@@ -22,7 +22,7 @@ const REST_MAX_MS = 10;
 /** What the loop calls, in its own thread, between two polls. */
 export interface LiveLoopHooks {
   /**
-   * At least every 100 ms, also under full load: expire flows, flush batches, read counters.
+   * At least every 200 ms, also under full load: expire flows, flush batches, read counters.
    * @param nowSec wall clock, whole seconds since the epoch
    */
   tick(nowSec: number): void;

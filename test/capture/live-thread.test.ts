@@ -208,13 +208,14 @@ describe.skipIf(missing !== null)(`the live capture thread${missing ? ` (${missi
       captureIndex: 0,
       capture: { ...adding.capture, index: 1, interface: 'w0' },
     });
-    await until('it has another name', () => harness.types().length === 2);
+    await until('it has another name', () => harness.types().length === 3);
     sendUdp(lab, b, '10.9.0.1', 4000, 32, PACKETS);
     harness.send(null, { type: 'rename', captureIndex: 0, capture: { ...adding.capture, index: 2 } });
-    await until('that is refused', () => harness.types().length === 3);
+    await until('that is refused', () => harness.types().length === 4);
     await harness.stop();
-    expect(harness.replies.slice(0, 4)).toEqual([
+    expect(harness.replies.slice(0, 5)).toEqual([
       { type: 'opened', captureIndex: 0, linkType: 1 },
+      { type: 'renamed', captureIndex: 0, counters: expect.objectContaining({ kernelDrops: 0 }) },
       { type: 'opened', captureIndex: 1, linkType: 1 },
       { type: 'failed', captureIndex: 2, reason: 'it has ended by itself' },
       { type: 'ended', captureIndex: 1, reason: 'stopped' },
