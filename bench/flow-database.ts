@@ -1,8 +1,8 @@
 import { CONN_STATES, EndReasonCode } from '../storage/flow-batch.ts';
 import { zeroCounters } from '../storage/messages.ts';
 import { FlowWriter } from '../storage/writer.ts';
-import { Random } from '../test/support/random.ts';
 import { addRecord, batchOf, captureInfo, decision } from '../test/storage/records.ts';
+import { Random } from '../test/support/random.ts';
 
 const BATCH = 2048;
 const BEGIN_SEC = 1_790_000_000;

@@ -1,9 +1,7 @@
-import { spawnSync } from 'node:child_process';
-import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hasProgram } from '../test/support/processes.ts';
-import { measureIdle, measureTail } from './live-quiet.ts';
 import { counting, measure, nstap, type Outcome, type Start } from './live-peers.ts';
+import { nodeFor } from './peers.ts';
 import { type BenchOptions, Report } from './report.ts';
 import { median, printTable } from './support.ts';
 import { buildLab, removeLab } from './veth-lab.ts';
@@ -22,7 +20,6 @@ const LOADS = [
 
 /**
  * 64-byte UDP over veth as fast as trafgen sends: nstap with everything it does, then its rivals, in turn, `--rounds` times (3).
- * Then the daemon at rest, and how soon `nstap tail` shows a packet.
  */
 export async function run({ rounds }: BenchOptions = {}, report = new Report()): Promise<void> {
   if (process.getuid?.() !== 0) return void process.stdout.write('skipped: needs root\n');
@@ -36,7 +33,7 @@ export async function run({ rounds }: BenchOptions = {}, report = new Report()):
       counting(['tcpdump', '-i', 'veth', '-B', '32768', '-w', '/dev/null', FILTER]),
     ]);
   else process.stdout.write('not found here: tcpdump\n');
-  const node = nodeForCap();
+  const node = nodeFor('cap');
   if (node !== null) peers.push(['cap 0.2.1 (counts only)', counting([node, CAP_PEER, 'veth', FILTER])]);
   else process.stdout.write('not found here: cap (npm install in bench/, with a compiler and libpcap-dev)\n');
 
@@ -71,8 +68,14 @@ export async function run({ rounds }: BenchOptions = {}, report = new Report()):
       for (const [name] of peers) if (name.startsWith('nstap')) printThreads(name, of(name)[0]!);
     }
     tell(outcomes.get(`${LOADS[0][0]}: ${peers[0]![0]}`)!, report);
-    await measureIdle();
-    await measureTail();
+    for (const [key, each] of outcomes)
+      if (each.every(({ died }) => died === null))
+        report.row(
+          `live.cpu.${key.replaceAll(/[^a-z0-9]+/g, '-')}`,
+          `live, CPU a packet, trafgen on ${key}`,
+          'ns',
+          each.map(({ cpuNs }) => cpuNs),
+        );
   } finally {
     removeLab();
   }
@@ -135,12 +138,4 @@ function row(name: string, outcomes: readonly Outcome[], own: number): string[] 
 function printThreads(name: string, { threads }: Outcome): void {
   const parts = threads.filter(({ ns }) => ns >= 1).map(({ name: of, ns }) => `${of} ${ns.toFixed(1)}`);
   process.stdout.write(`  ${name}, first round, ns a packet by thread: ${parts.join(', ')}\n`);
-}
-
-/** The Node that `cap` was built for: its compiled part loads in no other. */
-function nodeForCap(): string | null {
-  const nodes = [process.execPath, ...(process.env.PATH ?? '').split(':').map((folder) => `${folder}/node`)];
-  const loads = (node: string): boolean =>
-    spawnSync(node, ['-e', 'require("cap")'], { cwd: dirname(CAP_PEER), stdio: 'ignore' }).status === 0;
-  return nodes.find(loads) ?? null;
 }

@@ -3,9 +3,9 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { nfdumpTotals } from './nfdump-peer.ts';
-import type { Measured } from './measured.ts';
 import { hasProgram } from '../test/support/processes.ts';
+import type { Measured } from './measured.ts';
+import { nfdumpTotals } from './nfdump-peer.ts';
 import { LAUNCHER, sh } from './support.ts';
 
 const NPM_PEER = fileURLToPath(new URL('./npm-peer.cjs', import.meta.url));
@@ -104,7 +104,7 @@ export const NPM_PEERS: readonly Peer[] = ['pcap-parser', 'pcap'].map((name) => 
   id: name,
   name: `${name} (npm; counts only)`,
   programs: [],
-  command: (file) => [process.execPath, NPM_PEER, name, file],
+  command: (file) => [nodeFor(name) ?? process.execPath, NPM_PEER, name, file],
   count: ({ stdout }) => Number(stdout),
   rounds: OF.slow,
   limitSec: 120,
@@ -153,9 +153,20 @@ export function findPeers(): Record<string, string | null> {
 
 /** Version of a package that bench/ can load; null: not there, or not built. */
 function npmVersion(name: string): string | null {
-  const require = createRequire(NPM_PEER);
-  const loads = spawnSync(process.execPath, [NPM_PEER, name], { stdio: 'ignore' }).status === 0;
-  return loads ? require(`${name}/package.json`).version : null;
+  return nodeFor(name) === null ? null : createRequire(NPM_PEER)(`${name}/package.json`).version;
+}
+
+const nodes = new Map<string, string | null>();
+
+/** A Node that a package of bench/ was built for, this one or one of the PATH: its compiled part loads in no other. null: none */
+export function nodeFor(name: string): string | null {
+  let node = nodes.get(name);
+  if (node === undefined) {
+    const all = [process.execPath, ...(process.env.PATH ?? '').split(':').map((folder) => `${folder}/node`)];
+    node = all.find((each) => spawnSync(each, [NPM_PEER, name], { stdio: 'ignore' }).status === 0) ?? null;
+    nodes.set(name, node);
+  }
+  return node;
 }
 
 function numberIn(text: string, pattern: RegExp): number {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { databaseFiles } from '../storage/partition-files.ts';
 import { DAY_SEC, makeFlowsDb } from './query-db.ts';
-import { addedUp, type Asked, askOnce, largestOf, newest } from './questions.ts';
+import { type Asked, addedUp, askOnce, largestOf, newest } from './questions.ts';
 import { type BenchOptions, figure, Report } from './report.ts';
 import { median, printTable } from './support.ts';
 

@@ -1,6 +1,6 @@
 import { Meter } from '../daemon/capture/meter.ts';
-import { createPacketTap, TapWord } from '../daemon/capture/packet-tap-buffer.ts';
 import type { PacketSink } from '../daemon/capture/packet-source.ts';
+import { createPacketTap, TapWord } from '../daemon/capture/packet-tap-buffer.ts';
 import { PacketTaps } from '../daemon/capture/packet-taps.ts';
 import { RouteTagger } from '../daemon/capture/route-tag.ts';
 import { FlowTable } from '../daemon/flow/table.ts';
