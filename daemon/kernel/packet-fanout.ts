@@ -83,7 +83,7 @@ export function fanoutProgram(): Uint8Array {
     [JEQ, 1, 0, ETH_P_8021Q],
     [JEQ, 0, otherwise, ETH_P_8021AD],
   ];
-  // Since Linux 6.11 the network header of a tagged frame from a packet socket lies behind the tags, else at the first: the type
+  // The network header of a tagged frame from a packet socket lies behind the tags, as seen on Linux 6.18, else at the first: the type
   // of what is there is read from the link header.
   const behind = (tags: number): Insn[] => {
     const ip = ETH_HLEN + tags * VLAN_TAG_LEN;
@@ -116,7 +116,7 @@ export function fanoutProgram(): Uint8Array {
  * kernel numbers the members of a group in the order in which they join, and again when the interface comes up (packet_notifier
  * walks them in the order of their making): a flow stays with its ring.
  *
- * Before Linux 6.13 an interface that is down cannot be shared out: EINVAL, to be tried again when it is up.
+ * An older kernel shares no interface out that is down: EINVAL, to be tried again when it is up. Linux 6.18 does.
  * @param options of each socket; `ring` is that of one
  * @param members at least 2
  * @returns descriptors in the order of the rings' numbers; the caller closes them
