@@ -1,13 +1,16 @@
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { loadSnapshot } from '../../daemon/routes/load-snapshot.ts';
+import { tempFolder } from '../storage/temp-db.ts';
 import { frame } from '../support/frames.ts';
 import { Random } from '../support/random.ts';
 import { FILE_HEADER, RECORD_HEADER, randomPackets, writeCapture } from '../support/random-capture.ts';
 import { storedReplay } from '../support/stored-replay.ts';
 import { corpus } from '../support/truth.ts';
-import { tempFolder } from '../storage/temp-db.ts';
 
+const ROUTES = fileURLToPath(new URL('../../fixtures/routes/', import.meta.url));
 const STEADY = { gap: 0, back: 0, undated: 0, absurd: 0, late: 0 };
 
 type Counters = Record<string, number>;
@@ -44,6 +47,16 @@ describe.skipIf(absent !== '')(`every shared capture in one replay of several th
     expect(files.length).toBeGreaterThan(200);
     expect(flows.length).toBeGreaterThan(1000);
     expect(totals.errors.length).toBeGreaterThan(0);
+  });
+
+  test('--snapshot, of another host: what it is decided by is the same, whatever it is', async () => {
+    const routes = loadSnapshot({
+      routes: join(ROUTES, 'policy.routes.txt'),
+      rules: join(ROUTES, 'policy.rules.txt'),
+    });
+    const { flows } = await sameFromAll(files, { snapshot: routes });
+    const decisions = flows.map((flow) => (JSON.parse(flow) as { fwd: string | null }).fwd);
+    expect(new Set(decisions).size).toBeGreaterThan(3);
   });
 
   test('--filter', async () => {
