@@ -39,7 +39,7 @@ const PLOTS: readonly (PlotSpec & { curve: string; file: string })[] = [
     x: 'flows in the database',
     y: 'records a second',
     isLogY: false,
-    lines: [['insert', 'mean over the whole database']],
+    lines: [['insert', 'mean of all']],
   },
   {
     curve: 'store',
