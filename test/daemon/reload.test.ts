@@ -272,7 +272,7 @@ describe.skipIf(missing !== null)(
         expect(metrics).toMatchObject({
           captures: expect.arrayContaining([expect.objectContaining({ alive_flows: 10 })]),
         });
-        expect((await values()).get('nstap_storage_queue_capacity_batches')).toBe(64);
+        expect((await values()).get('nstap_storage_queue_capacity_batches')).toBe(64 * fanout);
         expect(await d.end()).toBe(0);
       });
     });
