@@ -35,7 +35,9 @@ test('a part prints, and leaves its figures with the machine and the peers', () 
   expect(machine.cores).toBeGreaterThan(0);
   expect(Object.keys(peers)).toContain('nfpcapd');
   expect(parts[0]!.rows.map(({ id }) => id)).toContain('scale.100000.insert');
-  expect(curves.filter(({ x }) => x === 100_000).map(({ curve }) => curve)).toEqual(['store']);
+  // Beside the points of earlier runs, which the docs keep.
+  const isNew = ({ curve, x }: { curve: string; x: number }): boolean => curve === 'store' && x === 100_000;
+  expect(curves.filter(isNew)).toHaveLength(1);
 });
 
 test('a part that fails is told of, and does not keep the others from running', () => {
