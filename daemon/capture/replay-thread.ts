@@ -2,10 +2,11 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { SavefileError } from '../../decoders/savefile-error.ts';
 import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
 import { type CaptureCounters, zeroCounters } from '../../storage/messages.ts';
+import { sum } from '../../storage/sum.ts';
 import { Census } from '../flow/census.ts';
 import { MAX_CAPTURES } from '../flow/table-options.ts';
 import type { RouteSnapshot } from '../routes/snapshot.ts';
-import { type CarveCounts, Carver, type CarveOrder } from './carver.ts';
+import { type CarveCounts, type CarveOrder, Carver } from './carver.ts';
 import { FileSource } from './file-source.ts';
 import { CaptureSession, type MeterOptions } from './session.ts';
 import { type Shard, ShardMeter } from './shard-meter.ts';
@@ -106,7 +107,7 @@ async function main(data: ReplayThreadData): Promise<void> {
   if (census !== null) session.table.clock.share(census);
   if (data.snapshot !== null) session.setRoutes('', data.snapshot);
   const ifIndexes = new Map(data.snapshot?.links.map((link) => [link.name, link.ifIndex]));
-  const total = zeroCounters();
+  let total = zeroCounters();
   const errors: FileError[] = [];
   const linkTypes: number[] = [];
   let captures = 0;
@@ -174,7 +175,7 @@ async function main(data: ReplayThreadData): Promise<void> {
     const stopped = shallStop();
     if (stopped || fileNumber === data.files.length - 1) post({ type: 'ending', stopped });
     session.table.endAll(stopped ? 'shutdown' : 'eof');
-    for (const index of opened) add(total, session.endCapture(index));
+    for (const index of opened) total = sum(total, session.endCapture(index));
     filtered += source.times.filtered;
     if (source.times.dropped !== null) dropped = (dropped ?? 0) + source.times.dropped;
     if (source.times.first !== null && (first === null || before(source.times.first, first)))
@@ -220,10 +221,6 @@ function fileError(file: string, error: unknown): FileError {
 
 function before(a: Instant, b: Instant): boolean {
   return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
-}
-
-function add(total: CaptureCounters, more: CaptureCounters): void {
-  for (const name of Object.keys(total) as (keyof CaptureCounters)[]) total[name] += more[name];
 }
 
 await new Promise((resolve) => parentPort!.once('message', resolve));

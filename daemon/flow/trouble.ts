@@ -118,8 +118,9 @@ export class TroubleTable {
   }
 
   /**
-   * Reads an octet of each cache line of the flow's entry in which a count is that comes with a segment that is sent again, so that it is in the
-   * processor's caches, see FlowsAhead. @returns anything, for the compiler must not leave the reading out
+   * Reads a word of each cache line of the flow's entry in which a segment that is sent again is counted, so that the lines are in the
+   * processor's caches, see FlowsAhead.
+   * @returns their sum, to be used: what is not, the compiler would not read
    */
   touch(slots: Int32Array, slot: number): number {
     const entry = slots[slot * SLOT_WORDS + W.tcp]! & TCP_TROUBLE;
