@@ -1,5 +1,7 @@
 import {
+  accessSync,
   closeSync,
+  constants,
   fsyncSync,
   lstatSync,
   openSync,
@@ -8,6 +10,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { UsageError } from './errors.ts';
 
 /** Owner writes, group reads, others nothing, as the database: flows say who talked to whom. */
@@ -43,6 +46,20 @@ export class AtomicFile {
     const isLink = there !== undefined && lstatSync(file).isSymbolicLink();
     this.#target = isPlain ? (isLink ? realpathSync(file) : file) : null;
     this.path = this.#target === null ? file : `${this.#target}.${process.pid}.tmp`;
+  }
+
+  /** Makes nothing. @throws Error when no file could be made in its folder */
+  check(): void {
+    if (this.#target === null) return;
+    const folder = dirname(this.path);
+    try {
+      accessSync(folder, constants.W_OK | constants.X_OK);
+    } catch (error) {
+      const reason = (error as Error).message.replace(/, access '.*$/, '');
+      throw new Error(`write ${this.file}: ${folder}: ${reason}; name a folder that you may write to`, {
+        cause: error,
+      });
+    }
   }
 
   /** Puts the file, which is written and closed, in its place. @throws Error of node:fs */

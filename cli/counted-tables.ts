@@ -9,6 +9,7 @@ import { counted } from './format/count.ts';
 import { counterNotes, type CounterStyle, otherLines } from './format/route-counters.ts';
 import { formatTables } from './format/tables.ts';
 import { formatTime } from './format/time.ts';
+import { interruptible } from './interruptible.ts';
 import { noUsage, type OtherUsage, type RouteUsage, TableUsage } from './route-use.ts';
 import { parseTime } from './time-argument.ts';
 import { parseTimeZone } from './time-zone.ts';
@@ -51,7 +52,7 @@ export function countTables(request: CountRequest): CountedTables {
   try {
     const selected = selectFlows(db, { filter: null, since, until }, request);
     experiment = selected.experiment;
-    readRouteUse(db, names, selected.selection, usage);
+    interruptible(() => readRouteUse(db, names, selected.selection, usage));
   } finally {
     db.close();
   }

@@ -4,13 +4,20 @@ import type { FlowSelection } from '../storage/flow-arms.ts';
 import { type FlowRow, queryFlows } from '../storage/query.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
-import { type Destination, openDestination, type Wrapping, wrappingOf } from './export/destination.ts';
+import {
+  checkDestination,
+  type Destination,
+  openDestination,
+  type Wrapping,
+  wrappingOf,
+} from './export/destination.ts';
 import { type ExportFormat, formatOfName, type ParquetCodec } from './export/formats.ts';
 import { writeParquet } from './export/parquet.ts';
 import { ProgressBar } from './export/progress-bar.ts';
 import { textFormat } from './export/text-formats.ts';
 import { askedFlows, type SelectionFlags, selectFlows } from './flow-selection.ts';
 import { counted } from './format/count.ts';
+import { interruptible } from './interruptible.ts';
 import { Interruption } from './interruption.ts';
 
 /** Flags of `nstap export` without `--carve`, as they were given. */
@@ -51,8 +58,9 @@ export async function exportCommand(expression: string, flags: ExportFlags): Pro
   try {
     const { selection } = selectFlows(db, asked, flags);
     const start = performance.now();
+    checkDestination(plan.output, db);
+    bar = ProgressBar.open(() => interruptible(() => countFlows(db, selection)), 'flows');
     to = openDestination(plan.output, plan.wrapping, db);
-    bar = ProgressBar.open(() => countFlows(db, selection), 'flows');
     const flows = await write(db, selection, plan, flags, to, (done) => {
       bar?.show(done);
       interruption.signal.throwIfAborted();

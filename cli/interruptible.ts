@@ -1,14 +1,17 @@
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
  * Runs work that does not return to the event loop for long (a query that SQLite has to sort), in which no listener would hear
- * Ctrl-C: meanwhile SIGINT does what it does by default, and ends the process. For work that only reads.
+ * a signal: meanwhile Ctrl-C and the like do what they do by default, and end the process. For work that only reads.
  */
 export function interruptible<T>(work: () => T): T {
-  const listeners = process.rawListeners('SIGINT') as NodeJS.SignalsListener[];
-  process.removeAllListeners('SIGINT');
+  const listeners = SIGNALS.map((signal) => process.rawListeners(signal) as NodeJS.SignalsListener[]);
+  for (const signal of SIGNALS) process.removeAllListeners(signal);
   try {
     return work();
   } finally {
-    for (const listener of listeners) process.on('SIGINT', listener);
+    for (const [i, signal] of SIGNALS.entries())
+      for (const listener of listeners[i]!) process.on(signal, listener);
   }
 }
 

@@ -1,14 +1,15 @@
 import { resolve } from 'node:path';
 import { version } from '../daemon/version.ts';
-import { openForReading } from '../storage/database.ts';
+import { type FlowDatabase, openForReading } from '../storage/database.ts';
 import { nowNs } from '../storage/time.ts';
 import { defaultDb } from './default-db.ts';
 import { UsageError } from './errors.ts';
-import { openDestination } from './export/destination.ts';
+import { checkDestination, openDestination } from './export/destination.ts';
 import { askedFlows, type SelectionFlags, selectFlows } from './flow-selection.ts';
 import { counted } from './format/count.ts';
 import { shellWord } from './format/shell-word.ts';
 import { showTimesIn } from './format/time.ts';
+import { interruptible } from './interruptible.ts';
 import { Interruption } from './interruption.ts';
 import { reportData } from './report/data.ts';
 import { reportJson } from './report/json.ts';
@@ -34,31 +35,38 @@ export async function reportCommand(expression: string, flags: ReportFlags): Pro
   showTimesIn('UTC');
   const asked = await askedFlows(expression, flags);
   const db = openForReading(flags.db ?? defaultDb());
-  const to = openDestination(output, null, db);
-  const interruption = new Interruption(() => to.discard(), 'there is no report');
   try {
+    checkDestination(output, db);
     const { selection, experiment } = selectFlows(db, asked, flags);
-    const data = reportData(db, selection, experiment);
-    interruption.ending(false);
-    await to.write(
-      flags.json
-        ? `${JSON.stringify(reportJson(data))}\n`
-        : reportPage(data, {
-            title: flags.title ?? (experiment === null ? 'Network traffic' : `Experiment ${experiment}`),
-            command: ['nstap', ...process.argv.slice(2)].map(shellWord).join(' '),
-            version: version(),
-            database: resolve(db.name),
-            filter: expression,
-            madeNs: nowNs(),
-          }),
-    );
-    await to.finish();
+    const data = interruptible(() => reportData(db, selection, experiment));
+    const page = flags.json
+      ? `${JSON.stringify(reportJson(data))}\n`
+      : reportPage(data, {
+          title: flags.title ?? (experiment === null ? 'Network traffic' : `Experiment ${experiment}`),
+          command: ['nstap', ...process.argv.slice(2)].map(shellWord).join(' '),
+          version: version(),
+          database: resolve(db.name),
+          filter: expression,
+          madeNs: nowNs(),
+        });
+    await put(page, output, db);
     if (output !== '-')
       process.stderr.write(`nstap: report of ${counted(data.totals.flows, 'flow')} in ${output}\n`);
     return 0;
   } finally {
+    db.close();
+  }
+}
+
+/** Writes it, whole or not at all. */
+async function put(page: string, output: string, db: FlowDatabase): Promise<void> {
+  const to = openDestination(output, null, db);
+  const interruption = new Interruption(() => to.discard(), 'there is no report');
+  try {
+    await to.write(page);
+    await to.finish();
+  } finally {
     to.discard();
     interruption.close();
-    db.close();
   }
 }

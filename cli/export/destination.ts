@@ -36,6 +36,14 @@ export function openDestination(file: string, wrapping: Wrapping, db: FlowDataba
   return file === '-' ? new StdoutDestination() : new FileDestination(file, wrapping, db);
 }
 
+/**
+ * What `openDestination` would refuse, without making anything: for work that takes long before there is something to write.
+ * @throws as it does
+ */
+export function checkDestination(file: string, db: FlowDatabase): void {
+  if (file !== '-') new AtomicFile(file, filesOf(db)).check();
+}
+
 /** Its files as it knows them; its folder may be one that the user cannot list. */
 function filesOf(db: FlowDatabase): string[] {
   const partitions = partitionRows(db).map(({ number }) => partitionPath(db.name, number));

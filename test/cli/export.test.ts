@@ -105,7 +105,10 @@ describe('nstap export', () => {
     expect(nstap(['export', '--db', db.path, '-o', folder]).stderr).toMatch(/it is a folder/);
     const gone = nstap(['export', '--db', db.path, '-o', join(folder, 'no', 'a.csv')]);
     expect(gone.status).toBe(1);
-    expect(gone.stderr).toMatch(/ENOENT/);
+    expect(gone.stderr).toContain(`write ${join(folder, 'no', 'a.csv')}: ${join(folder, 'no')}: ENOENT`);
+    expect(nstap(['report', '--db', db.path, '-o', join(folder, 'no', 'a.html')]).stderr).toMatch(
+      /name a folder/,
+    );
   });
 
   test('a device takes it as it is', () => {

@@ -6,18 +6,21 @@ import { firstInterruptible, interruptible } from '../../cli/interruptible.ts';
 
 const SOURCE = fileURLToPath(new URL('../../cli/interruptible.ts', import.meta.url));
 
-test('work that never looks up is ended by SIGINT, though there is a listener', async () => {
-  const script = `import { interruptible } from ${JSON.stringify(SOURCE)};
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  'work that never looks up is ended by %s',
+  async (signal) => {
+    const script = `import { interruptible } from ${JSON.stringify(SOURCE)};
     import { writeSync } from 'node:fs';
-    process.on('SIGINT', () => process.exit(1));
+    process.on('${signal}', () => process.exit(1));
     interruptible(() => { writeSync(1, 'busy'); for (;;); });`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  await once(child.stdout, 'data');
-  child.kill('SIGINT');
-  expect(await once(child, 'exit')).toEqual([null, 'SIGINT']);
-});
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    child.kill(signal);
+    expect(await once(child, 'exit')).toEqual([null, signal]);
+  },
+);
 
 test('the listeners are there again afterwards, also when the work throws', () => {
   const before = process.rawListeners('SIGINT');
