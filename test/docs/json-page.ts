@@ -21,8 +21,12 @@ export interface JsonTable {
 /** Outputs in the order of the page; each is a definition of json.schema.json. */
 const OUTPUTS = [
   'groups',
+  'explanation',
   'replay',
   'packets',
+  'top',
+  'report',
+  'export',
   'status',
   'route_get',
   'netns',
@@ -41,8 +45,12 @@ export function jsonTables(folder: string): JsonTable[] {
     if (told.has(name)) return '';
     told.add(name);
     const { items, ...schema } = $defs[name]!;
-    if (schema.properties === undefined) return textOf(refOf(items));
-    const within = Object.values(schema.properties).map(refOf).filter(Boolean).map(textOf);
+    if (schema.properties === undefined) return refsOf(items).map(textOf).join('\n\n');
+    const within = Object.values(schema.properties)
+      .filter((each) => !isFlowKey(each))
+      .flatMap(refsOf)
+      .filter((each) => Object.hasOwn($defs, each))
+      .map(textOf);
     return [`**${name}**: ${schema.description}\n\n${keysOf(schema)}`, ...within]
       .filter(Boolean)
       .join('\n\n');
@@ -53,11 +61,23 @@ export function jsonTables(folder: string): JsonTable[] {
   ];
 }
 
+function isFlowKey({ $ref }: Schema): boolean {
+  return $ref?.startsWith('flow.schema.json#/properties/') === true;
+}
+
+/** A row each key; keys that are those of a flow have one together. */
 function keysOf({ properties = {}, required = [] }: Schema): string {
-  const rows = Object.entries(properties).map(([key, each]) => {
-    const text = (each.description ?? '').replaceAll('|', '\\|');
-    return `| \`${key}\`${required.includes(key) ? '' : ' (not always)'} | ${kindOf(each)} | ${text} |`;
-  });
+  const ofFlow = Object.keys(properties).filter((key) => isFlowKey(properties[key]!));
+  const rows = Object.entries(properties)
+    .filter(([key]) => !ofFlow.includes(key))
+    .map(([key, each]) => {
+      const text = (each.description ?? '').replaceAll('|', '\\|');
+      return `| \`${key}\`${required.includes(key) ? '' : ' (not always)'} | ${kindOf(each)} | ${text} |`;
+    });
+  if (ofFlow.length > 0) {
+    const { description } = properties[ofFlow[0]!]!;
+    rows.unshift(`| ${ofFlow.map((key) => `\`${key}\``).join(' ')} | | ${description} |`);
+  }
   return ['| key | is | |', '| --- | --- | --- |', ...rows].join('\n');
 }
 
@@ -71,16 +91,16 @@ function kindOf(schema: Schema): string {
       ' or ',
     );
   }
-  if (schema.$ref !== undefined) return refOf(schema);
+  if (schema.$ref !== undefined) return refsOf(schema)[0]!;
   const types = [schema.type ?? 'any'].flat();
   return types
     .map((type) => (type === 'array' ? `list of ${schema.items ? kindOf(schema.items) : 'any'}` : type))
     .join(' or ');
 }
 
-/** Name of the definition that it is, or is a list of; "" for none. */
-function refOf(schema: Schema | undefined): string {
-  if (schema === undefined) return '';
-  const own = schema.$ref ?? schema.items?.$ref ?? schema.anyOf?.find(({ $ref }) => $ref)?.$ref;
-  return own?.split('/').at(-1) ?? '';
+/** Names of the definitions that it is, or is a list of. */
+function refsOf(schema: Schema | undefined): string[] {
+  if (schema === undefined) return [];
+  if (schema.$ref !== undefined) return [schema.$ref.replace(/^.*\//, '').replace(/\.schema\.json$/, '')];
+  return [...refsOf(schema.items), ...(schema.anyOf ?? []).flatMap(refsOf)];
 }
