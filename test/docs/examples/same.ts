@@ -24,6 +24,8 @@ const LIVE: readonly Rule[] = [
   // Of a TCP connection with data: into how many segments and ACKs it was cut is a matter of time.
   { what: /(\btcp\b.*\b(?:SF|SHR?|S[123]) +)\d+ +[\d.,]+[kMG]?/g, to: '$1N N' },
   { what: /(\btcp\b.*\b(?:SF|SHR?|S[123]) +)[\d.,]+[kMG]?(?= )/g, to: '$1N' },
+  // So also of what an experiment's flows add up to; that of none is 0.
+  { what: /(\bTIME +(?:TIME|running) +\S+ +\S+ +[1-9]\d* +)[1-9]\d* +[1-9][\d.]*[kMG]?$/g, to: '$1N N' },
   // Ports that the kernel chooses: net.ipv4.ip_local_port_range.
   {
     what: /(?<=[.:\s"]|^)(?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[45]\d{4}|60\d{3})\b(?!\.)/g,
