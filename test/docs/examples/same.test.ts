@@ -33,6 +33,9 @@ test.each([
   ['link/ether 9a:1b:00:00:00:01', 'link/ether fe:1b:00:00:00:01', true],
   ['red  (4:4026532177)', 'red (4:4026533000)', true],
   ['time=0.072 ms', 'time=1.1 ms', true],
+  ['a  5.430s  all', 'a  12m05s  all', true],
+  ['a  850us  all', 'a  3h07m  all', true],
+  ['a  5.430s  all', 'a  5.430  all', false],
   ['tcp a -> b  SF  12  1.1k  red/v0', 'tcp a -> b  SF  11  996  red/v0', true],
   ['tcp a -> b  SF  12  1.1k  red/v0', 'tcp a -> b  SF  11  996  red/v1', false],
   ['tcp a -> b  REJ  2  128  red/v0', 'tcp a -> b  REJ  3  128  red/v0', false],
@@ -60,6 +63,12 @@ test.each([
 test('of a block that is about so, numbers may differ, and addresses may not', () => {
   expect(isSame(['10.1.0.2  5  1.2k  33%'], ['10.1.0.2  7  900  1%'], ABOUT)).toBe(true);
   expect(isSame(['10.1.0.2  5'], ['10.1.0.3  5'], ABOUT)).toBe(false);
+  expect(isSame(['{"a":79.79,"b":1}'], ['{"a":80,"b":2}'], ABOUT)).toBe(true);
+  expect(isSame(['{"a":79.79}'], ['{"a":null}'], ABOUT)).toBe(false);
+  expect(isSame(['["a",1,1,12]'], ['["a",2,1,9]'], ABOUT)).toBe(true);
+  expect(isSame(['["a",1,1,12]'], ['["a",2,1]'], ABOUT)).toBe(false);
+  expect(isSame(['19,703 bytes, 1,024'], ['999 bytes, 12,000,000'], ABOUT)).toBe(true);
+  expect(isSame(['[0.25]'], ['[2.5e-7]'], ABOUT)).toBe(true);
 });
 
 test('an ellipsis on a line of its own is any number of lines', () => {

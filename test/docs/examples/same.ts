@@ -32,7 +32,7 @@ const LIVE: readonly Rule[] = [
     to: 'PORT',
   },
   {
-    what: /(?<![\w.])\d+(?:\.\d+)?\s?(?:milliseconds|seconds|ns|us|µs|ms|s|m|h)\b(?:\d+(?:ms|s|m)\b)*/g,
+    what: /(?<![\w.])\d+(?:\.\d+)?\s?(?:(?:milliseconds|seconds|ns|us|µs|ms|s|m|h)\b|m\d\ds\b|h\d\dm\b)/g,
     to: 'S',
   },
   { what: /\b\d+(?:\.\d+)?[kMG]?bit\/s/g, to: 'RATE' },
@@ -40,7 +40,10 @@ const LIVE: readonly Rule[] = [
 ];
 
 /** Of a block that is only `about` so: every number. */
-const ABOUT: Rule = { what: /(?<![\w.])\d[\d,]*(?:\.\d+)?[kMG]?(?![\w.])%?/g, to: 'N' };
+const ABOUT: Rule = {
+  what: /(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d+)(?:\.\d+)?(?:e[+-]\d+|[kMG])?(?![\w.])%?/g,
+  to: 'N',
+};
 
 /** Lines of which each one stands for any number of lines; within a line, for any text. */
 const ELLIPSIS = '…';
