@@ -177,6 +177,7 @@ describe.skipIf(missing !== null)(`an interface that threads share${missing ? ` 
       if (found.groups.length === 0 || found.groups.some(({ route }) => route === 0)) continue;
       const texts = found.groups.map(({ route }) => JSON.stringify(found.routes[route - 1]));
       expect(new Set(texts).size).toBe(texts.length);
+      expect(found.rows).toBe(texts.length);
       expect(found.groups.reduce((sum, { packets }) => sum + packets, 0)).toBe(sent);
       break;
     }
