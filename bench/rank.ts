@@ -3,6 +3,7 @@ import { Meter } from '../daemon/capture/meter.ts';
 import { openSlab } from '../daemon/flow/slab.ts';
 import { threadCpuNs } from '../daemon/kernel/thread-clock.ts';
 import { FlowActivity } from '../daemon/rank/activity.ts';
+import { KnownDecisions } from '../daemon/rank/known-decisions.ts';
 import type { RankQuestion, RankView } from '../daemon/rank/messages.ts';
 import { Ranking } from '../daemon/rank/ranking.ts';
 import { newTable, packets } from './decode.ts';
@@ -19,7 +20,7 @@ export async function run(): Promise<void> {
     const meter = new Meter(table);
     const { view, length } = packets(1);
     const activity = new FlowActivity(openSlab(table.shared));
-    const context = { activities: [activity], place: () => undefined, decision: () => undefined };
+    const context = { activities: [activity], place: () => undefined, decisions: new KnownDecisions() };
     const ask = (rankView: RankView, filter: string): Ranking => {
       const question: RankQuestion = {
         view: rankView,

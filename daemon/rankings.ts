@@ -5,7 +5,6 @@ import { ControlError } from './control/errors.ts';
 import type { LiveRanking } from './control/messages.ts';
 import type { SlabShared } from './flow/slab.ts';
 import { decisionsOf, liveRanking } from './live-ranking.ts';
-import { mergeRoutes } from './merge-routes.ts';
 import type {
   RankAnswer,
   RankPlace,
@@ -167,13 +166,7 @@ export class Rankings {
       await this.#learn(decisionsOf(answer));
       if (this.#watches.get(number) !== watch) return;
       const decision = (index: number): RouteDecision | undefined => this.#decisions.get(index);
-      watch.deliver(
-        liveRanking(
-          mergeRoutes(answer, watch.question, decision),
-          (captureIndex) => this.#places.get(captureIndex),
-          decision,
-        ),
-      );
+      watch.deliver(liveRanking(answer, (captureIndex) => this.#places.get(captureIndex), decision));
     }
     watch.isTelling = false;
   }

@@ -192,7 +192,7 @@ export class FlowWriter implements ChannelOwner {
     this.#isClosed = true;
     try {
       this.#updateRun(this.#totals, nowNs());
-      if (this.#isUnindexed) makeFlowIndexes(this.db);
+      if (this.#isUnindexed) this.#makeIndexes();
       // A reader in the middle of a query keeps a log from being cut: the next one to close will do it, for ten files that
       // wait for it one after the other would take longer than whoever ended the run has patience.
       this.setBusyTimeout(CHECKPOINT_PATIENCE_MS);
@@ -213,7 +213,7 @@ export class FlowWriter implements ChannelOwner {
       makeFlowIndexes(this.db);
       this.#isUnindexed = false;
     } catch (error) {
-      throw toStorageError('index', this.path, error);
+      throw toStorageError('make the indexes of the flows that are stored in', this.path, error);
     }
   }
 

@@ -112,7 +112,7 @@ export interface RankedGroup {
   captureIndex: number;
   /** talkers: in hexadecimal; else ''. */
   address: string;
-  /** routes: the decision, see taggedDecision; else -1. One of several threads may be there once for each. */
+  /** routes: a number of the decision, see taggedDecision; else -1. */
   route: number;
   flows: number;
   bytes: number;
@@ -168,5 +168,5 @@ export type RankRequest =
 /** From the ranking thread. */
 export type RankReply =
   | { type: 'ranked'; watch: number; answer: RankAnswer }
-  /** Decisions that a filter asks for. */
+  /** Decisions that a filter asks for, or that may be the same one for several threads. */
   | { type: 'need'; numbers: number[] };

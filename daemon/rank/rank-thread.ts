@@ -1,8 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import type { KnownDecision, RouteDecision } from '../../storage/route-decision.ts';
+import type { KnownDecision } from '../../storage/route-decision.ts';
 import { openSlab } from '../flow/slab.ts';
 import { threadCpuNs } from '../kernel/thread-clock.ts';
 import { FlowActivity } from './activity.ts';
+import { KnownDecisions } from './known-decisions.ts';
 import type { RankPlace, RankQuestion, RankReply, RankRequest, RankThreadData } from './messages.ts';
 import { type RankContext, Ranking } from './ranking.ts';
 
@@ -10,10 +11,6 @@ import { type RankContext, Ranking } from './ranking.ts';
 const TICK_MS = 1000;
 /** With very many flows a tick takes long: then they come less often, so that this thread uses a core no more than one part in: */
 const SHARE = 3;
-/** Decisions that are kept; beyond, they are asked for again. */
-const DECISIONS_MAX = 65_536;
-/** Decisions that are asked for at once, at most; the rest with the next tick. */
-const NEEDED_MAX = 4096;
 
 interface Watch {
   ranking: Ranking;
@@ -30,19 +27,14 @@ interface Watch {
 function main(data: RankThreadData): void {
   const activities = data.slabs.map((slab) => new FlowActivity(openSlab(slab)));
   const places = new Map<number, RankPlace>(data.places.map((place) => [place.captureIndex, place]));
-  const decisions = new Map<number, RouteDecision>();
-  const needed = new Set<number>();
+  const decisions = new KnownDecisions();
   const watches = new Map<number, Watch>();
   const reply = (message: RankReply): void => parentPort!.postMessage(message);
 
   const context: RankContext = {
     activities,
     place: (captureIndex) => places.get(captureIndex),
-    decision: (index) => {
-      const known = decisions.get(index);
-      if (known === undefined) needed.add(index);
-      return known;
-    },
+    decisions,
   };
 
   function tick(): void {
@@ -60,7 +52,7 @@ function main(data: RankThreadData): void {
     timer = setTimeout(tick, Math.max(TICK_MS - tookMs, tookMs * (SHARE - 1)));
   }
 
-  /** @param mayWait decisions that a filter asks for may be waited for; else what they would tell is left out */
+  /** @param mayWait decisions that are asked for may be waited for; else what they would tell is left out */
   function answer(number: number, watch: Watch, mayWait: boolean): void {
     const found = watch.ranking.answer();
     watch.isHeld = mayWait && watch.ranking.isWaiting;
@@ -68,9 +60,8 @@ function main(data: RankThreadData): void {
   }
 
   function ask(): void {
-    if (needed.size === 0) return;
-    reply({ type: 'need', numbers: [...needed].slice(0, NEEDED_MAX) });
-    needed.clear();
+    const numbers = decisions.takeNeeded();
+    if (numbers.length > 0) reply({ type: 'need', numbers });
   }
 
   function begin(number: number, question: RankQuestion): void {
@@ -82,8 +73,7 @@ function main(data: RankThreadData): void {
   }
 
   function learn(list: readonly KnownDecision[]): void {
-    if (decisions.size + list.length > DECISIONS_MAX) decisions.clear();
-    for (const [number, decision] of list) decisions.set(number, decision);
+    decisions.learn(list);
     for (const [number, watch] of watches) if (watch.isHeld) answer(number, watch, false);
   }
 

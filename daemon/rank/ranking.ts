@@ -10,6 +10,7 @@ import type { Activity, FlowActivity } from './activity.ts';
 import { taggedDecision } from './decision-tag.ts';
 import { TICKS } from './activity.ts';
 import { GroupTable, KEY_WORDS, SUM } from './group-table.ts';
+import type { KnownDecisions } from './known-decisions.ts';
 import {
   RANKED_COLUMNS,
   type RankAnswer,
@@ -19,10 +20,8 @@ import {
   type RankPlace,
   type RankQuestion,
 } from './messages.ts';
+import { addressOf, IPV6_TALKER } from './talker-key.ts';
 import { TopK } from './top-k.ts';
-
-/** In the first word of a talker's key, beside its capture. */
-const IPV6_TALKER = 1 << 16;
 
 /** More than any flow table has: see MAX_FLOWS_LIMIT. */
 const SLOTS_A_THREAD = 2 ** 24;
@@ -34,8 +33,7 @@ export interface RankContext {
   /** Of the flow table of each capture thread. */
   activities: readonly FlowActivity[];
   place(captureIndex: number): RankPlace | undefined;
-  /** undefined: not known yet; it is asked for. @param index see taggedDecision */
-  decision(index: number): RouteDecision | undefined;
+  decisions: KnownDecisions;
 }
 
 /** One question, asked again and again while flows come and go. */
@@ -61,7 +59,7 @@ export class Ranking {
   readonly #netnsCaptures: number[] = [];
   readonly #netnsOfCapture: number[] = [];
   readonly #sides: [Sums, Sums] = [{ ...NOTHING }, { ...NOTHING }];
-  /** In the answer that is made, a filter asked for a decision that is not known yet. */
+  /** In the answer that is made, a filter or a row asked for a decision that is not known yet. */
   isWaiting = false;
 
   /** @throws RangeError for a filter that has no answer here */
@@ -81,8 +79,7 @@ export class Ranking {
     const intervalMs = activities[0]!.spanMs(ticks);
     const windowMs = activities[0]!.spanMs(TICKS);
     this.isWaiting = false;
-    // The same decision is there once for each thread; whoever tells them adds those up.
-    this.#top.reset(view === 'routes' ? limit * activities.length : limit);
+    this.#top.reset(limit);
     this.#groups.clear();
     let matched = 0;
     let bytes = 0;
@@ -154,7 +151,7 @@ export class Ranking {
 
   readonly #decision = (index: number): RouteDecision | null => {
     if (!this.#asksForRoutes) return null;
-    const decision = this.#context.decision(taggedDecision(index, this.#thread));
+    const decision = this.#context.decisions.get(taggedDecision(index, this.#thread));
     if (decision === undefined) this.#isUnknown = true;
     return decision ?? null;
   };
@@ -269,12 +266,22 @@ export class Ranking {
         for (let side = 0; side < 2; side++) {
           if (own[side]!.packets === 0) continue;
           wanted[0] = netns;
-          wanted[1] = taggedDecision(words[base + W.route0 + side]!, this.#thread);
+          wanted[1] = this.#route(words[base + W.route0 + side]!);
           // Where both directions go by one route it is one flow there.
           this.#add(own[side]!, NOTHING, side === 1 && isOne && own[0].packets > 0 ? 0 : 1);
         }
       }
     }
+  }
+
+  /** The number of a row. One that is not known yet is by itself. @param index of a decision, as the thread at hand has it */
+  #route(index: number): number {
+    const { activities, decisions } = this.#context;
+    const tagged = taggedDecision(index, this.#thread);
+    if (activities.length === 1 || tagged < 0) return tagged;
+    const same = decisions.same(tagged);
+    if (same === undefined) this.isWaiting = true;
+    return same ?? tagged;
   }
 
   #addTalkers(base: number, key: number, own: readonly [Sums, Sums]): void {
@@ -384,12 +391,4 @@ function perSecond(sum: number, spanMs: number): number {
 
 function hex(octets: Uint8Array, length: number): string {
   return Buffer.from(octets.subarray(0, length)).toString('hex');
-}
-
-/** The address in the key of a talker, in hexadecimal. */
-function addressOf(keys: Int32Array, off: number): string {
-  const words = (keys[off]! & IPV6_TALKER) !== 0 ? 4 : 1;
-  let text = '';
-  for (let i = 1; i <= words; i++) text += (keys[off + i]! >>> 0).toString(16).padStart(8, '0');
-  return text;
 }

@@ -11,7 +11,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
         body = b"x" * 200_000 if self.path == "/large" else b"hello from the lab\n"
         pieces = [body] if self.path != "/slow" else [body] * 20
         self.send_response(200)
-        self.send_header("Content-Length", str(sum(map(len, pieces))))
+        # Without a length the client reads until the server has ended the connection: so that has happened when curl returns.
         self.end_headers()
         for piece in pieces:
             self.wfile.write(piece)

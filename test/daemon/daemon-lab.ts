@@ -6,7 +6,7 @@ import type { DaemonOptions } from '../../daemon/config.ts';
 import { Lab } from '../kernel/lab.ts';
 import { UdpSocket } from '../kernel/traffic.ts';
 import type { Counted } from './counting-thread.ts';
-import { TestDaemon } from './test-daemon.ts';
+import { TestDaemon, type TestEngine } from './test-daemon.ts';
 
 const NOBODY = 65534;
 
@@ -23,10 +23,7 @@ export class DaemonLab extends Lab {
   }
 
   /** Starts a daemon; one at a time. @returns it, and the path of its database */
-  daemon(
-    options: Partial<DaemonOptions>,
-    engine: 'counting' | 'real' = 'counting',
-  ): { d: TestDaemon; db: string } {
+  daemon(options: Partial<DaemonOptions>, engine: TestEngine = 'counting'): { d: TestDaemon; db: string } {
     const own = join(this.dir, `d${this.#count++}`);
     mkdirSync(own);
     chownSync(own, NOBODY, NOBODY);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,9 +10,10 @@ import { TailProcess } from '../e2e/tail-lab.ts';
 import { labMissing, until } from '../kernel/lab.ts';
 import { ethernetFrame, sendFrames, udpPacket } from '../kernel/traffic.ts';
 import { readFlows, withDb } from '../storage/temp-db.ts';
+import { MAIN } from '../support/nstap.ts';
 import { childrenOf } from '../support/processes.ts';
 import { DaemonLab } from './daemon-lab.ts';
-import type { TestDaemon } from './test-daemon.ts';
+import type { TestDaemon, TestEngine } from './test-daemon.ts';
 
 const missing = labMissing();
 const HOSTS = 60;
@@ -37,12 +39,12 @@ describe.skipIf(missing !== null)(`an interface that threads share${missing ? ` 
   });
   afterAll(() => lab.close());
 
-  function start(fanout: number, more: object = {}): Run {
+  function start(fanout: number, more: object = {}, engine: TestEngine = 'real'): Run {
     const folder = join(lab.dir, `run${runs++}`);
     mkdirSync(folder);
     const control = join(folder, 'control.sock');
     const options = { netns: [a], interfaces: ['v*'], filter: 'ip', fanout, control, ringMib: 16, ...more };
-    const { d, db } = lab.daemon(options, 'real');
+    const { d, db } = lab.daemon(options, engine);
     return { d, db, control };
   }
 
@@ -177,6 +179,7 @@ describe.skipIf(missing !== null)(`an interface that threads share${missing ? ` 
       if (found.groups.length === 0 || found.groups.some(({ route }) => route === 0)) continue;
       const texts = found.groups.map(({ route }) => JSON.stringify(found.routes[route - 1]));
       expect(new Set(texts).size).toBe(texts.length);
+      expect(found.rows).toBe(texts.length);
       expect(found.groups.reduce((sum, { packets }) => sum + packets, 0)).toBe(sent);
       break;
     }
@@ -221,5 +224,35 @@ describe.skipIf(missing !== null)(`an interface that threads share${missing ? ` 
     for (const each of captures) law(each as never);
     expect(captures.reduce((sum, { packets }) => sum + packets, 0)).toBe(before);
     expect(d.events('capture-failed')).toEqual([]);
+  });
+
+  test('one that dies takes the engine with it: what was told is kept, and status tells the gap until the next one', {
+    timeout: 120_000,
+  }, async () => {
+    const { d, control, db } = start(3, {}, 'dying');
+    await d.opened(1);
+    const before = talk();
+    const counted = (): number[] =>
+      withDb(db, (database) => readCaptures(database).map(({ packets }) => packets));
+    await d.until('all are counted', () => counted()[0] === before);
+    const first = await ControlClient.connect(control, 'test');
+    await first.checkpoint();
+    first.close();
+    process.kill(childrenOf(d.child.pid!)[0]!, 'SIGUSR2');
+    await d.until('another engine captures', () => d.events('capture-opened').length === 2);
+    expect(d.events('engine-failed')).toMatchObject([{ err: { type: 'TypeError' } }]);
+    expect(d.events('engine-exited')).toMatchObject([{ code: 1 }]);
+    const after = talk();
+    await d.until('all are counted', () => counted()[1] === after);
+    const said = execFileSync(process.execPath, [MAIN, 'status', '--json', '--db', db, '--control', control]);
+    const { captures, gaps, balanced } = JSON.parse(String(said));
+    expect(balanced).toBe(true);
+    expect(captures).toMatchObject([{ received: after, packets: after, kernel_drops: 0 }]);
+    expect(gaps).toMatchObject([{ netns: a, interface: 'v0', reason: 'engine ended with 1' }]);
+    expect(gaps[0].to > gaps[0].from).toBe(true);
+    expect(await d.end()).toBe(0);
+    for (const capture of withDb(db, (database) => readCaptures(database))) law(capture as never);
+    const flows = readFlows(db, { limit: 100_000 });
+    expect(flows.reduce((sum, f) => sum + f.packetsFwd + f.packetsRev, 0)).toBe(before + after);
   });
 });

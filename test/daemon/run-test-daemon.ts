@@ -1,12 +1,11 @@
-// Runs the daemon: options as JSON in the first argument, over the defaults; "counting" as the second takes the engine
-// that counts packets instead of storing flows.
+// Runs the daemon: options as JSON in the first argument, over the defaults. The second is a TestEngine.
 import { totalmem } from 'node:os';
 import { defaultOptions } from '../../daemon/config.ts';
 import { runDaemon } from '../../daemon/main.ts';
 
 const options = JSON.parse(process.argv[2]!);
-const hooks =
-  process.argv[3] === 'counting' ? { engineEntry: new URL('./test-engine.ts', import.meta.url) } : {};
+const entry = { counting: './test-engine.ts', dying: './dying-engine.ts' }[process.argv[3]!];
+const hooks = entry === undefined ? {} : { engineEntry: new URL(entry, import.meta.url) };
 try {
   process.exitCode = await runDaemon({ ...defaultOptions(options.db, totalmem()), ...options }, hooks);
 } catch (error) {

@@ -162,18 +162,19 @@ describe.skipIf(missing !== null)(`trouble with the disk${missing ? ` (${missing
       const db = new Database(process.argv[1], { timeout: 20000 });
       db.exec('BEGIN IMMEDIATE');
       process.stdout.write('held');
-      setTimeout(() => { db.exec('COMMIT'); db.close(); }, ${LOCK_MS});`;
+      process.stdin.resume().on('end', () => { db.exec('COMMIT'); db.close(); });`;
     const holder = spawn(process.execPath, ['-e', script, scene.db], {
       cwd: join(MAIN, '..', '..'),
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
     await once(holder.stdout, 'data');
     const ended = once(holder, 'exit');
-    for (let i = 0; i < 25; i++) {
+    for (const end = performance.now() + LOCK_MS; performance.now() < end; ) {
       scene.send(200);
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
     expect(scene.totals().metered).toBe(100);
+    holder.stdin.end();
     await daemon.until('it is told', () => daemon.events('storage-trouble').length === 1);
     expect(daemon.events('storage-trouble')).toMatchObject([{ code: 'SQLITE_BUSY' }]);
     expect((await ended)[0]).toBe(0);

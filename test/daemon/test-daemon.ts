@@ -6,6 +6,9 @@ import { until } from '../kernel/lab.ts';
 import { MAIN } from '../support/nstap.ts';
 import type { Counted } from './counting-thread.ts';
 
+/** `real`: the daemon's own; `counting` counts packets instead of storing flows; `dying`: the daemon's own, see dying-engine.ts. */
+export type TestEngine = 'counting' | 'dying' | 'real';
+
 /** A daemon in a process of its own, with its log: by its options, or by the words of `nstap daemon`. */
 export class TestDaemon {
   readonly child: ChildProcess;
@@ -13,12 +16,7 @@ export class TestDaemon {
   log = '';
   code: number | null | undefined;
 
-  /** @param engine `counting`: the one that counts packets, instead of the daemon's own */
-  constructor(
-    db: string,
-    options: Partial<DaemonOptions> | readonly string[],
-    engine: 'counting' | 'real' = 'real',
-  ) {
+  constructor(db: string, options: Partial<DaemonOptions> | readonly string[], engine: TestEngine = 'real') {
     this.#db = db;
     const script = fileURLToPath(new URL('./run-test-daemon.ts', import.meta.url));
     const words =

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { DemoDaemon } from '../../cli/demo/program.ts';
 import { fetchFrom, Servers, sendUdp } from '../../cli/demo/traffic.ts';
 import { readCaptures } from '../../storage/captures.ts';
 import { openForReading } from '../../storage/database.ts';
-import { until } from '../kernel/lab.ts';
+import { hasReadAll, until } from '../kernel/lab.ts';
 import { MAIN, nstap } from '../support/nstap.ts';
 
 /** Why this cannot run here, or null. */
@@ -32,6 +32,13 @@ const INTERFACES = [
 
 /** Per direction of a conversation: packets and frame octets. */
 type Counts = Record<string, [number, number]>;
+
+/** A tcpdump, and what it has written to stderr. */
+interface Dump {
+  child: ChildProcess;
+  device: string;
+  said(): string;
+}
 
 interface Flow {
   netns: string;
@@ -64,7 +71,7 @@ describe.skipIf(reason !== null)(
       chmodSync(scratch, 0o777);
       const lab = new Lab();
       const servers = new Servers();
-      const dumps: ChildProcess[] = [];
+      const dumps: Dump[] = [];
       let daemon: DemoDaemon | null = null;
       try {
         lab.build();
@@ -83,14 +90,14 @@ describe.skipIf(reason !== null)(
         expect(await sendUdp(LAB.client, ADDRESS.server, 9)).toBe('refused');
         expect(await sendUdp(LAB.client, ADDRESS.nowhere, 9)).toBe('silence');
         servers[Symbol.dispose]();
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        for (const dump of dumps.splice(0)) {
-          dump.kill('SIGINT');
-          await once(dump, 'exit');
+        for (const { child, device, said } of dumps) {
+          await hasReadAll(child, device, said);
+          child.kill('SIGINT');
+          await once(child, 'exit');
         }
         await daemon.stop();
       } finally {
-        for (const dump of dumps) dump.kill('SIGKILL');
+        for (const { child } of dumps) child.kill('SIGKILL');
         servers[Symbol.dispose]();
         daemon?.[Symbol.dispose]();
         lab[Symbol.dispose]();
@@ -204,18 +211,18 @@ describe.skipIf(reason !== null)(
   },
 );
 
-async function tcpdump(netns: string, device: string, path: string): Promise<ChildProcess> {
+async function tcpdump(netns: string, device: string, path: string): Promise<Dump> {
   const words = ['netns', 'exec', netns, 'tcpdump', '-i', device, '-U', '-w', path, 'ip'];
   const child = spawn('ip', words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let log = '';
   await new Promise<void>((resolve, reject) => {
-    let log = '';
     child.stderr!.on('data', (chunk) => {
       log += chunk;
       if (log.includes('listening on')) resolve();
     });
     child.once('exit', () => reject(new Error(`tcpdump on ${device} in ${netns}: ${log}`)));
   });
-  return child;
+  return { child, device, said: () => log };
 }
 
 function tsharkCounts(path: string): Counts {
@@ -317,18 +324,19 @@ describe.skipIf(reason !== null)(`nstap demo${reason === null ? '' : ` (skipped:
   );
 
   test('killed, it leaves no server running, and the next one cleans up', async () => {
+    const others = daemonsOf(LAB.alone);
     const child = await startDemo('2. ip link set lo up');
     const exited = once(child, 'exit');
     child.kill('SIGKILL');
     await exited;
     await until('its server ends', () => serversIn(LAB.alone) === 0);
-    const daemons = daemonsOf(LAB.alone);
+    const daemons = daemonsOf(LAB.alone).filter((pid) => !others.includes(pid));
     expect(daemons.length).toBeGreaterThan(0);
     const { status, stdout } = nstap(['demo']);
     expect(status).toBe(0);
     expect(stdout).toContain('blackhole 10.66.0.0/16 (drop)');
     expect(left()).toEqual([]);
-    await until('the daemon left behind ends', () => daemonsOf(LAB.alone).length === 0);
+    await until('the daemon left behind ends', () => !daemons.some((pid) => existsSync(`/proc/${pid}`)));
   });
 });
 

@@ -123,15 +123,42 @@ export async function until(what: string, condition: () => boolean, limitMs = 30
   }
 }
 
+/**
+ * Waits until a tcpdump has read what the kernel has for it: at its end it reads no more of its ring, and on a busy machine that
+ * may be a lot. SIGUSR1 has it say how many packets it captured, and how many it received.
+ * @param dev  the interface: of lo it received each packet twice
+ * @param said what it has written to stderr so far
+ */
+export async function hasReadAll(tcpdump: ChildProcess, dev: string, said: () => string): Promise<void> {
+  const copies = dev === 'lo' ? 2 : 1;
+  let before = '';
+  for (let isSame = false; !isSame; ) {
+    await sleep(100);
+    const from = said().length;
+    tcpdump.kill('SIGUSR1');
+    let counts: RegExpExecArray | null = null;
+    await until(`tcpdump counts: ${said()}`, () => {
+      counts = /(\d+) packets? captured, (\d+) packets? received by filter/.exec(said().slice(from));
+      return counts !== null || tcpdump.exitCode !== null;
+    });
+    if (counts === null) return;
+    const [, captured, received] = counts as RegExpExecArray;
+    isSame = Number(captured) * copies === Number(received) && captured === before;
+    before = captured!;
+  }
+}
+
 /** A tcpdump that is listening, and what it counted when stopped. */
 export class Tcpdump {
   readonly #child: ChildProcess;
+  readonly #dev: string;
   #stderr = '';
   #stdout = '';
   #exited = false;
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, dev: string) {
     this.#child = child;
+    this.#dev = dev;
     child.stderr?.on('data', (chunk) => {
       this.#stderr += chunk;
     });
@@ -167,7 +194,7 @@ export class Tcpdump {
       file,
       ...filter,
     );
-    const dump = new Tcpdump(child);
+    const dump = new Tcpdump(child, dev);
     await until(
       `tcpdump listens on ${dev}: ${dump.#stderr}`,
       () => dump.#stderr.includes('listening on') || dump.#exited,
@@ -178,11 +205,11 @@ export class Tcpdump {
 
   /** Stops it after what it has got was written. @returns the packets it captured */
   async stop(): Promise<number> {
-    await sleep(200);
+    await hasReadAll(this.#child, this.#dev, () => this.#stderr);
     this.#child.kill('SIGINT');
     await until('tcpdump exits', () => this.#exited);
     if (!/^0 packets dropped by kernel/m.test(this.#stderr))
       throw new Error(`tcpdump dropped: ${this.#stderr}`);
-    return Number(/^(\d+) packets? captured/m.exec(this.#stderr)?.[1]);
+    return Number(/^(\d+) packets? captured$/m.exec(this.#stderr)?.[1]);
   }
 }

@@ -1,9 +1,11 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseFilter } from '../../cli/filter/parse.ts';
 import { openSlab } from '../../daemon/flow/slab.ts';
 import type { PacketTagger } from '../../daemon/flow/table-options.ts';
 import { FlowActivity } from '../../daemon/rank/activity.ts';
+import { KnownDecisions } from '../../daemon/rank/known-decisions.ts';
 import type { RankAnswer, RankQuestion } from '../../daemon/rank/messages.ts';
+import { taggedDecision } from '../../daemon/rank/decision-tag.ts';
 import { type RankContext, Ranking } from '../../daemon/rank/ranking.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import { type FrameSpec, frame } from '../support/frames.ts';
@@ -33,8 +35,7 @@ const answer = (dport: number, payload = 0): FrameSpec =>
 class Scene {
   readonly m: TestMeter;
   readonly activity: FlowActivity;
-  readonly decisions = new Map<number, RouteDecision>();
-  readonly asked = new Set<number>();
+  readonly decisions = new KnownDecisions();
   #nowMs = 0;
 
   constructor(tagger: PacketTagger = noRoutes()) {
@@ -53,20 +54,17 @@ class Scene {
     this.activity.tick(this.#nowMs);
   }
 
-  ranking(question: Partial<RankQuestion>): Ranking {
+  /** @param others scenes of further capture threads */
+  ranking(question: Partial<RankQuestion>, ...others: Scene[]): Ranking {
     const context: RankContext = {
-      activities: [this.activity],
+      activities: [this, ...others].map(({ activity }) => activity),
       place: (captureIndex) => ({
         captureIndex,
         netns: `ns${captureIndex}`,
         netnsId: `4:${captureIndex}`,
         interface: 'eth0',
       }),
-      decision: (index) => {
-        const known = this.decisions.get(index);
-        if (known === undefined) this.asked.add(index);
-        return known;
-      },
+      decisions: this.decisions,
     };
     return new Ranking({ ...QUESTION, ...question }, context);
   }
@@ -152,9 +150,11 @@ test('a filter of routes waits for decisions that are not known yet', () => {
   const ranking = scene.ranking({ filter: parseFilter('route verdict drop') });
   expect(ranking.answer().matched).toBe(0);
   expect(ranking.isWaiting).toBe(true);
-  expect(scene.asked).toEqual(new Set([0, 1]));
-  scene.decisions.set(0, { verdict: 'send' } as RouteDecision);
-  scene.decisions.set(1, { verdict: 'drop' } as RouteDecision);
+  expect(scene.decisions.takeNeeded()).toEqual([0, 1]);
+  scene.decisions.learn([
+    [0, { verdict: 'send' } as RouteDecision],
+    [1, { verdict: 'drop' } as RouteDecision],
+  ]);
   expect(ports(ranking.answer())).toEqual([2]);
   expect(ranking.isWaiting).toBe(false);
 });
@@ -228,6 +228,74 @@ test('routes have the directions that took them, and a flow once where both did'
     { captureIndex: 0, route: 3, flows: 1, packets: 2 },
     { captureIndex: 1, route: 3, flows: 1, packets: 1 },
   ]);
+});
+
+describe('routes of two capture threads, each with numbers of its own', () => {
+  const SEND = { verdict: 'send', prefix: '10.0.0.0/8' } as RouteDecision;
+  const DROP = { verdict: 'drop', prefix: '10.66.0.0/16' } as RouteDecision;
+  const LOCAL = { verdict: 'deliver', prefix: '10.0.0.1/32' } as RouteDecision;
+  /** Ports are the numbers of decisions. */
+  const threads = (): [Scene, Scene] => {
+    const tag: PacketTagger['tag'] = (_view, f) => f.srcPort;
+    return [new Scene({ ...noRoutes(), tag }), new Scene({ ...noRoutes(), tag })];
+  };
+  const known = (scene: Scene): void =>
+    scene.decisions.learn([
+      [taggedDecision(1, 0), SEND],
+      [taggedDecision(2, 0), DROP],
+      [taggedDecision(1, 1), LOCAL],
+      [taggedDecision(2, 1), { ...SEND }],
+    ]);
+
+  test('the same decision is one row', () => {
+    const [one, other] = threads();
+    one.second(udp(1, 100), udp(2, 200));
+    other.second(udp(1, 150), udp(2, 300));
+    known(one);
+    const ranking = one.ranking({ view: 'routes' }, other);
+    const found = ranking.answer();
+    expect(ranking.isWaiting).toBe(false);
+    expect(found.rows).toBe(3);
+    expect(found.groups.map(({ route, flows, packets }) => [route, flows, packets])).toEqual([
+      [taggedDecision(1, 0), 2, 2],
+      [taggedDecision(2, 0), 1, 1],
+      [taggedDecision(1, 1), 1, 1],
+    ]);
+    expect(found.groups[0]!.sentPerS).toBe(frame(udp(1, 100)).length + frame(udp(2, 300)).length);
+  });
+
+  test('it is the first by what both have of it, where each of them has a larger one', () => {
+    const [one, other] = threads();
+    one.second(udp(1, 100), udp(2, 150));
+    other.second(udp(1, 150), udp(2, 100));
+    known(one);
+    const { rows, groups } = one.ranking({ view: 'routes', limit: 1 }, other).answer();
+    expect(rows).toBe(3);
+    expect(groups).toMatchObject([{ route: taggedDecision(1, 0), flows: 2 }]);
+  });
+
+  test('an answer waits for decisions that are not known yet; without them each is by itself', () => {
+    const [one, other] = threads();
+    one.second(udp(1));
+    other.second(udp(2));
+    const ranking = one.ranking({ view: 'routes' }, other);
+    expect(ranking.answer().rows).toBe(2);
+    expect(ranking.isWaiting).toBe(true);
+    expect(one.decisions.takeNeeded()).toEqual([taggedDecision(1, 0), taggedDecision(2, 1)]);
+    known(one);
+    expect(ranking.answer().rows).toBe(1);
+    expect(ranking.isWaiting).toBe(false);
+  });
+
+  test('flows of no decision are one row, and nothing is asked for them', () => {
+    const tag = (): number => -1;
+    const [one, other] = [new Scene({ ...noRoutes(), tag }), new Scene({ ...noRoutes(), tag })];
+    one.second(udp(1));
+    other.second(udp(2));
+    const ranking = one.ranking({ view: 'routes' }, other);
+    expect(ranking.answer().groups).toMatchObject([{ route: -1, flows: 2 }]);
+    expect(ranking.isWaiting).toBe(false);
+  });
 });
 
 test('a flow that has ended is in no ranking any more', () => {

@@ -362,7 +362,7 @@ describe.skipIf(missing !== null)(`a mirror of the live kernel${missing ? ` (${m
     }
     expect(readAllSettings(fds).acceptLocalAll).toBe(false);
     lab.remove(gone);
-    await until('its veth peer is gone', () => !lab.ip(peer, 'link show').includes('v0'), 5000);
+    await until('its veth peer is gone', () => !lab.ip(peer, 'link show').includes('v0'));
     expect(fds.length).toBeGreaterThan(0);
     // Devices go first, then what is left.
     await until(

@@ -24,13 +24,15 @@ const LIVE: readonly Rule[] = [
   // Of a TCP connection with data: into how many segments and ACKs it was cut is a matter of time.
   { what: /(\btcp\b.*\b(?:SF|SHR?|S[123]) +)\d+ +[\d.,]+[kMG]?/g, to: '$1N N' },
   { what: /(\btcp\b.*\b(?:SF|SHR?|S[123]) +)[\d.,]+[kMG]?(?= )/g, to: '$1N' },
+  // So also of what an experiment's flows add up to; that of none is 0.
+  { what: /(\bTIME +(?:TIME|running) +\S+ +\S+ +[1-9]\d* +)[1-9]\d* +[1-9][\d.]*[kMG]?$/g, to: '$1N N' },
   // Ports that the kernel chooses: net.ipv4.ip_local_port_range.
   {
     what: /(?<=[.:\s"]|^)(?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[45]\d{4}|60\d{3})\b(?!\.)/g,
     to: 'PORT',
   },
   {
-    what: /(?<![\w.])\d+(?:\.\d+)?\s?(?:milliseconds|seconds|ns|us|µs|ms|s|m|h)\b(?:\d+(?:ms|s|m)\b)*/g,
+    what: /(?<![\w.])\d+(?:\.\d+)?\s?(?:(?:milliseconds|seconds|ns|us|µs|ms|s|m|h)\b|m\d\ds\b|h\d\dm\b)/g,
     to: 'S',
   },
   { what: /\b\d+(?:\.\d+)?[kMG]?bit\/s/g, to: 'RATE' },
@@ -38,7 +40,10 @@ const LIVE: readonly Rule[] = [
 ];
 
 /** Of a block that is only `about` so: every number. */
-const ABOUT: Rule = { what: /(?<![\w.])\d[\d,]*(?:\.\d+)?[kMG]?(?![\w.])%?/g, to: 'N' };
+const ABOUT: Rule = {
+  what: /(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d+)(?:\.\d+)?(?:e[+-]\d+|[kMG])?(?![\w.])%?/g,
+  to: 'N',
+};
 
 /** Lines of which each one stands for any number of lines; within a line, for any text. */
 const ELLIPSIS = '…';

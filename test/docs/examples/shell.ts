@@ -25,6 +25,8 @@ export interface Printed {
  */
 export class Shell {
   readonly folder = mkdtempSync(join(tmpdir(), 'nstap-docs-'));
+  /** What the command that runs has printed so far: its `$PRINTED`. */
+  readonly #printed = join(this.folder, 'printed');
   readonly #bash: ChildProcessWithoutNullStreams;
   #unread = '';
   #wake: () => void = () => undefined;
@@ -40,6 +42,7 @@ export class Shell {
     program(join(bin, 'nstap'), `exec '${process.execPath}' '${pathOf('cli/nstap.js')}' "$@"`);
     program(join(bin, 'node'), `exec '${process.execPath}' "$@"`);
     program(join(bin, 'sudo'), 'exec "$@"');
+    program(join(bin, 'seen'), seenProgram());
     const own = inWorld
       ? {}
       : { NSTAP_DB: join(work, 'flows.db'), NSTAP_CONTROL: 'none', XDG_STATE_HOME: this.folder };
@@ -52,6 +55,7 @@ export class Shell {
         PATH: `${bin}${delimiter}${process.env.PATH}`,
         HOME: work,
         TMPDIR: this.folder,
+        PRINTED: this.#printed,
         TZ: 'UTC',
         LC_ALL: 'C.UTF-8',
         COLUMNS: '140',
@@ -65,6 +69,7 @@ export class Shell {
     for (const stream of [this.#bash.stdout, this.#bash.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.#unread += text;
+        writeFileSync(this.#printed, this.#unread);
         this.#wake();
       });
     }
@@ -86,6 +91,7 @@ export class Shell {
         ? command
         : `COLUMNS= script -qec ${quoted(`stty cols ${columns} rows 50; ${command}`)} /dev/null`,
     );
+    writeFileSync(this.#printed, '');
     // The status of the command before is there for `echo $?`.
     this.#bash.stdin.write(
       `{ (exit $ended); eval ${word}; } </dev/null; ended=$?; printf '${END}%d${END}' $ended\n`,
@@ -134,6 +140,15 @@ export class Shell {
 
 function program(path: string, text: string): void {
   writeFileSync(path, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+}
+
+/**
+ * `seen N FILTER` ends as soon as N flows match, with all others as they are by then: a flow that is written at its checkpoint
+ * may be in the middle of its connection.
+ */
+function seenProgram(): string {
+  const write = `'${process.execPath}' '${pathOf('test/docs/examples/write-flows.ts')}'`;
+  return `until ${write} && [ "$(nstap flows --limit 0 --format ndjson "$2" | wc -l)" -ge "$1" ]; do sleep 0.2; done`;
 }
 
 function quoted(text: string): string {
