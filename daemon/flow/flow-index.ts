@@ -1,5 +1,6 @@
 import type { InnerFlows } from './inner-flows.ts';
 import type { FlowKey } from './key.ts';
+import { RecentFlows } from './recent-flows.ts';
 import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
@@ -25,6 +26,7 @@ export class FlowIndex {
   readonly entries: Int32Array;
   readonly size: number;
   readonly #stretch: number;
+  readonly #recent = new RecentFlows();
 
   /** @param maxFlows at most 2^24 - 2: an entry has 24 bits for the slot */
   constructor(maxFlows: number) {
@@ -41,6 +43,19 @@ export class FlowIndex {
   home(hash: number): number {
     const stretch = this.#stretch;
     return (Math.imul(hash >>> 20, stretch) + (Math.imul((hash >>> 7) & 0x1fff, stretch) >>> 13)) | 0;
+  }
+
+  /**
+   * Looks for the slot with a key where it is likely to be, and then by its hash.
+   * @param guess see FlowsAhead; -1: the flows of the latest packets are asked
+   * @returns its number, or -1
+   */
+  locate(guess: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): number {
+    const likely = guess < 0 ? this.#recent.guess(key.words) : guess;
+    if (likely >= 0 && this.isFlowOf(likely, key, words, inner)) return likely;
+    const slot = this.find(key.hash(), key, words, inner);
+    if (guess < 0 && slot >= 0) this.#recent.note(key.words, slot);
+    return slot;
   }
 
   /**

@@ -119,9 +119,7 @@ export class FlowTable implements Slab {
     const isUndated = f.tsSec !== this.#wheel.now && this.clock.packet(f, this.live);
     const { words, doubles } = this;
     const side = this.#key.set(view, f);
-    let slot = guess;
-    if (slot < 0 || !this.#index.isFlowOf(slot, this.#key, words, this.inner))
-      slot = this.#index.find(this.#key.hash(), this.#key, words, this.inner);
+    let slot = this.#index.locate(guess, this.#key, words, this.inner);
     if (isUndated && slot >= 0) dateAsLatest(this, slot, f);
     if (
       slot >= 0 &&
