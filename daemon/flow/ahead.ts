@@ -9,7 +9,7 @@ import type { TroubleTable } from './trouble.ts';
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { TCP, UDP } = IpProto;
 const { ETHERNET } = LinkType;
-const { SLOT_WORDS } = layout;
+const { NEAR_WORDS } = layout;
 const IPV6 = ETH_P_IPV6;
 
 /** Packets that are looked at before the first of them is metered, at most. */
@@ -34,9 +34,8 @@ const PLAIN_IPV4 = (ETH_P_IP << 8) | 0x45;
 /** More fragments, or an offset. */
 const FRAGMENT_BITS = 0x3fff;
 
-/** Words by which the four cache lines are touched in which the words of the usual packet lie: up to W.historyMeta. */
-const SECOND_LINE = 16;
-const LAST_LINE = layout.W.historyMeta;
+/** The word with which the second of the two cache lines of a slot's near part begins. */
+const SECOND_LINE = NEAR_WORDS / 2;
 
 /** With fewer flows most of what is touched is in a core's caches anyway: with 12,000 nothing was gained, bench/NOTES.md. */
 const FLOWS_MIN = 16_384;
@@ -146,8 +145,8 @@ export class FlowsAhead {
       const slot = index.guess(this.#hashes[i]!, home);
       places[i] = slot;
       if (slot < 0) continue;
-      const base = slot * SLOT_WORDS;
-      read = (read + words[base]! + words[base + SECOND_LINE]! + words[base + LAST_LINE]!) | 0;
+      const base = slot * NEAR_WORDS;
+      read = (read + words[base]! + words[base + SECOND_LINE]!) | 0;
     }
     for (let i = 0; i < count; i++) if (places[i]! >= 0) read = (read + trouble.touch(words, places[i]!)) | 0;
     this.#read = read;
