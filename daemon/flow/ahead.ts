@@ -9,7 +9,7 @@ import type { TroubleTable } from './trouble.ts';
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { TCP, UDP } = IpProto;
 const { ETHERNET } = LinkType;
-const { NEAR_WORDS } = layout;
+const { NEAR_WORDS, nearOf } = layout;
 const IPV6 = ETH_P_IPV6;
 
 /** Packets that are looked at before the first of them is metered, at most. */
@@ -145,7 +145,7 @@ export class FlowsAhead {
       const slot = index.guess(this.#hashes[i]!, home);
       places[i] = slot;
       if (slot < 0) continue;
-      const base = slot * NEAR_WORDS;
+      const base = nearOf(slot);
       read = (read + words[base]! + words[base + SECOND_LINE]!) | 0;
     }
     for (let i = 0; i < count; i++) if (places[i]! >= 0) read = (read + trouble.touch(words, places[i]!)) | 0;

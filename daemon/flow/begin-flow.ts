@@ -2,7 +2,7 @@ import type { PacketFields } from '../../decoders/packet-fields.ts';
 import { setFlowSeq } from './counters.ts';
 import { beginOriginator } from './originator.ts';
 import type { Slab } from './record.ts';
-import { BIT, D, DSCP_BEGIN, F, farOf, NEAR_DOUBLES, NEAR_WORDS, W } from './slot.ts';
+import { BIT, D, DSCP_BEGIN, F, farOf, nearOf, W } from './slot.ts';
 
 /**
  * Sets the first values of a flow in a slot that is 0 but for its key: originator, addresses of the link, times, number.
@@ -17,7 +17,7 @@ export function beginFlow(
   f: PacketFields,
   seq: number,
 ): void {
-  const base = slot * NEAR_WORDS;
+  const base = nearOf(slot);
   const far = farOf(words, base);
   words[base + W.ttl] = 0x00ff00ff;
   words[far + F.dscp] = DSCP_BEGIN;
@@ -32,7 +32,7 @@ export function beginFlow(
     if (f.dstMacOff < 0) bits &= ~BIT.hasMac;
   }
   words[base + W.bits] = bits;
-  doubles[slot * NEAR_DOUBLES + D.startSec] = f.tsSec;
+  doubles[(nearOf(slot) >>> 1) + D.startSec] = f.tsSec;
   setFlowSeq(words, slot, seq);
   words[far + F.startNsec] = f.tsNsec;
   words[base + W.lastNsec] = f.tsNsec;

@@ -1,7 +1,7 @@
 import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { F, farOf, NEAR_WORDS, W } = layout;
+const { F, farOf, nearOf, W } = layout;
 const { packets0: PACKETS, bytes0: BYTES, ipBytes0: IP_BYTES, payload0: PAYLOAD } = W;
 const { wide0: WIDE } = F;
 
@@ -24,7 +24,7 @@ export function countPacket(
   ipLen: number,
   payloadLen: number,
 ): boolean {
-  const base = slot * NEAR_WORDS;
+  const base = nearOf(slot);
   const at = base + side;
   const packets = (words[at + PACKETS]! + 1) | 0;
   const bytes = (words[at + BYTES]! + wireLen) | 0;
@@ -89,20 +89,20 @@ function read(
   wide: number,
   shift: number,
 ): number {
-  const base = slot * NEAR_WORDS;
+  const base = nearOf(slot);
   const high = (words[farOf(words, base) + F.wide0 + 2 * side + wide]! >>> shift) & HIGH_MAX;
   return high * U32 + (words[base + low + side]! >>> 0);
 }
 
 /** Number of the flow in a slot within its capture thread. */
 export function flowSeqOf(words: Int32Array, slot: number): number {
-  const far = farOf(words, slot * NEAR_WORDS);
+  const far = farOf(words, nearOf(slot));
   return (words[far + F.few]! >>> 16) * U32 + (words[far + F.flowSeq]! >>> 0);
 }
 
 /** Sets it, in a slot that is otherwise empty. @param seq below 2^48 */
 export function setFlowSeq(words: Int32Array, slot: number, seq: number): void {
-  const far = farOf(words, slot * NEAR_WORDS);
+  const far = farOf(words, nearOf(slot));
   words[far + F.flowSeq] = seq | 0;
   words[far + F.few] = Math.floor(seq / U32) << 16;
 }

@@ -4,7 +4,7 @@ import { RecentFlows } from './recent-flows.ts';
 import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { BIT, F, farOf, KEY_IPV6, KEY_TUNNEL_SHIFT, NEAR_WORDS, TAIL_WORDS, W } = layout;
+const { BIT, F, farOf, KEY_IPV6, KEY_TUNNEL_SHIFT, nearOf, TAIL_WORDS, W } = layout;
 
 /** Places of the table for each flow that it can hold: half full at most, and 8 octets a flow whatever the bound. */
 const PLACES_PER_FLOW = 2;
@@ -101,13 +101,13 @@ export class FlowIndex {
 
   /** Whether there is a flow with this key in `slot`: no two have the same, so it is the slot that `find` gives. */
   isFlowOf(slot: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): boolean {
-    const isLive = (words[slot * NEAR_WORDS + W.bits]! & BIT.live) !== 0;
+    const isLive = (words[nearOf(slot) + W.bits]! & BIT.live) !== 0;
     return isLive && this.#isKeyOf(slot, key, words, inner);
   }
 
   #isKeyOf(slot: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): boolean {
     const k = key.words;
-    const base = slot * NEAR_WORDS;
+    const base = nearOf(slot);
     if (words[base] !== k[0] || words[base + 1] !== k[1] || words[base + 2] !== k[2]) return false;
     if (words[base + W.addrLo] !== k[W.addrLo] || words[base + W.addrHi] !== k[W.addrHi]) return false;
     if (k[0]! >>> KEY_TUNNEL_SHIFT !== 0 && inner!.keyIds[slot] !== key.tunnelId) return false;

@@ -1,5 +1,5 @@
 import { MAX_DELTA } from './reuse.ts';
-import { BIT, D, F, farOf, NEAR_DOUBLES, NEAR_WORDS, W } from './slot.ts';
+import { BIT, D, F, farOf, nearOf, W } from './slot.ts';
 
 /**
  * A packet older than the flow's first one: the start of the flow in `slot` moves back, and what is relative to it moves
@@ -14,9 +14,9 @@ export function moveStart(
   sec: number,
   nsec: number,
 ): void {
-  const base = slot * NEAR_WORDS;
+  const base = nearOf(slot);
   const far = farOf(words, base);
-  const dbase = slot * NEAR_DOUBLES;
+  const dbase = base >>> 1;
   const shift = doubles[dbase + D.startSec]! - sec;
   doubles[dbase + D.startSec] = sec;
   words[far + F.startNsec] = nsec;

@@ -4,19 +4,7 @@ import { bytesOf, flowSeqOf, ipBytesOf, packetsOf, payloadOf } from './counters.
 import { isAbortedAttempt, isNoted, Letter, readHistory } from './history.ts';
 import type { InnerFlows } from './inner-flows.ts';
 import { routeOrigSide } from './route-change.ts';
-import {
-  BIT,
-  D,
-  Endpoint,
-  F,
-  farOf,
-  KEY_IPV6,
-  KEY_TUNNEL_SHIFT,
-  NEAR_DOUBLES,
-  NEAR_WORDS,
-  TAIL_WORDS,
-  W,
-} from './slot.ts';
+import { BIT, D, Endpoint, F, farOf, KEY_IPV6, KEY_TUNNEL_SHIFT, nearOf, TAIL_WORDS, W } from './slot.ts';
 import { writeTcp } from './tcp-record.ts';
 import { datagramConnState, endpointState, isTcpOver, tcpConnState } from './tcp-state.ts';
 import type { TimestampProbes } from './tcp-timestamps.ts';
@@ -70,9 +58,9 @@ export interface Slab {
  */
 export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: number): void {
   const { words, doubles, bytes } = slab;
-  const base = slot * NEAR_WORDS;
+  const base = nearOf(slot);
   const far = farOf(words, base);
-  const dbase = slot * NEAR_DOUBLES;
+  const dbase = base >>> 1;
   const c = batch.columns;
   const i = batch.count;
   const key = words[base + W.key]!;
@@ -175,7 +163,7 @@ function connState(
   sentRev: boolean,
   payloadBytes: number,
 ): number {
-  const bits = words[slot * NEAR_WORDS + W.bits]!;
+  const bits = words[nearOf(slot) + W.bits]!;
   const orig = (bits & BIT.origIsHi) !== 0 ? 1 : 0;
   switch (proto) {
     case IpProto.TCP:

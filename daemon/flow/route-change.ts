@@ -1,7 +1,7 @@
 import { type FlowBatch, NONE_U8 } from '../../storage/flow-batch.ts';
 import { flowSeqOf } from './counters.ts';
 import type { Slab } from './record.ts';
-import { BIT, D, F, farOf, NEAR_DOUBLES, NEAR_WORDS, W } from './slot.ts';
+import { BIT, D, F, farOf, nearOf, W } from './slot.ts';
 
 /**
  * Writes that the decision of one side of a flow changes with the packet that was just counted, as the next change of
@@ -18,8 +18,8 @@ export function writeRouteChange(
   decision: number,
   batch: FlowBatch,
 ): void {
-  const base = slot * NEAR_WORDS;
-  const dbase = slot * NEAR_DOUBLES;
+  const base = nearOf(slot);
+  const dbase = base >>> 1;
   const { words, doubles } = slab;
   const c = batch.changes;
   const i = batch.changeCount;

@@ -31,7 +31,7 @@ import { Lane, TimerWheel } from './wheel.ts';
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { Ok } = Status;
 const { TCP, UDP } = IpProto;
-const { BIT, D, F, FAR_WORDS, farOf, KEY_TUNNEL_SHIFT, NEAR_DOUBLES, NEAR_WORDS, W } = layout;
+const { BIT, D, F, FAR_WORDS, farOf, KEY_TUNNEL_SHIFT, NEAR_WORDS, nearOf, W } = layout;
 
 /**
  * The flow table: bidirectional flows in one slab of typed arrays, keyed by capture point, VLAN ids, protocol and both
@@ -168,7 +168,7 @@ export class FlowTable implements Slab {
   checkpoint(): boolean {
     const due = BIT.live | BIT.dirty;
     for (let slot = 0; slot < this.#used; slot++)
-      if ((this.words[slot * NEAR_WORDS + W.bits]! & due) === due)
+      if ((this.words[nearOf(slot) + W.bits]! & due) === due)
         if (!this.#write(slot, EndReasonCode.active, true)) return false;
     return true;
   }
@@ -179,7 +179,7 @@ export class FlowTable implements Slab {
    */
   endAll(reason: 'shutdown' | 'eof'): void {
     for (let slot = 0; slot < this.#used; slot++) {
-      if ((this.words[slot * NEAR_WORDS + W.bits]! & BIT.live) !== 0) this.#end(slot, EndReasonCode[reason]);
+      if ((this.words[nearOf(slot) + W.bits]! & BIT.live) !== 0) this.#end(slot, EndReasonCode[reason]);
     }
     this.clock.reset();
     this.#key.reset();
@@ -193,18 +193,16 @@ export class FlowTable implements Slab {
   /** Ends every flow of one capture point (its interface or namespace is gone). */
   endCapture(captureIndex: number): void {
     for (let slot = 0; slot < this.#used; slot++) {
-      const base = slot * NEAR_WORDS;
+      const base = nearOf(slot);
       if ((this.words[base + W.bits]! & BIT.live) === 0) continue;
       if ((this.words[base + W.key]! & 0xffff) === captureIndex) this.#end(slot, EndReasonCode.shutdown);
     }
-    this.#wheel.sweep(
-      (slot) => (this.words[slot * NEAR_WORDS + W.bits]! & BIT.live) === 0 && this.#release(slot),
-    );
+    this.#wheel.sweep((slot) => (this.words[nearOf(slot) + W.bits]! & BIT.live) === 0 && this.#release(slot));
   }
 
   /** Puts a slot that is in no list any more into the free list. @returns true */
   #release(slot: number): boolean {
-    this.words[farOf(this.words, slot * NEAR_WORDS) + F.next] = this.#free + 1;
+    this.words[farOf(this.words, nearOf(slot)) + F.next] = this.#free + 1;
     this.#free = slot;
     return true;
   }
@@ -220,12 +218,12 @@ export class FlowTable implements Slab {
       this.#vacated = -1;
     } else if (this.#free >= 0) {
       slot = this.#free;
-      this.#free = words[farOf(words, slot * NEAR_WORDS) + F.next]! - 1;
+      this.#free = words[farOf(words, nearOf(slot)) + F.next]! - 1;
     } else {
       slot = this.#used++;
       this.#slab.used = this.#used;
     }
-    const base = slot * NEAR_WORDS;
+    const base = nearOf(slot);
     const far = farOf(words, base);
     const next = words[far + F.next]!;
     words.fill(0, base, base + NEAR_WORDS);
@@ -247,8 +245,8 @@ export class FlowTable implements Slab {
   #count(slot: number, side: number, view: DataView, f: PacketFields): void {
     const words = this.words;
     const doubles = this.doubles;
-    const base = slot * NEAR_WORDS;
-    const dbase = slot * NEAR_DOUBLES;
+    const base = nearOf(slot);
+    const dbase = base >>> 1;
 
     const delta = f.tsSec - doubles[dbase + D.startSec]!; // fits: see isAnother
     const last = words[base + W.lastDelta]!;
@@ -280,7 +278,7 @@ export class FlowTable implements Slab {
   /** Sees to the route decision of a side, whose generation is not the one in force. @param isFirst its first packet */
   #decide(slot: number, side: number, view: DataView, f: PacketFields, isFirst: boolean): void {
     const words = this.words;
-    const base = slot * NEAR_WORDS;
+    const base = nearOf(slot);
     const shift = 16 * side;
     const { generation } = this.#tagger;
     const gens = words[base + W.routeGen]!;
@@ -298,14 +296,14 @@ export class FlowTable implements Slab {
 
   /** Every decision is to be looked at again. */
   #forgetDecisions(): void {
-    for (let slot = 0; slot < this.#used; slot++) this.words[slot * NEAR_WORDS + W.routeGen] = 0;
+    for (let slot = 0; slot < this.#used; slot++) this.words[nearOf(slot) + W.routeGen] = 0;
   }
 
   #routeChanged(slot: number, side: number, decision: number): void {
     const batch = this.#sink.changes();
-    if (batch === null) this.shedRouteChanges[this.words[slot * NEAR_WORDS + W.key]! & 0xffff]!++;
+    if (batch === null) this.shedRouteChanges[this.words[nearOf(slot) + W.key]! & 0xffff]!++;
     else writeRouteChange(this, slot, side, decision, batch);
-    this.words[slot * NEAR_WORDS + W.bits]! |= BIT.routeChanged0 << side;
+    this.words[nearOf(slot) + W.bits]! |= BIT.routeChanged0 << side;
   }
 
   #deadline(slot: number): number {
@@ -315,15 +313,15 @@ export class FlowTable implements Slab {
   #schedule(slot: number): void {
     let at = this.#deadline(slot);
     if (this.#options.checkpointSec > 0) {
-      const start = this.doubles[slot * NEAR_DOUBLES + D.startSec]!;
-      at = Math.min(at, start + this.words[farOf(this.words, slot * NEAR_WORDS) + F.checkpointDelta]!);
+      const start = this.doubles[(nearOf(slot) >>> 1) + D.startSec]!;
+      at = Math.min(at, start + this.words[farOf(this.words, nearOf(slot)) + F.checkpointDelta]!);
     }
     this.#wheel.schedule(slot, at, laneOf(this, slot));
   }
 
   #onTimer(slot: number): void {
     const now = this.#wheel.now;
-    const base = slot * NEAR_WORDS;
+    const base = nearOf(slot);
     const live = (this.words[base + W.bits]! & BIT.live) !== 0;
     if (!live || this.#deadline(slot) <= now) {
       // After a flood very many time out at once. They can wait until storage has taken what there is.
@@ -337,7 +335,7 @@ export class FlowTable implements Slab {
     }
     const every = this.#options.checkpointSec;
     if (every > 0) {
-      const age = Math.min(now - this.doubles[slot * NEAR_DOUBLES + D.startSec]!, MAX_DELTA - every);
+      const age = Math.min(now - this.doubles[(nearOf(slot) >>> 1) + D.startSec]!, MAX_DELTA - every);
       const at = farOf(this.words, base) + F.checkpointDelta;
       if (age >= this.words[at]!) {
         // A full queue loses nothing here: the record stays dirty and is written one period later.
@@ -354,7 +352,7 @@ export class FlowTable implements Slab {
     const batch = this.#sink.batch(isSpare);
     if (batch === null) return false;
     writeRecord(this, slot, batch, reason);
-    const at = slot * NEAR_WORDS + W.bits;
+    const at = nearOf(slot) + W.bits;
     const orig = (this.words[at]! & BIT.origIsHi) !== 0 ? 1 : 0;
     this.extras?.write(slot, this.flowSeq(slot), orig, batch);
     this.words[at] = (this.words[at]! | BIT.written) & ~BIT.dirty;
@@ -362,14 +360,14 @@ export class FlowTable implements Slab {
   }
 
   #hashSlot(slot: number): number {
-    const base = slot * NEAR_WORDS;
+    const base = nearOf(slot);
     const tails = farOf(this.words, base) + F.tails;
     return hashKey(this.words, base, tails, this.#options.seed, this.inner?.keyIds[slot] ?? 0);
   }
 
   /** Writes the last record of a flow and takes it out of the index. Its slot stays in the wheel, which frees it. */
   #end(slot: number, reason: number): void {
-    const base = slot * NEAR_WORDS;
+    const base = nearOf(slot);
     const captureIndex = this.words[base + W.key]! & 0xffff;
     this.alive[captureIndex]!--;
     if (!this.#write(slot, reason, reason === EndReasonCode.evicted)) this.shed[captureIndex]!++;
@@ -387,7 +385,7 @@ export class FlowTable implements Slab {
     if (hand.visits > this.victimVisits) this.victimVisits = hand.visits;
     if (hand.isLinked) this.#recycled = slot;
     else this.#vacated = slot;
-    const base = slot * NEAR_WORDS;
+    const base = nearOf(slot);
     const bits = this.words[base + W.bits]!;
     if ((bits & BIT.live) === 0) return;
     // One that is over has only its linger cut short: its record is whole.

@@ -1,6 +1,6 @@
 import type { FlowBatch } from '../../storage/flow-batch.ts';
 import type { Slab } from './record.ts';
-import { BIT, F, farOf, NEAR_WORDS, SCALE_NONE, SCALE_SHIFT, W } from './slot.ts';
+import { BIT, F, farOf, nearOf, SCALE_NONE, SCALE_SHIFT, W } from './slot.ts';
 import { missedOctets, sequenceOctets } from './tcp-holes.ts';
 import { leastNs } from './ticks.ts';
 import { T } from './trouble.ts';
@@ -8,7 +8,7 @@ import { T } from './trouble.ts';
 /** Writes what only a TCP flow has into the next record of `batch`, originator first. */
 export function writeTcp(slab: Slab, slot: number, batch: FlowBatch): void {
   const { words, trouble } = slab;
-  const base = slot * NEAR_WORDS;
+  const base = nearOf(slot);
   const far = farOf(words, base);
   const c = batch.columns;
   const i = batch.count;

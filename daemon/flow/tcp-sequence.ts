@@ -10,7 +10,7 @@ import { T } from './trouble.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { FIN, SYN, RST, ACK } = TcpFlag;
-const { BIT, Endpoint, F, farOf, NEAR_WORDS, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } = layout;
+const { BIT, Endpoint, F, farOf, nearOf, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } = layout;
 
 const SYN_OR_FIN = SYN | FIN;
 const CONTROL = SYN_OR_FIN | RST;
@@ -44,7 +44,7 @@ export function followSequence(
   isOldSyn: boolean,
 ): number {
   const { words, trouble } = slab;
-  const base = slot * NEAR_WORDS;
+  const base = nearOf(slot);
   const peer = 1 - side;
   const flags = f.tcpFlags;
   const length = f.payloadLen;

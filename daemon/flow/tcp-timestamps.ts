@@ -1,7 +1,7 @@
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { TCP_HEADER_MIN } from '../../decoders/tcp.ts';
 import { decodeTcpOptions, TcpOptions } from '../../decoders/tcp-options.ts';
-import { F, farOf, NEAR_WORDS } from './slot.ts';
+import { F, farOf, nearOf } from './slot.ts';
 import { noteLeast, TICK_NS, tickOf } from './ticks.ts';
 
 /** Words of an entry; `…0` is side 0, side 1 follows. */
@@ -77,7 +77,7 @@ export class TimestampProbes {
       echo = options.tsEcr;
     }
     const now = tickOf(f);
-    const base = slot * NEAR_WORDS;
+    const base = nearOf(slot);
     const far = farOf(slots, base);
     const hold = slots[far + F.rtt] === 0 ? HOLD : 2 * HOLD;
     const entry = this.#entry(slots[far + F.flowSeq]!, slot, now, hold);

@@ -1,7 +1,7 @@
 import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { BIT, F, farOf, NEAR_WORDS, TCP_KEEP_SHIFT, TCP_TROUBLE, W } = layout;
+const { BIT, F, farOf, nearOf, TCP_KEEP_SHIFT, TCP_TROUBLE, W } = layout;
 
 /** Holes of a side that are kept exactly, see tcp-holes.ts. */
 export const HOLES_MAX = 4;
@@ -58,7 +58,7 @@ for (const [what, shift, bits] of [
 
 /** The word of a slot in which a count stands while it is small. @param what one of T with FEW_BITS */
 function fewWord(slots: Int32Array, slot: number, what: number): number {
-  const base = slot * NEAR_WORDS;
+  const base = nearOf(slot);
   return what === KEEP_ALIVES ? base + W.tcp : farOf(slots, base) + F.few;
 }
 
@@ -103,12 +103,12 @@ export class TroubleTable {
    * @returns -1 when there is none left
    */
   of(slots: Int32Array, slot: number, side: number): number {
-    const at = slot * NEAR_WORDS + W.tcp;
+    const at = nearOf(slot) + W.tcp;
     let entry = slots[at]! & TCP_TROUBLE;
     if (entry === 0) {
       entry = this.#take();
       if (entry === 0) {
-        this.#refuse(slots, slot * NEAR_WORDS);
+        this.#refuse(slots, nearOf(slot));
         return -1;
       }
       slots[at]! |= entry;
@@ -118,7 +118,7 @@ export class TroubleTable {
 
   /** As `of`, but -1 when the flow has no entry. */
   peek(slots: Int32Array, slot: number, side: number): number {
-    const entry = slots[slot * NEAR_WORDS + W.tcp]! & TCP_TROUBLE;
+    const entry = slots[nearOf(slot) + W.tcp]! & TCP_TROUBLE;
     return entry === 0 ? -1 : (entry - 1) * ENTRY_WORDS + side * SIDE_WORDS;
   }
 
@@ -128,7 +128,7 @@ export class TroubleTable {
    * @returns their sum, to be used: what is not, the compiler would not read
    */
   touch(slots: Int32Array, slot: number): number {
-    const entry = slots[slot * NEAR_WORDS + W.tcp]! & TCP_TROUBLE;
+    const entry = slots[nearOf(slot) + W.tcp]! & TCP_TROUBLE;
     if (entry === 0) return 0;
     const { words } = this;
     const at = (entry - 1) * ENTRY_WORDS;
@@ -179,7 +179,7 @@ export class TroubleTable {
 
   /** Gives the entry of a flow back, if it has one. */
   release(slots: Int32Array, slot: number): void {
-    const at = slot * NEAR_WORDS + W.tcp;
+    const at = nearOf(slot) + W.tcp;
     const entry = slots[at]! & TCP_TROUBLE;
     if (entry === 0) return;
     slots[at]! &= ~TCP_TROUBLE;

@@ -1,4 +1,4 @@
-import { F, farOf, NEAR_WORDS } from './slot.ts';
+import { F, farOf, nearOf } from './slot.ts';
 
 /** Buckets of one second; a power of two. No flow waits longer than WHEEL_MAX_WAIT, so laps never mix. */
 export const BUCKETS = 32;
@@ -71,7 +71,7 @@ export class TimerWheel {
 
   /** Where the number of the slot behind this one stands. */
   #link(slot: number): number {
-    return farOf(this.#words, slot * NEAR_WORDS) + F.next;
+    return farOf(this.#words, nearOf(slot)) + F.next;
   }
 
   /** The first slot of a list, or -1. */

@@ -5,7 +5,7 @@ import { FlowSubject } from '../../storage/flow-subject.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import { bytesOf, flowSeqOf, packetsOf } from '../flow/counters.ts';
 import { writeRecord } from '../flow/record.ts';
-import { BIT, D, F, farOf, KEY_IPV6, NEAR_DOUBLES, NEAR_WORDS, TAIL_WORDS, W } from '../flow/slot.ts';
+import { BIT, D, F, farOf, KEY_IPV6, nearOf, TAIL_WORDS, W } from '../flow/slot.ts';
 import type { Activity, FlowActivity } from './activity.ts';
 import { taggedDecision } from './decision-tag.ts';
 import { TICKS } from './activity.ts';
@@ -167,7 +167,7 @@ export class Ranking {
   #flowValue(slot: number, a: Activity): number {
     const activity = this.#table;
     const { words, doubles } = activity.slab;
-    const far = farOf(words, slot * NEAR_WORDS);
+    const far = farOf(words, nearOf(slot));
     switch (this.question.sort) {
       case 'rate':
         return a.bytes0 + a.bytes1;
@@ -185,7 +185,7 @@ export class Ranking {
       case 'packets':
         return packetsOf(words, slot, 0) + packetsOf(words, slot, 1);
       case 'start':
-        return doubles[slot * NEAR_DOUBLES + D.startSec]! + words[far + F.startNsec]! / 1e9;
+        return doubles[(nearOf(slot) >>> 1) + D.startSec]! + words[far + F.startNsec]! / 1e9;
       case 'flows':
         return 1;
     }
@@ -240,7 +240,7 @@ export class Ranking {
   #addToGroups(slot: number, a: Activity): void {
     const activity = this.#table;
     const { words } = activity.slab;
-    const base = slot * NEAR_WORDS;
+    const base = nearOf(slot);
     const own = this.#sides;
     for (let side = 0; side < 2; side++) {
       own[side]!.bytes = bytesOf(words, slot, side);
@@ -379,7 +379,7 @@ interface Sums {
 const NOTHING: Readonly<Sums> = { bytes: 0, packets: 0, rate: 0, pps: 0, window: 0 };
 
 function isOrigHi(words: Int32Array, slot: number): boolean {
-  return (words[slot * NEAR_WORDS + W.bits]! & BIT.origIsHi) !== 0;
+  return (words[nearOf(slot) + W.bits]! & BIT.origIsHi) !== 0;
 }
 
 function perSecond(sum: number, spanMs: number): number {
