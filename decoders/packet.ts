@@ -32,6 +32,7 @@ import { decodeRaw } from './raw.ts';
 import { decodeSctp } from './sctp.ts';
 import { decodeShim, shimLen } from './shim.ts';
 import { decodeSll, decodeSll2 } from './sll.ts';
+import { decodePlain } from './plain.ts';
 import { Status } from './status.ts';
 import { decodeTcp } from './tcp.ts';
 import { decodeUdp } from './udp.ts';
@@ -57,6 +58,11 @@ export const MAX_ENCAPSULATIONS = 16;
  * @returns what is also in `f.status`
  */
 export function decodePacket(view: DataView, off: number, capEnd: number, f: PacketFields): Status {
+  return f.linkType === ETHERNET && decodePlain(view, off, capEnd, f) ? Ok : decodeAny(view, off, capEnd, f);
+}
+
+/** As decodePacket, header by header. It gives the same for the packets that decodePlain takes. */
+export function decodeAny(view: DataView, off: number, capEnd: number, f: PacketFields): Status {
   reset(f);
   f.frameOff = off;
   f.capEnd = capEnd;

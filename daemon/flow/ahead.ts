@@ -1,4 +1,4 @@
-import { ETH_P_IP, ETH_P_IPV6 } from '../../decoders/ethertype.ts';
+import { ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6 } from '../../decoders/ethertype.ts';
 import { LinkType } from '../../decoders/link-types.ts';
 import { IpProto, PacketFields } from '../../decoders/packet-fields.ts';
 import type { FlowIndex } from './flow-index.ts';
@@ -9,34 +9,38 @@ import type { TroubleTable } from './trouble.ts';
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { TCP, UDP } = IpProto;
 const { ETHERNET } = LinkType;
-const { SLOT_WORDS } = layout;
+const { NEAR_WORDS, nearOf } = layout;
 const IPV6 = ETH_P_IPV6;
+const VLAN = ETH_P_8021Q;
+/** Of a tag's control information; the tag, with the type behind it. IEEE 802.1Q §9.6. */
+const VLAN_ID = 0xfff;
+const VLAN_TAG_LEN = 4;
 
 /** Packets that are looked at before the first of them is metered, at most. */
 export const AHEAD_MAX = 32;
 
 /** Octets from the frame to what is read of it. IEEE 802.3 §3.1.1, RFC 791 §3.1, RFC 8200 §3. */
 const TYPE_OFF = 12;
-const IP_OFF = 14;
-const V4_FRAGMENT_OFF = IP_OFF + 6;
-const V4_PROTOCOL_OFF = IP_OFF + 9;
-const V4_SRC_OFF = IP_OFF + 12;
-const V4_DST_OFF = IP_OFF + 16;
-const V4_PORTS_OFF = IP_OFF + 20;
+const TYPE_LEN = 2;
+const IP_OFF = TYPE_OFF + TYPE_LEN;
+const V4_FRAGMENT = 6;
+const V4_PROTOCOL = 9;
+const V4_SRC = 12;
+const V4_DST = 16;
+const V4_LEN = 20;
+const V6_NEXT = 6;
+const V6_SRC = 8;
+const V6_DST = 24;
+const V6_LEN = 40;
 const PORTS_LEN = 4;
-const PORTS_END = V4_PORTS_OFF + PORTS_LEN;
-const V6_NEXT_OFF = IP_OFF + 6;
-const V6_SRC_OFF = IP_OFF + 8;
-const V6_DST_OFF = IP_OFF + 24;
-const V6_PORTS_OFF = IP_OFF + 40;
+const PORTS_END = IP_OFF + V4_LEN + PORTS_LEN;
 /** EtherType, version and header length of an IPv4 header without options. */
 const PLAIN_IPV4 = (ETH_P_IP << 8) | 0x45;
 /** More fragments, or an offset. */
 const FRAGMENT_BITS = 0x3fff;
 
-/** Words by which the four cache lines are touched in which the words of the usual packet lie: up to W.historyMeta. */
-const SECOND_LINE = 16;
-const LAST_LINE = layout.W.historyMeta;
+/** The word with which the second of the two cache lines of a slot's near part begins. */
+const SECOND_LINE = NEAR_WORDS / 2;
 
 /** With fewer flows most of what is touched is in a core's caches anyway: with 12,000 nothing was gained, bench/NOTES.md. */
 const FLOWS_MIN = 16_384;
@@ -54,7 +58,7 @@ interface LiveFlows {
  * overlap when they stand close together in the program, and JavaScript has no other way to prefetch.
  *
  * All of it is a guess that the flow table verifies: a wrong one costs time and nothing else. So only the usual packet is
- * looked at: TCP or UDP, IPv4 without options or IPv6, Ethernet without tags.
+ * looked at: TCP or UDP, IPv4 without options or IPv6, Ethernet with one tag at most.
  *
  * For each group of packets: `begin`, `see` each, `fetch`, then meter each in the same order.
  */
@@ -99,34 +103,49 @@ export class FlowsAhead {
     let hash = 0; // of a packet that is not looked at; its guess is wrong
     if (linkType === ETHERNET && end - off >= PORTS_END) {
       const first = view.getInt32(off + TYPE_OFF);
-      if (first >>> 8 === PLAIN_IPV4 && (view.getUint16(off + V4_FRAGMENT_OFF) & FRAGMENT_BITS) === 0) {
+      if (first >>> 8 === PLAIN_IPV4 && (view.getUint16(off + IP_OFF + V4_FRAGMENT) & FRAGMENT_BITS) === 0) {
         hash = hashPlain4(
           captureIndex,
-          view.getUint8(off + V4_PROTOCOL_OFF),
-          view.getInt32(off + V4_PORTS_OFF),
-          view.getInt32(off + V4_SRC_OFF),
-          view.getInt32(off + V4_DST_OFF),
+          view.getUint8(off + IP_OFF + V4_PROTOCOL),
+          view.getInt32(off + IP_OFF + V4_LEN),
+          view.getInt32(off + IP_OFF + V4_SRC),
+          view.getInt32(off + IP_OFF + V4_DST),
           this.#seed,
         );
-      } else if (first >>> 16 === IPV6) hash = this.#hash6(view, off, end, captureIndex);
+      } else if (first >>> 16 === IPV6 || first >>> 16 === VLAN)
+        hash = this.#hashOther(view, off, end, captureIndex);
     }
     this.#hashes[at] = hash;
     this.#places[at] = this.#index.home(hash);
   }
 
-  /** The hash of a packet over IPv6, or 0. It lets FlowKey do it: `packet` sets the key anew. */
-  #hash6(view: DataView, off: number, end: number, captureIndex: number): number {
-    const proto = view.getUint8(off + V6_NEXT_OFF);
-    if ((proto !== TCP && proto !== UDP) || end - off < V6_PORTS_OFF + PORTS_LEN) return 0;
+  /** The hash of a packet over IPv6, or behind one tag, or 0. It lets FlowKey do it: `packet` sets the key anew. */
+  #hashOther(view: DataView, off: number, end: number, captureIndex: number): number {
     const f = this.#fields;
-    const ports = view.getInt32(off + V6_PORTS_OFF);
-    f.ipVersion = 6;
+    let ip = off + IP_OFF;
+    f.vlanCount = 0;
+    if (view.getUint16(off + TYPE_OFF) === VLAN) {
+      f.vlanCount = 1;
+      f.vlanOuter = view.getUint16(ip) & VLAN_ID;
+      ip += VLAN_TAG_LEN;
+    }
+    const isIPv6 = view.getUint16(ip - TYPE_LEN) === IPV6;
+    const portsOff = ip + (isIPv6 ? V6_LEN : V4_LEN);
+    if (end - portsOff < PORTS_LEN) return 0;
+    if (!isIPv6) {
+      if (view.getInt32(ip - TYPE_LEN) >>> 8 !== PLAIN_IPV4) return 0;
+      if ((view.getUint16(ip + V4_FRAGMENT) & FRAGMENT_BITS) !== 0) return 0;
+    }
+    const proto = view.getUint8(ip + (isIPv6 ? V6_NEXT : V4_PROTOCOL));
+    if (proto !== TCP && proto !== UDP) return 0;
+    const ports = view.getInt32(portsOff);
+    f.ipVersion = isIPv6 ? 6 : 4;
     f.hasPorts = true;
     f.ipProto = proto;
     f.srcPort = ports >>> 16;
     f.dstPort = ports & 0xffff;
-    f.srcOff = off + V6_SRC_OFF;
-    f.dstOff = off + V6_DST_OFF;
+    f.srcOff = ip + (isIPv6 ? V6_SRC : V4_SRC);
+    f.dstOff = ip + (isIPv6 ? V6_DST : V4_DST);
     f.captureIndex = captureIndex;
     this.#key.set(view, f);
     return this.#key.hash();
@@ -146,8 +165,8 @@ export class FlowsAhead {
       const slot = index.guess(this.#hashes[i]!, home);
       places[i] = slot;
       if (slot < 0) continue;
-      const base = slot * SLOT_WORDS;
-      read = (read + words[base]! + words[base + SECOND_LINE]! + words[base + LAST_LINE]!) | 0;
+      const base = nearOf(slot);
+      read = (read + words[base]! + words[base + SECOND_LINE]!) | 0;
     }
     for (let i = 0; i < count; i++) if (places[i]! >= 0) read = (read + trouble.touch(words, places[i]!)) | 0;
     this.#read = read;

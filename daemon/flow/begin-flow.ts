@@ -2,7 +2,7 @@ import type { PacketFields } from '../../decoders/packet-fields.ts';
 import { setFlowSeq } from './counters.ts';
 import { beginOriginator } from './originator.ts';
 import type { Slab } from './record.ts';
-import { BIT, D, DSCP_BEGIN, SLOT_BYTES, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import { BIT, D, DSCP_BEGIN, F, farOf, nearOf, W } from './slot.ts';
 
 /**
  * Sets the first values of a flow in a slot that is 0 but for its key: originator, addresses of the link, times, number.
@@ -17,13 +17,14 @@ export function beginFlow(
   f: PacketFields,
   seq: number,
 ): void {
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
+  const far = farOf(words, base);
   words[base + W.ttl] = 0x00ff00ff;
-  words[base + W.dscp] = DSCP_BEGIN;
+  words[far + F.dscp] = DSCP_BEGIN;
   let bits = BIT.live | beginOriginator(words, slot, side, f);
   if (f.srcMacOff >= 0) {
     bits |= BIT.hasMac;
-    const mac = slot * SLOT_BYTES + W.mac * 4;
+    const mac = (far + F.mac) * 4;
     for (let i = 0; i < 6; i++) {
       bytes[mac + side * 6 + i] = view.getUint8(f.srcMacOff + i);
       bytes[mac + (1 - side) * 6 + i] = f.dstMacOff >= 0 ? view.getUint8(f.dstMacOff + i) : 0;
@@ -31,8 +32,8 @@ export function beginFlow(
     if (f.dstMacOff < 0) bits &= ~BIT.hasMac;
   }
   words[base + W.bits] = bits;
-  doubles[slot * SLOT_DOUBLES + D.startSec] = f.tsSec;
+  doubles[(nearOf(slot) >>> 1) + D.startSec] = f.tsSec;
   setFlowSeq(words, slot, seq);
-  words[base + W.startNsec] = f.tsNsec;
+  words[far + F.startNsec] = f.tsNsec;
   words[base + W.lastNsec] = f.tsNsec;
 }

@@ -1,7 +1,7 @@
 import type { PacketFields } from '../../decoders/packet-fields.ts';
 import type { Census } from './census.ts';
 import type { Slab } from './record.ts';
-import { D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import { D, nearOf, W } from './slot.ts';
 import type { TimerWheel } from './wheel.ts';
 
 /** Seconds by which packets must be behind the latest time before they can mean that the clock was set back. */
@@ -92,8 +92,8 @@ export class FlowClock {
 
 /** Gives a packet without a time that of the latest packet of its flow, unless the clock is past it. */
 export function dateAsLatest({ words, doubles }: Slab, slot: number, f: PacketFields): void {
-  const last = doubles[slot * SLOT_DOUBLES + D.startSec]! + words[slot * SLOT_WORDS + W.lastDelta]!;
+  const last = doubles[(nearOf(slot) >>> 1) + D.startSec]! + words[nearOf(slot) + W.lastDelta]!;
   if (last < f.tsSec) return;
   f.tsSec = last;
-  f.tsNsec = words[slot * SLOT_WORDS + W.lastNsec]!;
+  f.tsNsec = words[nearOf(slot) + W.lastNsec]!;
 }

@@ -1,8 +1,9 @@
 import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { SLOT_WORDS, W } = layout;
-const { packets0: PACKETS, bytes0: BYTES, ipBytes0: IP_BYTES, payload0: PAYLOAD, wide0: WIDE } = W;
+const { F, farOf, nearOf, W } = layout;
+const { packets0: PACKETS, bytes0: BYTES, ipBytes0: IP_BYTES, payload0: PAYLOAD } = W;
+const { wide0: WIDE } = F;
 
 /** The bits above 32 of a counter, all set: it stays at its end. */
 const HIGH_MAX = 0xffff;
@@ -23,7 +24,7 @@ export function countPacket(
   ipLen: number,
   payloadLen: number,
 ): boolean {
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   const at = base + side;
   const packets = (words[at + PACKETS]! + 1) | 0;
   const bytes = (words[at + BYTES]! + wireLen) | 0;
@@ -35,8 +36,8 @@ export function countPacket(
   words[at + PAYLOAD] = payload;
   // A sum that is smaller than what was added has wrapped.
   if (packets === 0 || bytes >>> 0 < wireLen || ipBytes >>> 0 < ipLen || payload >>> 0 < payloadLen)
-    carryAll(words, at, base + WIDE + 2 * side, wireLen, ipLen, payloadLen);
-  return packets === 1 && (words[base + WIDE + 2 * side]! & HIGH_MAX) === 0;
+    carryAll(words, at, farOf(words, base) + WIDE + 2 * side, wireLen, ipLen, payloadLen);
+  return packets === 1 && (words[farOf(words, base) + WIDE + 2 * side]! & HIGH_MAX) === 0;
 }
 
 /** Carries each of the four counters that has wrapped into its high bits. */
@@ -88,20 +89,20 @@ function read(
   wide: number,
   shift: number,
 ): number {
-  const base = slot * SLOT_WORDS;
-  const high = (words[base + W.wide0 + 2 * side + wide]! >>> shift) & HIGH_MAX;
+  const base = nearOf(slot);
+  const high = (words[farOf(words, base) + F.wide0 + 2 * side + wide]! >>> shift) & HIGH_MAX;
   return high * U32 + (words[base + low + side]! >>> 0);
 }
 
 /** Number of the flow in a slot within its capture thread. */
 export function flowSeqOf(words: Int32Array, slot: number): number {
-  const base = slot * SLOT_WORDS;
-  return (words[base + W.few]! >>> 16) * U32 + (words[base + W.flowSeq]! >>> 0);
+  const far = farOf(words, nearOf(slot));
+  return (words[far + F.few]! >>> 16) * U32 + (words[far + F.flowSeq]! >>> 0);
 }
 
 /** Sets it, in a slot that is otherwise empty. @param seq below 2^48 */
 export function setFlowSeq(words: Int32Array, slot: number, seq: number): void {
-  const base = slot * SLOT_WORDS;
-  words[base + W.flowSeq] = seq | 0;
-  words[base + W.few] = Math.floor(seq / U32) << 16;
+  const far = farOf(words, nearOf(slot));
+  words[far + F.flowSeq] = seq | 0;
+  words[far + F.few] = Math.floor(seq / U32) << 16;
 }

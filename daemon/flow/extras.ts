@@ -1,4 +1,4 @@
-import { Hint, HINT_TEXT_MAX, HintKind, type HintText } from '../../decoders/hints/hint.ts';
+import { HINT_TEXT_MAX, Hint, HintKind, type HintText } from '../../decoders/hints/hint.ts';
 import { readHint } from '../../decoders/hints/read-hint.ts';
 import { IpProto, type PacketFields } from '../../decoders/packet-fields.ts';
 import type { FlowBatch } from '../../storage/flow-batch.ts';

@@ -1,9 +1,10 @@
 import type { InnerFlows } from './inner-flows.ts';
-import type { FlowKey } from './key.ts';
+import { type FlowKey, KEY_TAILS } from './key.ts';
+import { RecentFlows } from './recent-flows.ts';
 import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { BIT, KEY_IPV6, KEY_TUNNEL_SHIFT, SLOT_WORDS, W } = layout;
+const { BIT, F, farOf, KEY_IPV6, KEY_TUNNEL_SHIFT, nearOf, TAIL_WORDS, W } = layout;
 
 /** Places of the table for each flow that it can hold: half full at most, and 8 octets a flow whatever the bound. */
 const PLACES_PER_FLOW = 2;
@@ -25,6 +26,7 @@ export class FlowIndex {
   readonly entries: Int32Array;
   readonly size: number;
   readonly #stretch: number;
+  readonly #recent = new RecentFlows();
 
   /** @param maxFlows at most 2^24 - 2: an entry has 24 bits for the slot */
   constructor(maxFlows: number) {
@@ -41,6 +43,24 @@ export class FlowIndex {
   home(hash: number): number {
     const stretch = this.#stretch;
     return (Math.imul(hash >>> 20, stretch) + (Math.imul((hash >>> 7) & 0x1fff, stretch) >>> 13)) | 0;
+  }
+
+  /**
+   * Looks for the slot with a key where it is likely to be, and then by its hash.
+   * @param guess see FlowsAhead; -1: the flows of the latest packets are asked
+   * @returns its number, or -1
+   */
+  locate(guess: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): number {
+    const likely = guess < 0 ? this.#recent.guess(key.words) : guess;
+    if (likely >= 0 && this.isFlowOf(likely, key, words, inner)) return likely;
+    return this.#search(guess, key, words, inner);
+  }
+
+  /** Apart, as most packets need it not: what the compiler puts into one function has a bound. */
+  #search(guess: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): number {
+    const slot = this.find(key.hash(), key, words, inner);
+    if (guess < 0 && slot >= 0) this.#recent.note(key.words, slot);
+    return slot;
   }
 
   /**
@@ -81,13 +101,13 @@ export class FlowIndex {
 
   /** Whether there is a flow with this key in `slot`: no two have the same, so it is the slot that `find` gives. */
   isFlowOf(slot: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): boolean {
-    const isLive = (words[slot * SLOT_WORDS + W.bits]! & BIT.live) !== 0;
+    const isLive = (words[nearOf(slot) + W.bits]! & BIT.live) !== 0;
     return isLive && this.#isKeyOf(slot, key, words, inner);
   }
 
   #isKeyOf(slot: number, key: FlowKey, words: Int32Array, inner: InnerFlows | null): boolean {
     const k = key.words;
-    const base = slot * SLOT_WORDS;
+    const base = nearOf(slot);
     if (words[base] !== k[0] || words[base + 1] !== k[1] || words[base + 2] !== k[2]) return false;
     if (words[base + W.addrLo] !== k[W.addrLo] || words[base + W.addrHi] !== k[W.addrHi]) return false;
     if (k[0]! >>> KEY_TUNNEL_SHIFT !== 0 && inner!.keyIds[slot] !== key.tunnelId) return false;
@@ -130,10 +150,8 @@ export class FlowIndex {
 
 /** The rest of two IPv6 addresses. */
 function hasTail(words: Int32Array, base: number, k: Int32Array): boolean {
-  for (let i = 1; i < 4; i++) {
-    if (words[base + W.addrLo + i] !== k[W.addrLo + i]) return false;
-    if (words[base + W.addrHi + i] !== k[W.addrHi + i]) return false;
-  }
+  const tails = farOf(words, base) + F.tails;
+  for (let i = 0; i < 2 * TAIL_WORDS; i++) if (words[tails + i] !== k[KEY_TAILS + i]) return false;
   return true;
 }
 

@@ -2,7 +2,7 @@ import { HISTORY_MAX } from '../../storage/flow-batch.ts';
 import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { SLOT_WORDS, W } = layout;
+const { F, farOf, nearOf, W } = layout;
 
 /**
  * Letters of the history string by code. `s` and `h` share the bit of "already there", as Zeek's HIST_SYN_PKT does: an
@@ -23,6 +23,10 @@ export const Letter = {
   g: 11,
 } as const;
 export type Letter = (typeof Letter)[keyof typeof Letter];
+
+// Copies, as above: what is exported is read from memory, too.
+const LETTER_S = Letter.s;
+const LETTER_D = Letter.d;
 
 const NAMES = 'shadfriqtwcg';
 /** Bits of "already there", a role: one a letter but for `h`. */
@@ -45,17 +49,17 @@ const ASCII = Uint8Array.from({ length: FLIP + 1 }, (_, packed) => {
 
 /** Whether that role has a letter, also when there was no room left for it. */
 export function isNoted(words: Int32Array, slot: number, letter: Letter, fromOrig: boolean): boolean {
-  return (words[slot * SLOT_WORDS + W.historyMeta]! & onceBit(letter, fromOrig)) !== 0;
+  return (words[nearOf(slot) + W.historyMeta]! & onceBit(letter, fromOrig)) !== 0;
 }
 
 function onceBit(letter: Letter, fromOrig: boolean): number {
-  return 1 << (LENGTH_BITS + (letter === Letter.s ? 0 : letter - 1) + (fromOrig ? 0 : ONCE_BITS));
+  return 1 << (LENGTH_BITS + (letter === LETTER_S ? 0 : letter - 1) + (fromOrig ? 0 : ONCE_BITS));
 }
 
 /** Notes a letter unless that role has it. @returns true when it was new */
 export function noteOnce(words: Int32Array, slot: number, letter: Letter, fromOrig: boolean): boolean {
   if (isNoted(words, slot, letter, fromOrig)) return false;
-  words[slot * SLOT_WORDS + W.historyMeta]! |= onceBit(letter, fromOrig);
+  words[nearOf(slot) + W.historyMeta]! |= onceBit(letter, fromOrig);
   putLetter(words, slot, letter, fromOrig);
   return true;
 }
@@ -84,7 +88,7 @@ export function noteScaled(
 
 /** Notes in the history that originator and responder were exchanged ("^"): what each had noted stays its own. */
 export function markFlip(words: Int32Array, slot: number): void {
-  const at = slot * SLOT_WORDS + W.historyMeta;
+  const at = nearOf(slot) + W.historyMeta;
   const meta = words[at]!;
   const role = (1 << ONCE_BITS) - 1;
   const orig = (meta >>> LENGTH_BITS) & role;
@@ -95,12 +99,12 @@ export function markFlip(words: Int32Array, slot: number): void {
 
 /** Notes in the history that a datagram came from the originator ("D") or the responder ("d"), as Zeek for UDP. */
 export function noteDatagram(words: Int32Array, slot: number, fromOrig: boolean): void {
-  noteOnce(words, slot, Letter.d, fromOrig);
+  noteOnce(words, slot, LETTER_D, fromOrig);
 }
 
 /** Writes the history of a flow as ASCII to `to` from `off`. @returns its length, at most HISTORY_MAX */
 export function readHistory(words: Int32Array, slot: number, to: Uint8Array, off: number): number {
-  const length = words[slot * SLOT_WORDS + W.historyMeta]! & LENGTH_MASK;
+  const length = words[nearOf(slot) + W.historyMeta]! & LENGTH_MASK;
   for (let i = 0; i < length; i++) to[off + i] = letterAt(words, slot, i);
   return length;
 }
@@ -113,7 +117,7 @@ const ANSWERING = new Set<number>([...'HAFGIQ'].map((letter) => letter.charCodeA
  * conn_state() looks for `\^?S[^HAFGIQ]*R.*` in the history.
  */
 export function isAbortedAttempt(words: Int32Array, slot: number): boolean {
-  const length = words[slot * SLOT_WORDS + W.historyMeta]! & LENGTH_MASK;
+  const length = words[nearOf(slot) + W.historyMeta]! & LENGTH_MASK;
   let i = 0;
   if (i < length && letterAt(words, slot, i) === CARET) i++;
   if (i >= length || letterAt(words, slot, i) !== CAPITAL_S) return false;
@@ -127,7 +131,7 @@ export function isAbortedAttempt(words: Int32Array, slot: number): boolean {
 
 /** The ASCII of a letter. */
 function letterAt(words: Int32Array, slot: number, i: number): number {
-  const word = words[slot * SLOT_WORDS + W.history + ((i / PER_WORD) | 0)]!;
+  const word = words[farOf(words, nearOf(slot)) + F.history + ((i / PER_WORD) | 0)]!;
   return ASCII[(word >>> ((i % PER_WORD) * BITS)) & LENGTH_MASK]!;
 }
 
@@ -137,9 +141,10 @@ function putLetter(words: Int32Array, slot: number, letter: Letter, fromOrig: bo
 
 /** What HISTORY_MAX has no room for is left out. */
 function put(words: Int32Array, slot: number, packed: number): void {
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   const length = words[base + W.historyMeta]! & LENGTH_MASK;
   if (length >= HISTORY_MAX) return;
-  words[base + W.history + ((length / PER_WORD) | 0)]! |= packed << ((length % PER_WORD) * BITS);
+  words[farOf(words, base) + F.history + ((length / PER_WORD) | 0)]! |=
+    packed << ((length % PER_WORD) * BITS);
   words[base + W.historyMeta]!++; // the length is in the low bits
 }

@@ -8,7 +8,8 @@ import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { ICMP, ICMPV6 } = IpProto;
-const { KEY_IPV6, KEY_ONE_WAY, KEY_ONE_WAY_FROM_HI, KEY_TUNNEL_SHIFT } = layout;
+const { farOf, KEY_IPV6, KEY_ONE_WAY, KEY_ONE_WAY_FROM_HI, KEY_TUNNEL_SHIFT, TAIL_WORDS } = layout;
+const { tails: TAILS_AT } = layout.F;
 const { key: KEY, vlan: VLAN, ports: PORTS, addrLo: ADDR_LO, addrHi: ADDR_HI } = layout.W;
 
 /** Addresses are compared as unsigned. */
@@ -16,8 +17,10 @@ const SIGN = 0x80000000 | 0;
 /** What in `W.key` says that there is more than the first five words of it. */
 const TAILS = KEY_IPV6 | (-1 << KEY_TUNNEL_SHIFT);
 
-/** Words a key takes at the start of a slot (word 3 is not part of it). */
-const KEY_WORDS = 12;
+/** Words of a FlowKey: the first six as at the start of a slot (word 3 is not part of it), then F.tails. */
+export const KEY_TAILS = 6;
+const KEY_WORDS = KEY_TAILS + 2 * TAIL_WORDS;
+const OWN_TAILS = KEY_TAILS;
 
 /** Odd numbers without pattern, by which the seed becomes a key of its own for each word. Digits of pi. */
 const KEY_OF_KEY = 0x243f6a89;
@@ -34,10 +37,17 @@ const KEY_OF_NEXT = 0x082efa99;
  *
  * Every word goes through a key of its own before they are added up: whoever chooses addresses and ports does not know what
  * difference they make. A seeded murmur3 would not do: it has collisions that hold for every seed.
+ * @param tails word at which the rest of two IPv6 addresses stands
  * @param tunnelId see tunnelKeyId; not looked at for a flow that is in no tunnel
  * @returns int32
  */
-export function hashKey(words: Int32Array, base: number, seed: number, tunnelId: number): number {
+export function hashKey(
+  words: Int32Array,
+  base: number,
+  tails: number,
+  seed: number,
+  tunnelId: number,
+): number {
   const key = words[base + KEY]!;
   const h = sumHeads(
     key,
@@ -47,7 +57,7 @@ export function hashKey(words: Int32Array, base: number, seed: number, tunnelId:
     words[base + ADDR_HI]!,
     seed,
   );
-  const tail = (key & TAILS) !== 0 ? hashTails(words, base, seed, tunnelId) : 0;
+  const tail = (key & TAILS) !== 0 ? hashTails(words, key, tails, seed, tunnelId) : 0;
   return finish((h + tail) ^ seed);
 }
 
@@ -88,16 +98,15 @@ function isSourceLo(src: number, dst: number, srcPort: number, dstPort: number):
 }
 
 /** What a key has only in a tunnel and in IPv6. */
-function hashTails(words: Int32Array, base: number, seed: number, tunnelId: number): number {
-  const key = words[base + KEY]!;
+function hashTails(words: Int32Array, key: number, tails: number, seed: number, tunnelId: number): number {
   let h = key >>> KEY_TUNNEL_SHIFT !== 0 ? keyed(tunnelId, Math.imul(seed, KEY_OF_TUNNEL)) : 0;
   if ((key & KEY_IPV6) === 0) return h;
   let lo = Math.imul(seed, KEY_OF_LO);
   let hi = Math.imul(seed, KEY_OF_HI);
-  for (let i = 1; i < 4; i++) {
+  for (let i = 0; i < TAIL_WORDS; i++) {
     lo = Math.imul(lo, KEY_OF_NEXT);
     hi = Math.imul(hi, KEY_OF_NEXT);
-    h = (h + keyed(words[base + ADDR_LO + i]!, lo) + keyed(words[base + ADDR_HI + i]!, hi)) | 0;
+    h = (h + keyed(words[tails + i]!, lo) + keyed(words[tails + TAIL_WORDS + i]!, hi)) | 0;
   }
   return h;
 }
@@ -114,8 +123,6 @@ export class FlowKey {
   #key = 0;
   #srcPort = 0;
   #dstPort = 0;
-  /** The addresses in `words` have more than their first words. */
-  #hasTails = false;
   readonly #fragments: FragmentTable;
 
   /** @param seed keys the hash, and that of the fragment table */
@@ -126,7 +133,20 @@ export class FlowKey {
 
   /** See hashKey. */
   hash(): number {
-    return hashKey(this.words, 0, this.seed, this.tunnelId);
+    return hashKey(this.words, 0, OWN_TAILS, this.seed, this.tunnelId);
+  }
+
+  /** Writes the key into a slot of zeros whose near part begins at word `base` of a slab. */
+  write(slab: Int32Array, base: number): void {
+    const k = this.words;
+    slab[base + KEY] = k[KEY]!;
+    slab[base + VLAN] = k[VLAN]!;
+    slab[base + PORTS] = k[PORTS]!;
+    slab[base + ADDR_LO] = k[ADDR_LO]!;
+    slab[base + ADDR_HI] = k[ADDR_HI]!;
+    if ((k[KEY]! & KEY_IPV6) === 0) return;
+    const tails = farOf(slab, base) + TAILS_AT;
+    for (let i = 0; i < 2 * TAIL_WORDS; i++) slab[tails + i] = k[OWN_TAILS + i]!;
   }
 
   /** Forgets the fragments: the next packet may be of another file. */
@@ -154,7 +174,6 @@ export class FlowKey {
       isLo = isSourceLo(src, dst, srcPort, dstPort);
       k[ADDR_LO] = isLo ? src : dst;
       k[ADDR_HI] = isLo ? dst : src;
-      if (this.#hasTails) this.#clearTails();
     } else {
       key |= KEY_IPV6;
       isLo = this.#setAddresses6(view, f, srcPort <= dstPort);
@@ -199,21 +218,14 @@ export class FlowKey {
     }
     const lo = isLo ? f.srcOff : f.dstOff;
     const hi = isLo ? f.dstOff : f.srcOff;
-    for (let i = 0; i < 4; i++) {
-      this.words[ADDR_LO + i] = view.getInt32(lo + i * 4);
-      this.words[ADDR_HI + i] = view.getInt32(hi + i * 4);
+    const k = this.words;
+    k[ADDR_LO] = view.getInt32(lo);
+    k[ADDR_HI] = view.getInt32(hi);
+    for (let i = 0; i < TAIL_WORDS; i++) {
+      k[OWN_TAILS + i] = view.getInt32(lo + 4 + i * 4);
+      k[OWN_TAILS + TAIL_WORDS + i] = view.getInt32(hi + 4 + i * 4);
     }
-    this.#hasTails = true;
     return isLo;
-  }
-
-  /** IPv4 uses the first word of each address. */
-  #clearTails(): void {
-    for (let i = 1; i < 4; i++) {
-      this.words[ADDR_LO + i] = 0;
-      this.words[ADDR_HI + i] = 0;
-    }
-    this.#hasTails = false;
   }
 
   /** Whether the first fragment of this later one is known. Of IPv6 any header may follow the fragment header. */

@@ -1,5 +1,5 @@
 import { MAX_DELTA } from './reuse.ts';
-import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import { BIT, D, F, farOf, nearOf, W } from './slot.ts';
 
 /**
  * A packet older than the flow's first one: the start of the flow in `slot` moves back, and what is relative to it moves
@@ -14,14 +14,15 @@ export function moveStart(
   sec: number,
   nsec: number,
 ): void {
-  const base = slot * SLOT_WORDS;
-  const dbase = slot * SLOT_DOUBLES;
+  const base = nearOf(slot);
+  const far = farOf(words, base);
+  const dbase = base >>> 1;
   const shift = doubles[dbase + D.startSec]! - sec;
   doubles[dbase + D.startSec] = sec;
-  words[base + W.startNsec] = nsec;
+  words[far + F.startNsec] = nsec;
   words[base + W.lastDelta] = words[base + W.lastDelta]! + shift;
-  words[base + W.checkpointDelta] = Math.min(words[base + W.checkpointDelta]! + shift, MAX_DELTA);
+  words[far + F.checkpointDelta] = Math.min(words[far + F.checkpointDelta]! + shift, MAX_DELTA);
   const bits = words[base + W.bits]!;
   if ((bits & BIT.synTime) !== 0 && (bits & BIT.rttKnown) === 0)
-    words[base + W.rtt] = (words[base + W.rtt]! + shift) | 0;
+    words[far + F.rtt] = (words[far + F.rtt]! + shift) | 0;
 }

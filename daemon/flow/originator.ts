@@ -6,7 +6,7 @@ import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { SYN, RST, ACK } = TcpFlag;
-const { BIT, KEY_IPV6, SLOT_WORDS, W } = layout;
+const { BIT, KEY_IPV6, nearOf, W } = layout;
 
 /**
  * Who is the originator of a flow that begins with this packet: its sender, unless it looks like an answer. A SYN+ACK names
@@ -17,7 +17,7 @@ const { BIT, KEY_IPV6, SLOT_WORDS, W } = layout;
  * @returns bits of W.bits
  */
 export function beginOriginator(words: Int32Array, slot: number, side: number, f: PacketFields): number {
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   let bits = 0;
   let isFlipped = false;
   if (f.ipProto === IpProto.TCP && (f.tcpFlags & SYN) !== 0) {
@@ -45,7 +45,7 @@ function isGroup(first: number, key: number): boolean {
 /** The first SYN without ACK decides who the originator is, whoever spoke before. @param f a TCP segment of `side` */
 export function correctOriginator(words: Int32Array, slot: number, side: number, f: PacketFields): void {
   if ((f.tcpFlags & (SYN | ACK | RST)) !== SYN) return;
-  const at = slot * SLOT_WORDS + W.bits;
+  const at = nearOf(slot) + W.bits;
   const bits = words[at]!;
   if ((bits & BIT.origBySyn) !== 0) return;
   const orig = (bits & BIT.origIsHi) !== 0 ? 1 : 0;

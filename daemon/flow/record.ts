@@ -4,22 +4,12 @@ import { bytesOf, flowSeqOf, ipBytesOf, packetsOf, payloadOf } from './counters.
 import { isAbortedAttempt, isNoted, Letter, readHistory } from './history.ts';
 import type { InnerFlows } from './inner-flows.ts';
 import { routeOrigSide } from './route-change.ts';
-import {
-  BIT,
-  D,
-  Endpoint,
-  KEY_IPV6,
-  KEY_TUNNEL_SHIFT,
-  SLOT_BYTES,
-  SLOT_DOUBLES,
-  SLOT_WORDS,
-  W,
-} from './slot.ts';
+import { BIT, D, Endpoint, F, farOf, KEY_IPV6, KEY_TUNNEL_SHIFT, nearOf, TAIL_WORDS, W } from './slot.ts';
 import { writeTcp } from './tcp-record.ts';
-import type { TimestampProbes } from './tcp-timestamps.ts';
 import { datagramConnState, endpointState, isTcpOver, tcpConnState } from './tcp-state.ts';
-import type { TroubleTable } from './trouble.ts';
+import type { TimestampProbes } from './tcp-timestamps.ts';
 import { unpackRtt } from './ticks.ts';
+import type { TroubleTable } from './trouble.ts';
 
 /** Protocols whose records carry ports (ICMP: type and code). */
 export function protocolHasPorts(proto: number): boolean {
@@ -68,8 +58,9 @@ export interface Slab {
  */
 export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: number): void {
   const { words, doubles, bytes } = slab;
-  const base = slot * SLOT_WORDS;
-  const dbase = slot * SLOT_DOUBLES;
+  const base = nearOf(slot);
+  const far = farOf(words, base);
+  const dbase = base >>> 1;
   const c = batch.columns;
   const i = batch.count;
   const key = words[base + W.key]!;
@@ -82,7 +73,7 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
   c.flowSeq[i] = flowSeqOf(words, slot);
   c.isNew[i] = (bits & BIT.written) !== 0 ? 0 : 1;
   c.startSec[i] = startSec;
-  c.startNsec[i] = words[base + W.startNsec]!;
+  c.startNsec[i] = words[far + F.startNsec]!;
   c.endSec[i] = startSec + words[base + W.lastDelta]!;
   c.endNsec[i] = words[base + W.lastNsec]!;
   c.packetsFwd[i] = packetsOf(words, slot, orig);
@@ -95,12 +86,12 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
   const payloadRev = payloadOf(words, slot, resp);
   c.payloadBytesFwd[i] = payloadFwd;
   c.payloadBytesRev[i] = payloadRev;
-  c.rttNs[i] = (bits & BIT.rttKnown) !== 0 ? unpackRtt(words[base + W.rtt]!) : -1;
+  c.rttNs[i] = (bits & BIT.rttKnown) !== 0 ? unpackRtt(words[far + F.rtt]!) : -1;
   if (proto === IpProto.TCP) writeTcp(slab, slot, batch);
   const sentFwd = c.packetsFwd[i]! > 0;
   const sentRev = c.packetsRev[i]! > 0;
-  c.routeFwd[i] = sentFwd ? words[base + W.route0 + orig]! : -1;
-  c.routeRev[i] = sentRev ? words[base + W.route0 + resp]! : -1;
+  c.routeFwd[i] = sentFwd ? words[far + F.route0 + orig]! : -1;
+  c.routeRev[i] = sentRev ? words[far + F.route0 + resp]! : -1;
   c.routeOrigSide[i] = routeOrigSide(bits);
   c.captureIndex[i] = key & 0xffff;
   const tunnelType = key >>> KEY_TUNNEL_SHIFT;
@@ -126,15 +117,15 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
   c.tcpFlagsRev[i] = flags >>> (8 * resp);
   const dscpFwd = (flags >>> (16 + 8 * orig)) & 0xff;
   const dscpRev = (flags >>> (16 + 8 * resp)) & 0xff;
-  const rangeFwd = words[base + W.dscp]! >>> (12 * orig);
-  const rangeRev = words[base + W.dscp]! >>> (12 * resp);
+  const rangeFwd = words[far + F.dscp]! >>> (12 * orig);
+  const rangeRev = words[far + F.dscp]! >>> (12 * resp);
   c.dscpFwd[i] = sentFwd ? dscpFwd : NONE_U8;
   c.dscpRev[i] = sentRev ? dscpRev : NONE_U8;
   c.dscpMinFwd[i] = sentFwd ? Math.min(dscpFwd, rangeFwd & 0x3f) : NONE_U8;
   c.dscpMinRev[i] = sentRev ? Math.min(dscpRev, rangeRev & 0x3f) : NONE_U8;
   c.dscpMaxFwd[i] = sentFwd ? Math.max(dscpFwd, (rangeFwd >>> 6) & 0x3f) : NONE_U8;
   c.dscpMaxRev[i] = sentRev ? Math.max(dscpRev, (rangeRev >>> 6) & 0x3f) : NONE_U8;
-  const ipIds = words[base + W.ipId]!;
+  const ipIds = words[far + F.ipId]!;
   c.ipIdFwd[i] = ipIds >>> (16 * orig);
   c.ipIdRev[i] = ipIds >>> (16 * resp);
   c.ttlMinFwd[i] = sentFwd ? ttl >>> (16 * orig) : NONE_U8;
@@ -146,17 +137,18 @@ export function writeRecord(slab: Slab, slot: number, batch: FlowBatch, reason: 
 
   const hasMac = (bits & BIT.hasMac) !== 0;
   c.hasMac[i] = hasMac ? 1 : 0;
-  const mac = slot * SLOT_BYTES + W.mac * 4;
+  const mac = (far + F.mac) * 4;
   for (let k = 0; k < 6; k++) {
     c.srcMac[i * 6 + k] = bytes[mac + orig * 6 + k]!;
     c.dstMac[i * 6 + k] = bytes[mac + resp * 6 + k]!;
   }
-  const addressWords = ipVersion === 6 ? 4 : 1;
-  const srcWord = base + (orig === 0 ? W.addrLo : W.addrHi);
-  const dstWord = base + (orig === 0 ? W.addrHi : W.addrLo);
-  for (let k = 0; k < 4; k++) {
-    putWord(c.src, i * 16 + k * 4, k < addressWords ? words[srcWord + k]! : 0);
-    putWord(c.dst, i * 16 + k * 4, k < addressWords ? words[dstWord + k]! : 0);
+  putWord(c.src, i * 16, words[base + (orig === 0 ? W.addrLo : W.addrHi)]!);
+  putWord(c.dst, i * 16, words[base + (orig === 0 ? W.addrHi : W.addrLo)]!);
+  const srcTail = far + F.tails + orig * TAIL_WORDS;
+  const dstTail = far + F.tails + resp * TAIL_WORDS;
+  for (let k = 0; k < TAIL_WORDS; k++) {
+    putWord(c.src, i * 16 + 4 + k * 4, ipVersion === 6 ? words[srcTail + k]! : 0);
+    putWord(c.dst, i * 16 + 4 + k * 4, ipVersion === 6 ? words[dstTail + k]! : 0);
   }
   c.historyLen[i] = readHistory(words, slot, c.history, i * HISTORY_MAX);
   batch.count = i + 1;
@@ -171,7 +163,7 @@ function connState(
   sentRev: boolean,
   payloadBytes: number,
 ): number {
-  const bits = words[slot * SLOT_WORDS + W.bits]!;
+  const bits = words[nearOf(slot) + W.bits]!;
   const orig = (bits & BIT.origIsHi) !== 0 ? 1 : 0;
   switch (proto) {
     case IpProto.TCP:

@@ -6,14 +6,14 @@ import { isSynAgain } from './tcp-track.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { SYN, RST, ACK } = TcpFlag;
-const { BIT, D, Endpoint, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
+const { BIT, D, Endpoint, nearOf, W } = layout;
 
 /** Times within a flow are int32 seconds from its start. */
 export const MAX_DELTA = 0x7fffffff;
 
 /** The cheap half of `isAnother`, for every packet: false for nearly all. @param slot a flow with the key of the packet */
 export function mayBeAnother(doubles: Float64Array, slot: number, f: PacketFields): boolean {
-  const delta = f.tsSec - doubles[slot * SLOT_DOUBLES + D.startSec]!;
+  const delta = f.tsSec - doubles[(nearOf(slot) >>> 1) + D.startSec]!;
   return delta < 0 || delta > MAX_DELTA || (f.tcpFlags & SYN) !== 0;
 }
 
@@ -29,8 +29,8 @@ export function isAnother(
   side: number,
   f: PacketFields,
 ): boolean {
-  const start = doubles[slot * SLOT_DOUBLES + D.startSec]!;
-  const last = start + words[slot * SLOT_WORDS + W.lastDelta]!;
+  const start = doubles[(nearOf(slot) >>> 1) + D.startSec]!;
+  const last = start + words[nearOf(slot) + W.lastDelta]!;
   // A record cannot span more: its times would be wrong.
   if (f.tsSec - start > MAX_DELTA || last - f.tsSec > MAX_DELTA) return true;
   return isReuse(words, slot, side, f);
@@ -45,7 +45,7 @@ export function isAnother(
 function isReuse(words: Int32Array, slot: number, side: number, f: PacketFields): boolean {
   // Without the whole header there is no sequence number. Other protocols have no flags.
   if ((f.tcpFlags & (SYN | RST)) !== SYN || f.l4Status !== Status.Ok) return false;
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   const bits = words[base + W.bits]!;
   const isKnown = (bits & (BIT.seqKnown0 << side)) !== 0;
   if ((f.tcpFlags & ACK) !== 0) {

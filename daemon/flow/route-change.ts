@@ -1,7 +1,7 @@
 import { type FlowBatch, NONE_U8 } from '../../storage/flow-batch.ts';
 import { flowSeqOf } from './counters.ts';
 import type { Slab } from './record.ts';
-import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import { BIT, D, F, farOf, nearOf, W } from './slot.ts';
 
 /**
  * Writes that the decision of one side of a flow changes with the packet that was just counted, as the next change of
@@ -18,15 +18,15 @@ export function writeRouteChange(
   decision: number,
   batch: FlowBatch,
 ): void {
-  const base = slot * SLOT_WORDS;
-  const dbase = slot * SLOT_DOUBLES;
+  const base = nearOf(slot);
+  const dbase = base >>> 1;
   const { words, doubles } = slab;
   const c = batch.changes;
   const i = batch.changeCount;
   c.flowSeq[i] = flowSeqOf(words, slot);
   c.sec[i] = doubles[dbase + D.startSec]! + words[base + W.lastDelta]!;
   c.nsec[i] = words[base + W.lastNsec]!;
-  c.previous[i] = words[base + W.route0 + side]!;
+  c.previous[i] = words[farOf(words, base) + F.route0 + side]!;
   c.decision[i] = decision;
   c.side[i] = side;
   c.isFirst[i] = (words[base + W.bits]! & (BIT.routeChanged0 << side)) === 0 ? 1 : 0;

@@ -1,6 +1,6 @@
 import { InnerFlows } from './inner-flows.ts';
 import type { Slab } from './record.ts';
-import { SLOT_BYTES } from './slot.ts';
+import { SLOT_BYTES, SLOT_WORDS } from './slot.ts';
 import { MAX_CAPTURES } from './table-options.ts';
 import { TimestampProbes } from './tcp-timestamps.ts';
 import { TroubleTable } from './trouble.ts';
@@ -22,7 +22,8 @@ export interface SlabShared {
 export function createSlab(maxFlows: number, tunnels: boolean): SlabShared {
   return {
     maxFlows,
-    slots: new SharedArrayBuffer(maxFlows * SLOT_BYTES),
+    // One that may grow, though it does not: it begins at a page, others 16 octets behind the begin of one (V8 13).
+    slots: new SharedArrayBuffer(maxFlows * SLOT_BYTES, { maxByteLength: maxFlows * SLOT_BYTES }),
     control: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
     trouble: new SharedArrayBuffer(TroubleTable.bytes(maxFlows)),
     inner: tunnels ? new SharedArrayBuffer(InnerFlows.bytes(maxFlows)) : null,
@@ -44,9 +45,10 @@ export class SharedSlab implements Slab {
   constructor(shared: SlabShared, isOwner: boolean) {
     const { maxFlows, slots, control, trouble, inner } = shared;
     this.maxFlows = maxFlows;
-    this.words = new Int32Array(slots);
-    this.doubles = new Float64Array(slots);
-    this.bytes = new Uint8Array(slots);
+    // With a length of their own, as views that follow a buffer's are slower.
+    this.words = new Int32Array(slots, 0, maxFlows * SLOT_WORDS);
+    this.doubles = new Float64Array(slots, 0, (maxFlows * SLOT_WORDS) / 2);
+    this.bytes = new Uint8Array(slots, 0, maxFlows * SLOT_BYTES);
     this.trouble = new TroubleTable(maxFlows, isOwner ? MAX_CAPTURES : 0, trouble);
     this.probes = new TimestampProbes(isOwner ? maxFlows : 0);
     this.inner = inner === null ? null : new InnerFlows(maxFlows, inner);

@@ -3,17 +3,38 @@
  * Uint8Array over one ArrayBuffer. An index entry costs 8 octets more, and its share of the trouble table (trouble.ts) and of
  * the probes (tcp-timestamps.ts) less than 8, so a flow costs 256 octets all in.
  *
+ * What the usual packet touches are two cache lines, the near part: it is 128 octets, and the slab begins at a page. The rest,
+ * the far part, is at the other end of the slab, which the parts fill towards each other.
+ *
  * Both directions are stored by canonical endpoint, not by role: side 0 is what endpoint `lo` sent, side 1 what `hi`
  * sent, where `lo` is the numerically smaller (address, port). Who is the originator is one bit, so correcting it later
  * moves nothing.
- *
- * What every packet touches comes first, what a flow has once comes last.
  */
-export const SLOT_WORDS = 60;
-export const SLOT_DOUBLES = SLOT_WORDS / 2;
+const NEAR_SHIFT = 5;
+export const NEAR_WORDS = 1 << NEAR_SHIFT;
+export const FAR_WORDS = 28;
+// A copy, because V8 reads an exported constant from memory each time it is used and folds a local one.
+const FAR_LENGTH = FAR_WORDS;
+export const SLOT_WORDS = NEAR_WORDS + FAR_WORDS;
 export const SLOT_BYTES = SLOT_WORDS * 4;
 
-/** Word offsets (Int32Array). `…0` is side 0, side 1 follows in the next word. */
+/** As in the index, slots have 24 bits. */
+const SLOT_MASK = 0xffffff;
+
+/**
+ * The first word of a slot's near part. By the mask the compiler knows that nothing overflows: else it tests the sum of the
+ * base with each offset.
+ */
+export function nearOf(slot: number): number {
+  return (slot & SLOT_MASK) << NEAR_SHIFT;
+}
+
+/** The first word of a slot's far part. @param words the slab @param base the first word of its near part */
+export function farOf(words: Int32Array, base: number): number {
+  return words.length - ((base >>> NEAR_SHIFT) + 1) * FAR_LENGTH;
+}
+
+/** Word offsets of the near part (Int32Array). `…0` is side 0, side 1 follows in the next word. */
 export const W = {
   /** captureIndex (16) | proto (8) << 16 | KEY_* bits << 24 | TunnelType (4) << KEY_TUNNEL_SHIFT. */
   key: 0,
@@ -23,74 +44,83 @@ export const W = {
   ports: 2,
   /** BIT_* and the two endpoint states. */
   bits: 3,
-  /** Addresses as the big-endian words of the header; IPv4 uses the first word, the rest are 0. */
+  /** The first word of each address, as it stands in the header: all of it for IPv4. The others are at `F.tails`. */
   addrLo: 4,
-  addrHi: 8,
-  /**
-   * IPv4 identification of the first packet of side 0 (16) | side 1 << 16. Only of IPv4, whose addresses leave the word free: neither
-   * the hash nor the comparison of keys looks at it.
-   */
-  ipId: 5,
-  // 12..13: D.startSec
+  addrHi: 5,
+  // 6..7: D.startSec
   /** Time of the latest packet, relative: whole seconds after `D.startSec` (int32), and nanoseconds in its second. */
-  lastDelta: 14,
-  lastNsec: 15,
-  /** The low 32 bits of the four counters of each side; the 16 above them are in `wide0`. See counters.ts. */
-  packets0: 16,
-  bytes0: 18,
-  ipBytes0: 20,
-  payload0: 22,
+  lastDelta: 8,
+  lastNsec: 9,
+  /** The low 32 bits of the four counters of each side; the 16 above them are in `F.wide0`. See counters.ts. */
+  packets0: 10,
+  bytes0: 12,
+  ipBytes0: 14,
+  payload0: 16,
   /** TCP: sequence number expected next from each side (int32), and the acknowledgment number it sent last. */
-  seqNext0: 24,
-  lastAck0: 26,
+  seqNext0: 18,
+  lastAck0: 20,
   /** TCP: time at which `seqNext0` moved last, see tickOf; once that side sent a RST, the sequence number of it. */
-  nextTick0: 28,
+  nextTick0: 22,
   /** TCP: window that the side sent last, unscaled (16) | time of its last segment in units of 256 us (16) << 16. */
-  window0: 30,
+  window0: 24,
   /** TCP: see TCP_* below. */
-  tcp: 32,
+  tcp: 26,
   /** tcpFlags0 | tcpFlags1 << 8 | dscp0 << 16 | dscp1 << 24: the DSCP of the first packet. */
-  flags: 33,
+  flags: 27,
   /** ttlMin0 | ttlMax0 << 8 | ttlMin1 << 16 | ttlMax1 << 24. */
-  ttl: 34,
+  ttl: 28,
   /** Route generation at which each side was tagged: side 0 (16) | side 1 << 16; 0 is "never". */
-  routeGen: 35,
+  routeGen: 29,
   /** History: length (5) | bits of letters that are there << 5. See history.ts. */
-  historyMeta: 36,
-  /** TCP: largest unscaled window of a segment without SYN (16) | MSS option (16) << 16. */
-  maxWindow0: 37,
-  /** min0 (6) | max0 (6) << 6 | min1 << 12 | max1 << 18 of the DSCPs that are not the first one | window scales << 24. */
-  dscp: 39,
+  historyMeta: 30,
+  /** TCP: shortest time to an ACK of each side's data, see noteLeast; until BIT.rttKnown, with BIT.synTime, the SYN's nanoseconds. */
+  ackRtt: 31,
+} as const;
+
+/** Word offsets of the far part, see farOf. */
+export const F = {
   /** TCP: events counted here while they are few, see trouble.ts (16) | high 16 bits of the flow's number << 16. */
-  few: 40,
+  few: 0,
   /**
    * TCP: round trip as packRtt has it; until BIT.rttKnown, with BIT.synTime, the SYN's seconds after `D.startSec`. With neither
    * bit, the shortest time to the echo of a timestamp of each side, see noteLeast.
    */
-  rtt: 41,
-  /** TCP: shortest time to an ACK of each side's data, see noteLeast; until BIT.rttKnown, with BIT.synTime, the SYN's nanoseconds. */
-  ackRtt: 42,
+  rtt: 1,
+  /** TCP: largest unscaled window of a segment without SYN (16) | MSS option (16) << 16. */
+  maxWindow0: 2,
+  /** min0 (6) | max0 (6) << 6 | min1 << 12 | max1 << 18 of the DSCPs that are not the first one | window scales << 24. */
+  dscp: 4,
   /** Next slot (number + 1) in the same wheel bucket, or in the free list. */
-  next: 43,
+  next: 5,
   /** Seconds after `D.startSec` at which the record is written again though the flow lives. */
-  checkpointDelta: 44,
+  checkpointDelta: 6,
+  startNsec: 7,
   /** Two words a side: packets (16) | bytes << 16, IP bytes | payload << 16, each the bits from 32 up. */
-  wide0: 45,
+  wide0: 8,
   /** Decision number of each side. */
-  route0: 49,
+  route0: 12,
+  /** The second to fourth word of an IPv6 address: of lo, then of hi. */
+  tails: 14,
+  /**
+   * IPv4 identification of the first packet of side 0 (16) | side 1 << 16. Only of IPv4, whose addresses leave the word free: neither
+   * the hash nor the comparison of keys looks at it.
+   */
+  ipId: 14,
   /** 24 letters of 5 bits, 6 a word. */
-  history: 51,
+  history: 20,
   /** MAC of lo, then of hi: 12 octets. */
-  mac: 55,
-  startNsec: 58,
+  mac: 24,
   /** Low 32 bits of the number of the flow within its capture thread. */
-  flowSeq: 59,
+  flowSeq: 27,
 } as const;
+
+/** Words of an address behind its first. */
+export const TAIL_WORDS = 3;
 
 /** Double offsets (Float64Array). */
 export const D = {
   /** Whole seconds since the epoch of the first packet. */
-  startSec: 6,
+  startSec: 3,
 } as const;
 
 /** Parts of `W.tcp`: number of the flow's entry in the trouble table (0: none), and 2 bits a side each: */
@@ -102,10 +132,10 @@ export const TCP_MARK_SHIFT = 24;
 /** keep-alives, while they are few. */
 export const TCP_KEEP_SHIFT = 28;
 
-/** Window scale of each side in `W.dscp`; 15: the side sent no SYN with the option. */
+/** Window scale of each side in `F.dscp`; 15: the side sent no SYN with the option. */
 export const SCALE_SHIFT = 24;
 export const SCALE_NONE = 15;
-/** What `W.dscp` begins as: no DSCP but the first one, no window scale. */
+/** What `F.dscp` begins as: no DSCP but the first one, no window scale. */
 export const DSCP_BEGIN = 0xff03f03f | 0;
 
 /** Bits of `W.key` above the protocol. */
@@ -127,7 +157,7 @@ export const BIT = {
   /** A SYN without ACK decided the originator. */
   origBySyn: 1 << 3,
   rttKnown: 1 << 4,
-  /** `W.rtt` and `W.ackRtt` hold the time of the SYN, until `rttKnown`. */
+  /** `F.rtt` and `W.ackRtt` hold the time of the SYN, until `rttKnown`. */
   synTime: 1 << 5,
   hasMac: 1 << 6,
   /** The first SYN+ACK after the SYN was seen: the next ACK of the originator ends the round trip. */

@@ -13,25 +13,25 @@ import { FlowIndex } from './flow-index.ts';
 import { noteDatagram } from './history.ts';
 import { type InnerFlows, tunnelKeyId } from './inner-flows.ts';
 import { FlowKey, hashKey } from './key.ts';
-import { type Slab, writeRecord } from './record.ts';
-import { createSlab, SharedSlab, type SlabShared } from './slab.ts';
 import { moveStart } from './move-start.ts';
-import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
 import { noteRanges } from './ranges.ts';
+import { type Slab, writeRecord } from './record.ts';
+import { isAnother, MAX_DELTA, mayBeAnother } from './reuse.ts';
 import { writeRouteChange } from './route-change.ts';
+import { createSlab, SharedSlab, type SlabShared } from './slab.ts';
 import * as layout from './slot.ts';
-import { isTcpOver } from './tcp-state.ts';
-import { noteBadChecksum, trackTcp } from './tcp-track.ts';
-import type { TimestampProbes } from './tcp-timestamps.ts';
-import type { TroubleTable } from './trouble.ts';
 import { type FlowTableOptions, MAX_CAPTURES, type PacketTagger, type RecordSink } from './table-options.ts';
+import { isTcpOver } from './tcp-state.ts';
+import type { TimestampProbes } from './tcp-timestamps.ts';
+import { noteBadChecksum, trackTcp } from './tcp-track.ts';
+import type { TroubleTable } from './trouble.ts';
 import { laneOf, VictimHand } from './victim.ts';
 import { Lane, TimerWheel } from './wheel.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { Ok } = Status;
 const { TCP, UDP } = IpProto;
-const { BIT, D, KEY_TUNNEL_SHIFT, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
+const { BIT, D, F, FAR_WORDS, farOf, KEY_TUNNEL_SHIFT, NEAR_WORDS, nearOf, W } = layout;
 
 /**
  * The flow table: bidirectional flows in one slab of typed arrays, keyed by capture point, VLAN ids, protocol and both
@@ -119,9 +119,7 @@ export class FlowTable implements Slab {
     const isUndated = f.tsSec !== this.#wheel.now && this.clock.packet(f, this.live);
     const { words, doubles } = this;
     const side = this.#key.set(view, f);
-    let slot = guess;
-    if (slot < 0 || !this.#index.isFlowOf(slot, this.#key, words, this.inner))
-      slot = this.#index.find(this.#key.hash(), this.#key, words, this.inner);
+    let slot = this.#index.locate(guess, this.#key, words, this.inner);
     if (isUndated && slot >= 0) dateAsLatest(this, slot, f);
     if (
       slot >= 0 &&
@@ -170,7 +168,7 @@ export class FlowTable implements Slab {
   checkpoint(): boolean {
     const due = BIT.live | BIT.dirty;
     for (let slot = 0; slot < this.#used; slot++)
-      if ((this.words[slot * SLOT_WORDS + W.bits]! & due) === due)
+      if ((this.words[nearOf(slot) + W.bits]! & due) === due)
         if (!this.#write(slot, EndReasonCode.active, true)) return false;
     return true;
   }
@@ -181,7 +179,7 @@ export class FlowTable implements Slab {
    */
   endAll(reason: 'shutdown' | 'eof'): void {
     for (let slot = 0; slot < this.#used; slot++) {
-      if ((this.words[slot * SLOT_WORDS + W.bits]! & BIT.live) !== 0) this.#end(slot, EndReasonCode[reason]);
+      if ((this.words[nearOf(slot) + W.bits]! & BIT.live) !== 0) this.#end(slot, EndReasonCode[reason]);
     }
     this.clock.reset();
     this.#key.reset();
@@ -195,18 +193,16 @@ export class FlowTable implements Slab {
   /** Ends every flow of one capture point (its interface or namespace is gone). */
   endCapture(captureIndex: number): void {
     for (let slot = 0; slot < this.#used; slot++) {
-      const base = slot * SLOT_WORDS;
+      const base = nearOf(slot);
       if ((this.words[base + W.bits]! & BIT.live) === 0) continue;
       if ((this.words[base + W.key]! & 0xffff) === captureIndex) this.#end(slot, EndReasonCode.shutdown);
     }
-    this.#wheel.sweep(
-      (slot) => (this.words[slot * SLOT_WORDS + W.bits]! & BIT.live) === 0 && this.#release(slot),
-    );
+    this.#wheel.sweep((slot) => (this.words[nearOf(slot) + W.bits]! & BIT.live) === 0 && this.#release(slot));
   }
 
   /** Puts a slot that is in no list any more into the free list. @returns true */
   #release(slot: number): boolean {
-    this.words[slot * SLOT_WORDS + W.next] = this.#free + 1;
+    this.words[farOf(this.words, nearOf(slot)) + F.next] = this.#free + 1;
     this.#free = slot;
     return true;
   }
@@ -222,24 +218,25 @@ export class FlowTable implements Slab {
       this.#vacated = -1;
     } else if (this.#free >= 0) {
       slot = this.#free;
-      this.#free = words[slot * SLOT_WORDS + W.next]! - 1;
+      this.#free = words[farOf(words, nearOf(slot)) + F.next]! - 1;
     } else {
       slot = this.#used++;
       this.#slab.used = this.#used;
     }
-    const base = slot * SLOT_WORDS;
-    const next = words[base + W.next]!;
-    for (let i = 0; i < SLOT_WORDS; i++) words[base + i] = 0;
-    for (let i = 0; i < 3; i++) words[base + i] = this.#key.words[i]!;
-    for (let i = W.addrLo; i < W.addrLo + 8; i++) words[base + i] = this.#key.words[i]!;
+    const base = nearOf(slot);
+    const far = farOf(words, base);
+    const next = words[far + F.next]!;
+    words.fill(0, base, base + NEAR_WORDS);
+    words.fill(0, far, far + FAR_WORDS);
+    this.#key.write(words, base);
     beginFlow(this, slot, side, view, f, this.created);
-    words[base + W.checkpointDelta] = this.#options.checkpointSec;
+    words[far + F.checkpointDelta] = this.#options.checkpointSec;
     this.created++;
     this.live++;
     this.alive[f.captureIndex]!++;
     this.#index.insert(this.#key.hash(), slot);
     this.extras?.begin(slot);
-    if (linked) words[base + W.next] = next;
+    if (linked) words[far + F.next] = next;
     else this.#schedule(slot);
     this.#newest = slot;
     return slot;
@@ -248,19 +245,16 @@ export class FlowTable implements Slab {
   #count(slot: number, side: number, view: DataView, f: PacketFields): void {
     const words = this.words;
     const doubles = this.doubles;
-    const base = slot * SLOT_WORDS;
-    const dbase = slot * SLOT_DOUBLES;
+    const base = nearOf(slot);
+    const dbase = base >>> 1;
 
-    let delta = f.tsSec - doubles[dbase + D.startSec]!; // fits: see isAnother
-    if (delta < 0 || (delta === 0 && f.tsNsec < words[base + W.startNsec]!)) {
-      moveStart(words, doubles, slot, f.tsSec, f.tsNsec);
-      delta = 0;
-    }
+    const delta = f.tsSec - doubles[dbase + D.startSec]!; // fits: see isAnother
     const last = words[base + W.lastDelta]!;
     if (delta > last || (delta === last && f.tsNsec > words[base + W.lastNsec]!)) {
       words[base + W.lastDelta] = delta;
       words[base + W.lastNsec] = f.tsNsec;
-    }
+    } else if (delta < 0 || (delta === 0 && f.tsNsec < words[farOf(words, base) + F.startNsec]!))
+      moveStart(words, doubles, slot, f.tsSec, f.tsNsec);
 
     const isFirst = countPacket(words, slot, side, f.wireLen, f.ipLen, f.payloadLen);
 
@@ -284,7 +278,7 @@ export class FlowTable implements Slab {
   /** Sees to the route decision of a side, whose generation is not the one in force. @param isFirst its first packet */
   #decide(slot: number, side: number, view: DataView, f: PacketFields, isFirst: boolean): void {
     const words = this.words;
-    const base = slot * SLOT_WORDS;
+    const base = nearOf(slot);
     const shift = 16 * side;
     const { generation } = this.#tagger;
     const gens = words[base + W.routeGen]!;
@@ -292,8 +286,9 @@ export class FlowTable implements Slab {
     if (stamp < 0) {
       const isInner = words[base + W.key]! >>> KEY_TUNNEL_SHIFT !== 0;
       const decision = isInner ? this.#tagger.tagInner() : this.#tagger.tag(view, f);
-      if (!isFirst && decision !== words[base + W.route0 + side]) this.#routeChanged(slot, side, decision);
-      words[base + W.route0 + side] = decision;
+      const route = farOf(words, base) + F.route0 + side;
+      if (!isFirst && decision !== words[route]) this.#routeChanged(slot, side, decision);
+      words[route] = decision;
       stamp = generation;
     }
     words[base + W.routeGen] = (gens & ~(0xffff << shift)) | (stamp << shift);
@@ -301,14 +296,14 @@ export class FlowTable implements Slab {
 
   /** Every decision is to be looked at again. */
   #forgetDecisions(): void {
-    for (let slot = 0; slot < this.#used; slot++) this.words[slot * SLOT_WORDS + W.routeGen] = 0;
+    for (let slot = 0; slot < this.#used; slot++) this.words[nearOf(slot) + W.routeGen] = 0;
   }
 
   #routeChanged(slot: number, side: number, decision: number): void {
     const batch = this.#sink.changes();
-    if (batch === null) this.shedRouteChanges[this.words[slot * SLOT_WORDS + W.key]! & 0xffff]!++;
+    if (batch === null) this.shedRouteChanges[this.words[nearOf(slot) + W.key]! & 0xffff]!++;
     else writeRouteChange(this, slot, side, decision, batch);
-    this.words[slot * SLOT_WORDS + W.bits]! |= BIT.routeChanged0 << side;
+    this.words[nearOf(slot) + W.bits]! |= BIT.routeChanged0 << side;
   }
 
   #deadline(slot: number): number {
@@ -318,15 +313,15 @@ export class FlowTable implements Slab {
   #schedule(slot: number): void {
     let at = this.#deadline(slot);
     if (this.#options.checkpointSec > 0) {
-      const start = this.doubles[slot * SLOT_DOUBLES + D.startSec]!;
-      at = Math.min(at, start + this.words[slot * SLOT_WORDS + W.checkpointDelta]!);
+      const start = this.doubles[(nearOf(slot) >>> 1) + D.startSec]!;
+      at = Math.min(at, start + this.words[farOf(this.words, nearOf(slot)) + F.checkpointDelta]!);
     }
     this.#wheel.schedule(slot, at, laneOf(this, slot));
   }
 
   #onTimer(slot: number): void {
     const now = this.#wheel.now;
-    const base = slot * SLOT_WORDS;
+    const base = nearOf(slot);
     const live = (this.words[base + W.bits]! & BIT.live) !== 0;
     if (!live || this.#deadline(slot) <= now) {
       // After a flood very many time out at once. They can wait until storage has taken what there is.
@@ -340,12 +335,13 @@ export class FlowTable implements Slab {
     }
     const every = this.#options.checkpointSec;
     if (every > 0) {
-      const age = Math.min(now - this.doubles[slot * SLOT_DOUBLES + D.startSec]!, MAX_DELTA - every);
-      if (age >= this.words[base + W.checkpointDelta]!) {
+      const age = Math.min(now - this.doubles[(nearOf(slot) >>> 1) + D.startSec]!, MAX_DELTA - every);
+      const at = farOf(this.words, base) + F.checkpointDelta;
+      if (age >= this.words[at]!) {
         // A full queue loses nothing here: the record stays dirty and is written one period later.
         if ((this.words[base + W.bits]! & BIT.dirty) !== 0) this.#write(slot, EndReasonCode.active, false);
         // On the grid that begins with the flow, also after a pause: a row of its time series is one step of it.
-        this.words[base + W.checkpointDelta] = age - (age % every) + every;
+        this.words[at] = age - (age % every) + every;
       }
     }
     this.#schedule(slot);
@@ -356,7 +352,7 @@ export class FlowTable implements Slab {
     const batch = this.#sink.batch(isSpare);
     if (batch === null) return false;
     writeRecord(this, slot, batch, reason);
-    const at = slot * SLOT_WORDS + W.bits;
+    const at = nearOf(slot) + W.bits;
     const orig = (this.words[at]! & BIT.origIsHi) !== 0 ? 1 : 0;
     this.extras?.write(slot, this.flowSeq(slot), orig, batch);
     this.words[at] = (this.words[at]! | BIT.written) & ~BIT.dirty;
@@ -364,12 +360,14 @@ export class FlowTable implements Slab {
   }
 
   #hashSlot(slot: number): number {
-    return hashKey(this.words, slot * SLOT_WORDS, this.#options.seed, this.inner?.keyIds[slot] ?? 0);
+    const base = nearOf(slot);
+    const tails = farOf(this.words, base) + F.tails;
+    return hashKey(this.words, base, tails, this.#options.seed, this.inner?.keyIds[slot] ?? 0);
   }
 
   /** Writes the last record of a flow and takes it out of the index. Its slot stays in the wheel, which frees it. */
   #end(slot: number, reason: number): void {
-    const base = slot * SLOT_WORDS;
+    const base = nearOf(slot);
     const captureIndex = this.words[base + W.key]! & 0xffff;
     this.alive[captureIndex]!--;
     if (!this.#write(slot, reason, reason === EndReasonCode.evicted)) this.shed[captureIndex]!++;
@@ -387,7 +385,7 @@ export class FlowTable implements Slab {
     if (hand.visits > this.victimVisits) this.victimVisits = hand.visits;
     if (hand.isLinked) this.#recycled = slot;
     else this.#vacated = slot;
-    const base = slot * SLOT_WORDS;
+    const base = nearOf(slot);
     const bits = this.words[base + W.bits]!;
     if ((bits & BIT.live) === 0) return;
     // One that is over has only its linger cut short: its record is whole.

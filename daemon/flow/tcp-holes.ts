@@ -1,12 +1,12 @@
-import { Letter, noteScaled } from './history.ts';
 import { payloadOf } from './counters.ts';
+import { Letter, noteScaled } from './history.ts';
 import type { Slab } from './record.ts';
 import * as layout from './slot.ts';
 import { endpointState } from './tcp-state.ts';
 import * as table from './trouble.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { BIT, Endpoint, SLOT_WORDS, TCP_MARK_SHIFT, W } = layout;
+const { BIT, Endpoint, nearOf, TCP_MARK_SHIFT, W } = layout;
 const { HOLES_MAX, T } = table;
 
 /** Hole i of an entry: the first octet that is missing, and how many are (0: no hole). In order of the sequence space. */
@@ -159,7 +159,7 @@ export function passHole(
   isClean: boolean,
 ): number {
   const { words, trouble } = slab;
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   const next = words[base + W.seqNext0 + side]!;
   // Behind its FIN a side has nothing that could be missing.
   const hasMore = endpointState(words[base + W.bits]!, side) !== Endpoint.Closed;
@@ -245,7 +245,7 @@ function insertHole(words: Int32Array, at: number, i: number, start: number, mis
 /** Octets of `side` that the capture lacks: jumped over or acknowledged, and not seen so far. */
 export function missedOctets(slab: Slab, slot: number, side: number): number {
   const { words, trouble } = slab;
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   const bits = words[base + W.bits]!;
   let missed = trouble.count(words, slot, side, T.missed);
   if ((bits & (BIT.hole0 << side)) !== 0) {

@@ -5,16 +5,16 @@ import { noteLeast, tickOf } from './ticks.ts';
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant. Each word by a name
 // of its own, as that keeps the bytecode short: what is inlined has a bound in octets of it.
 const { SYN, FIN, RST } = TcpFlag;
-const { BIT, TCP_DUP_SHIFT, TCP_MARK_SHIFT } = layout;
+const { BIT, farOf, TCP_DUP_SHIFT, TCP_MARK_SHIFT } = layout;
 const {
   seqNext0: SEQ_NEXT,
   lastAck0: LAST_ACK,
   nextTick0: NEXT_TICK,
   window0: WINDOW,
-  maxWindow0: MAX_WINDOW,
   tcp: TCP,
   ackRtt: ACK_RTT,
 } = layout.W;
+const { maxWindow0: MAX_WINDOW } = layout.F;
 const SEQ_KNOWN = BIT.seqKnown0;
 const SYN_TIME = BIT.synTime;
 const RTT_OR_SYN_TIME = BIT.rttKnown | BIT.synTime;
@@ -69,17 +69,22 @@ export function followPlain(
   }
   const tcp = words[base + TCP]!;
   if ((tcp & over) !== 0) words[base + TCP] = tcp & ~over;
-  noteWindow(words, own, f.tcpWindow, now);
+  noteWidest(words, base, side, f.tcpWindow);
+  words[own + WINDOW] = windowAt(f.tcpWindow, now);
   return true;
 }
 
-/** Notes the window of a segment, and when it came. @param own first word of the slot + the sender's side */
-export function noteWindow(words: Int32Array, own: number, window: number, now: number): void {
-  if (window !== (words[own + WINDOW]! & 0xffff)) {
-    const widest = words[own + MAX_WINDOW]!;
-    if (window > (widest & 0xffff)) words[own + MAX_WINDOW] = (widest & ~0xffff) | window;
-  }
-  words[own + WINDOW] = window | ((now >>> WINDOW_TICK_SHIFT) << 16);
+/** Takes the window of a segment into the largest one of its sender. Before it stands in W.window0, where most are the same. */
+export function noteWidest(words: Int32Array, base: number, side: number, window: number): void {
+  if (window === (words[base + side + WINDOW]! & 0xffff)) return;
+  const at = farOf(words, base) + MAX_WINDOW + side;
+  const widest = words[at]!;
+  if (window > (widest & 0xffff)) words[at] = (widest & ~0xffff) | window;
+}
+
+/** W.window0 after a segment with this window. @param now see tickOf */
+export function windowAt(window: number, now: number): number {
+  return window | ((now >>> WINDOW_TICK_SHIFT) << 16);
 }
 
 /** The peer acknowledged all that `side` had sent: how long did that take? @param now see tickOf */

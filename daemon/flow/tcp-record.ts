@@ -1,6 +1,6 @@
 import type { FlowBatch } from '../../storage/flow-batch.ts';
 import type { Slab } from './record.ts';
-import { BIT, SCALE_NONE, SCALE_SHIFT, SLOT_WORDS, W } from './slot.ts';
+import { BIT, F, farOf, nearOf, SCALE_NONE, SCALE_SHIFT, W } from './slot.ts';
 import { missedOctets, sequenceOctets } from './tcp-holes.ts';
 import { leastNs } from './ticks.ts';
 import { T } from './trouble.ts';
@@ -8,7 +8,8 @@ import { T } from './trouble.ts';
 /** Writes what only a TCP flow has into the next record of `batch`, originator first. */
 export function writeTcp(slab: Slab, slot: number, batch: FlowBatch): void {
   const { words, trouble } = slab;
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
+  const far = farOf(words, base);
   const c = batch.columns;
   const i = batch.count;
   const bits = words[base + W.bits]!;
@@ -39,11 +40,11 @@ export function writeTcp(slab: Slab, slot: number, batch: FlowBatch): void {
   c.retransmittedBytesFwd[i] = isTracked ? trouble.count(words, slot, orig, T.repeated) : -1;
   c.retransmittedBytesRev[i] = isTracked ? trouble.count(words, slot, resp, T.repeated) : -1;
 
-  const widestFwd = words[base + W.maxWindow0 + orig]!;
-  const widestRev = words[base + W.maxWindow0 + resp]!;
+  const widestFwd = words[far + F.maxWindow0 + orig]!;
+  const widestRev = words[far + F.maxWindow0 + resp]!;
   c.mssFwd[i] = widestFwd >>> 16;
   c.mssRev[i] = widestRev >>> 16;
-  const scales = words[base + W.dscp]! >>> SCALE_SHIFT;
+  const scales = words[far + F.dscp]! >>> SCALE_SHIFT;
   const scaleFwd = (scales >>> (4 * orig)) & 0xf;
   const scaleRev = (scales >>> (4 * resp)) & 0xf;
   c.windowScaleFwd[i] = scaleFwd;
@@ -57,7 +58,7 @@ export function writeTcp(slab: Slab, slot: number, batch: FlowBatch): void {
   const ackRtt = handshake === BIT.synTime ? 0 : words[base + W.ackRtt]!;
   c.ackRttNsFwd[i] = leastNs(ackRtt, orig);
   c.ackRttNsRev[i] = leastNs(ackRtt, resp);
-  const tsRtt = handshake === 0 ? words[base + W.rtt]! : 0;
+  const tsRtt = handshake === 0 ? words[far + F.rtt]! : 0;
   c.tsRttNsFwd[i] = leastNs(tsRtt, orig);
   c.tsRttNsRev[i] = leastNs(tsRtt, resp);
   c.originatorGuessed[i] = (bits & (BIT.origBySyn | BIT.origBySynAck)) === 0 ? 1 : 0;

@@ -2,15 +2,15 @@ import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
 import { Letter, noteScaled } from './history.ts';
 import type { Slab } from './record.ts';
 import * as layout from './slot.ts';
-import { endpointState, isCleanly, nextStates } from './tcp-state.ts';
-import { followPlain, noteWindow, sampleAckTime, WINDOW_TICK_SHIFT } from './tcp-plain.ts';
-import { TICK_NS, tickOf, unpackRtt } from './ticks.ts';
 import { isInHole, noteJump, noteOverlap, passHole } from './tcp-holes.ts';
+import { followPlain, noteWidest, sampleAckTime, WINDOW_TICK_SHIFT, windowAt } from './tcp-plain.ts';
+import { endpointState, isCleanly, nextStates } from './tcp-state.ts';
+import { TICK_NS, tickOf, unpackRtt } from './ticks.ts';
 import { T } from './trouble.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { FIN, SYN, RST, ACK } = TcpFlag;
-const { BIT, Endpoint, SLOT_WORDS, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } = layout;
+const { BIT, Endpoint, F, farOf, nearOf, TCP_DUP_SHIFT, TCP_MARK_SHIFT, W } = layout;
 
 const SYN_OR_FIN = SYN | FIN;
 const CONTROL = SYN_OR_FIN | RST;
@@ -44,7 +44,7 @@ export function followSequence(
   isOldSyn: boolean,
 ): number {
   const { words, trouble } = slab;
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   const peer = 1 - side;
   const flags = f.tcpFlags;
   const length = f.payloadLen;
@@ -139,9 +139,8 @@ export function followSequence(
   }
 
   // The window of a SYN is never scaled (RFC 7323 §2.2): it is no measure of the others.
-  const widest = words[base + W.maxWindow0 + side]!;
-  noteWindow(words, base + side, window, now);
-  if ((flags & SYN) !== 0) words[base + W.maxWindow0 + side] = widest;
+  if ((flags & SYN) === 0) noteWidest(words, base, side, window);
+  words[base + W.window0 + side] = windowAt(window, now);
   words[base + W.lastAck0 + side] = f.tcpAck;
   const after = (dups << dupShift) | (mark << markShift);
   words[base + W.tcp] = (words[base + W.tcp]! & ~((3 << dupShift) | (3 << markShift))) | after;
@@ -163,7 +162,8 @@ function isNew(
 
 /** Whether the sender's sequence space moved so shortly ago that what is behind it now may have been overtaken. */
 function isSoon(words: Int32Array, base: number, side: number, bits: number, now: number): boolean {
-  const limit = (bits & BIT.rttKnown) === 0 ? OUT_OF_ORDER_MAX : unpackRtt(words[base + W.rtt]!) / TICK_NS;
+  const limit =
+    (bits & BIT.rttKnown) === 0 ? OUT_OF_ORDER_MAX : unpackRtt(words[farOf(words, base) + F.rtt]!) / TICK_NS;
   const age = (now - words[base + W.nextTick0 + side]!) | 0;
   return age < limit;
 }

@@ -1,7 +1,7 @@
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
-import { decodeTcpOptions, TcpOptions } from '../../decoders/tcp-options.ts';
 import { TCP_HEADER_MIN } from '../../decoders/tcp.ts';
-import { SLOT_WORDS, W } from './slot.ts';
+import { decodeTcpOptions, TcpOptions } from '../../decoders/tcp-options.ts';
+import { F, farOf, nearOf } from './slot.ts';
 import { noteLeast, TICK_NS, tickOf } from './ticks.ts';
 
 /** Words of an entry; `…0` is side 0, side 1 follows. */
@@ -39,7 +39,7 @@ const options = new TcpOptions();
  * with a new timestamp of a side to the first segment of its peer that echoes it. A segment that is sent again has a timestamp of its
  * own, so that an echo is never taken for that of another one (Karn). One timestamp a side is waited for at a time; what
  * waits stands in a small table, in which flows take turns where there are more of them than entries. The
- * shortest times stand in W.rtt of the slot, which such a flow does not need. Allocates nothing.
+ * shortest times stand in F.rtt of the slot, which such a flow does not need. Allocates nothing.
  */
 export class TimestampProbes {
   readonly words: Int32Array;
@@ -77,9 +77,10 @@ export class TimestampProbes {
       echo = options.tsEcr;
     }
     const now = tickOf(f);
-    const base = slot * SLOT_WORDS;
-    const hold = slots[base + W.rtt] === 0 ? HOLD : 2 * HOLD;
-    const entry = this.#entry(slots[base + W.flowSeq]!, slot, now, hold);
+    const base = nearOf(slot);
+    const far = farOf(slots, base);
+    const hold = slots[far + F.rtt] === 0 ? HOLD : 2 * HOLD;
+    const entry = this.#entry(slots[far + F.flowSeq]!, slot, now, hold);
     if (entry < 0) return;
     const { words } = this;
     const peer = 1 - side;
@@ -87,7 +88,7 @@ export class TimestampProbes {
     // Without ACK the echo means nothing (RFC 7323 §3.2).
     if ((state & (ARMED0 << peer)) !== 0 && (f.tcpFlags & TcpFlag.ACK) !== 0) {
       const past = (echo - words[entry + E.value0 + peer]!) | 0;
-      if (past === 0) noteLeast(slots, base + W.rtt, peer, (now - words[entry + E.tick0 + peer]!) | 0);
+      if (past === 0) noteLeast(slots, far + F.rtt, peer, (now - words[entry + E.tick0 + peer]!) | 0);
       // One that was passed over is not echoed any more: its segment was lost, or acknowledged together with another one.
       if (past >= 0) state &= ~(ARMED0 << peer);
     }

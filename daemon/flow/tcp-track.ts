@@ -1,21 +1,21 @@
-import { decodeTcpOptions, TcpOptions } from '../../decoders/tcp-options.ts';
-import { TCP_HEADER_MIN } from '../../decoders/tcp.ts';
 import { type PacketFields, TcpFlag } from '../../decoders/packet-fields.ts';
+import { TCP_HEADER_MIN } from '../../decoders/tcp.ts';
+import { decodeTcpOptions, TcpOptions } from '../../decoders/tcp-options.ts';
 import { payloadOf } from './counters.ts';
 import { Letter, noteAgain, noteOnce, noteScaled } from './history.ts';
 import { correctOriginator } from './originator.ts';
 import type { Slab } from './record.ts';
 import * as layout from './slot.ts';
+import { followPlain } from './tcp-plain.ts';
 import { followSequence } from './tcp-sequence.ts';
 import { endpointState, nextStates } from './tcp-state.ts';
-import { followPlain } from './tcp-plain.ts';
 import { packRtt } from './ticks.ts';
 import { T } from './trouble.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
 const { FIN, SYN, RST, ACK } = TcpFlag;
 const { a: LETTER_A, d: LETTER_D } = Letter;
-const { BIT, D, Endpoint, SCALE_SHIFT, SLOT_DOUBLES, SLOT_WORDS, W } = layout;
+const { BIT, D, Endpoint, F, farOf, nearOf, SCALE_SHIFT, W } = layout;
 
 /** The flags that change the state of an endpoint. */
 const CONTROL = SYN | FIN | RST;
@@ -31,7 +31,7 @@ const options = new TcpOptions();
  * connection: everything that side has sent since fits between the two.
  */
 export function isSynAgain(words: Int32Array, slot: number, side: number, seq: number): boolean {
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   if ((words[base + W.bits]! & (BIT.seqKnown0 << side)) === 0) return false;
   const sent = (words[base + W.seqNext0 + side]! - seq - 1) | 0;
   // One more than the payload: a FIN takes a sequence number, too.
@@ -46,7 +46,7 @@ export function isSynAgain(words: Int32Array, slot: number, side: number, seq: n
  */
 export function trackTcp(slab: Slab, slot: number, side: number, view: DataView, f: PacketFields): void {
   const { words } = slab;
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   const bits = words[base + W.bits]!;
   if ((bits & (BIT.rttKnown | BIT.synTime)) === 0 && f.tcpHeaderLen > TCP_HEADER_MIN)
     slab.probes.segment(words, slot, side, view, f);
@@ -72,7 +72,7 @@ export function trackTcp(slab: Slab, slot: number, side: number, view: DataView,
 function trackAny(slab: Slab, slot: number, side: number, view: DataView, f: PacketFields): void {
   correctOriginator(slab.words, slot, side, f);
   const { words } = slab;
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   const flags = f.tcpFlags;
   let bits = words[base + W.bits]!;
   const fromOrig = side === ((bits & BIT.origIsHi) !== 0 ? 1 : 0);
@@ -105,7 +105,7 @@ function trackAny(slab: Slab, slot: number, side: number, view: DataView, f: Pac
 /** Notes that `side` sent a packet with a bad checksum: it is counted, and nothing else about it is believed, as in Zeek. */
 export function noteBadChecksum(slab: Slab, slot: number, side: number): void {
   const { words, trouble } = slab;
-  const orig = (words[slot * SLOT_WORDS + W.bits]! & BIT.origIsHi) !== 0 ? 1 : 0;
+  const orig = (words[nearOf(slot) + W.bits]! & BIT.origIsHi) !== 0 ? 1 : 0;
   noteScaled(words, slot, Letter.c, side === orig, trouble.bump(words, slot, side, T.historyC));
 }
 
@@ -115,23 +115,24 @@ export function noteBadChecksum(slab: Slab, slot: number, side: number): void {
  */
 function timeHandshake(slab: Slab, slot: number, fromOrig: boolean, f: PacketFields, bits: number): number {
   const { words } = slab;
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   const isSyn = (f.tcpFlags & SYN) !== 0;
   const isAck = (f.tcpFlags & ACK) !== 0;
   if ((bits & BIT.rttKnown) !== 0) return bits;
-  const start = slab.doubles[slot * SLOT_DOUBLES + D.startSec]!;
+  const far = farOf(words, base);
+  const start = slab.doubles[(nearOf(slot) >>> 1) + D.startSec]!;
   if (isSyn && !isAck && fromOrig) {
-    words[base + W.rtt] = (f.tsSec - start) | 0;
+    words[far + F.rtt] = (f.tsSec - start) | 0;
     words[base + W.ackRtt] = f.tsNsec;
     return bits | BIT.synTime;
   }
   if (isSyn && isAck && !fromOrig) return bits | BIT.synAck;
   if (!isAck || isSyn || (f.tcpFlags & RST) !== 0 || !fromOrig || (bits & HANDSHAKE) !== HANDSHAKE)
     return bits;
-  const seconds = f.tsSec - start - words[base + W.rtt]!;
+  const seconds = f.tsSec - start - words[far + F.rtt]!;
   const rtt = seconds * 1e9 + (f.tsNsec - words[base + W.ackRtt]!);
   if (rtt < 0) return bits;
-  words[base + W.rtt] = packRtt(rtt);
+  words[far + F.rtt] = packRtt(rtt);
   words[base + W.ackRtt] = 0;
   return bits | BIT.rttKnown;
 }
@@ -141,7 +142,7 @@ function timeHandshake(slab: Slab, slot: number, fromOrig: boolean, f: PacketFie
  * next RST. Its payload is an error text, if anything (RFC 9293 §3.5.3), and not in the sequence space.
  */
 function noteReset(slab: Slab, slot: number, side: number, f: PacketFields): void {
-  slab.words[slot * SLOT_WORDS + W.nextTick0 + side] = f.tcpSeq;
+  slab.words[nearOf(slot) + W.nextTick0 + side] = f.tcpSeq;
   if (f.payloadLen === 0) return;
   const at = slab.trouble.of(slab.words, slot, side);
   if (at >= 0) slab.trouble.add(at, T.repeated, f.payloadLen);
@@ -157,11 +158,12 @@ function readSynOptions(
 ): void {
   if (f.tcpHeaderLen <= TCP_HEADER_MIN) return;
   decodeTcpOptions(view, f.l4Off + TCP_HEADER_MIN, f.l4Off + f.tcpHeaderLen, f.l4End, options);
+  const far = farOf(words, base);
   if (options.mss >= 0)
-    words[base + W.maxWindow0 + side] = (words[base + W.maxWindow0 + side]! & 0xffff) | (options.mss << 16);
+    words[far + F.maxWindow0 + side] = (words[far + F.maxWindow0 + side]! & 0xffff) | (options.mss << 16);
   if (options.windowScale >= 0) {
     const shift = SCALE_SHIFT + 4 * side;
-    words[base + W.dscp] = (words[base + W.dscp]! & ~(0xf << shift)) | (options.windowScale << shift);
+    words[far + F.dscp] = (words[far + F.dscp]! & ~(0xf << shift)) | (options.windowScale << shift);
   }
 }
 
@@ -180,7 +182,7 @@ function noteControl(
 ): void {
   const isFin = (f.tcpFlags & FIN) !== 0;
   const isRst = (f.tcpFlags & RST) !== 0;
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   let letter: Letter = (f.tcpFlags & ACK) !== 0 ? Letter.h : Letter.s;
   let isRepeat = isOldSyn;
   if ((f.tcpFlags & SYN) !== 0) {

@@ -1,7 +1,7 @@
 import * as layout from './slot.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { BIT, SLOT_WORDS, TCP_KEEP_SHIFT, TCP_TROUBLE, W } = layout;
+const { BIT, F, farOf, nearOf, TCP_KEEP_SHIFT, TCP_TROUBLE, W } = layout;
 
 /** Holes of a side that are kept exactly, see tcp-holes.ts. */
 export const HOLES_MAX = 4;
@@ -42,19 +42,24 @@ export const T = {
 // Copies, as above.
 const FIRST_TOUCHED = T.repeated;
 const HISTORY_T = T.historyT;
+const KEEP_ALIVES = T.keepAlives;
 
-/** Where a count stands while it is small, by T: word of the slot, shift of side 0, bits a side (0: nowhere). */
-const FEW_WORD = new Uint8Array(SIDE_WORDS);
+/** Where a count stands while it is small, by T: shift of side 0, bits a side (0: nowhere). The word: see fewWord. */
 const FEW_SHIFT = new Uint8Array(SIDE_WORDS);
 const FEW_BITS = new Uint8Array(SIDE_WORDS);
-for (const [what, word, shift, bits] of [
-  [T.retransmits, W.few, 0, 4],
-  [T.dupAcks, W.few, 8, 4],
-  [T.keepAlives, W.tcp, TCP_KEEP_SHIFT, 2],
+for (const [what, shift, bits] of [
+  [T.retransmits, 0, 4],
+  [T.dupAcks, 8, 4],
+  [T.keepAlives, TCP_KEEP_SHIFT, 2],
 ] as const) {
-  FEW_WORD[what] = word;
   FEW_SHIFT[what] = shift;
   FEW_BITS[what] = bits;
+}
+
+/** The word of a slot in which a count stands while it is small. @param what one of T with FEW_BITS */
+function fewWord(slots: Int32Array, slot: number, what: number): number {
+  const base = nearOf(slot);
+  return what === KEEP_ALIVES ? base + W.tcp : farOf(slots, base) + F.few;
 }
 
 /** Entries of a table for so many flows. */
@@ -98,12 +103,12 @@ export class TroubleTable {
    * @returns -1 when there is none left
    */
   of(slots: Int32Array, slot: number, side: number): number {
-    const at = slot * SLOT_WORDS + W.tcp;
+    const at = nearOf(slot) + W.tcp;
     let entry = slots[at]! & TCP_TROUBLE;
     if (entry === 0) {
       entry = this.#take();
       if (entry === 0) {
-        this.#refuse(slots, slot * SLOT_WORDS);
+        this.#refuse(slots, nearOf(slot));
         return -1;
       }
       slots[at]! |= entry;
@@ -113,7 +118,7 @@ export class TroubleTable {
 
   /** As `of`, but -1 when the flow has no entry. */
   peek(slots: Int32Array, slot: number, side: number): number {
-    const entry = slots[slot * SLOT_WORDS + W.tcp]! & TCP_TROUBLE;
+    const entry = slots[nearOf(slot) + W.tcp]! & TCP_TROUBLE;
     return entry === 0 ? -1 : (entry - 1) * ENTRY_WORDS + side * SIDE_WORDS;
   }
 
@@ -123,7 +128,7 @@ export class TroubleTable {
    * @returns their sum, to be used: what is not, the compiler would not read
    */
   touch(slots: Int32Array, slot: number): number {
-    const entry = slots[slot * SLOT_WORDS + W.tcp]! & TCP_TROUBLE;
+    const entry = slots[nearOf(slot) + W.tcp]! & TCP_TROUBLE;
     if (entry === 0) return 0;
     const { words } = this;
     const at = (entry - 1) * ENTRY_WORDS;
@@ -149,7 +154,7 @@ export class TroubleTable {
 
   /** Counts an event that is common in flows without trouble: the first few need no entry. @param what one of T with FEW_BITS */
   bumpFew(slots: Int32Array, slot: number, side: number, what: number): void {
-    const at = slot * SLOT_WORDS + FEW_WORD[what]!;
+    const at = fewWord(slots, slot, what);
     const place = FEW_SHIFT[what]! + side * FEW_BITS[what]!;
     const max = (1 << FEW_BITS[what]!) - 1;
     if (((slots[at]! >>> place) & max) < max) slots[at]! += 1 << place;
@@ -162,7 +167,7 @@ export class TroubleTable {
     const counted = at < 0 ? 0 : this.words[at + what]! >>> 0;
     const bits = FEW_BITS[what]!;
     if (bits === 0) return counted;
-    const few = slots[slot * SLOT_WORDS + FEW_WORD[what]!]! >>> (FEW_SHIFT[what]! + side * bits);
+    const few = slots[fewWord(slots, slot, what)]! >>> (FEW_SHIFT[what]! + side * bits);
     return counted + (few & ((1 << bits) - 1));
   }
 
@@ -174,7 +179,7 @@ export class TroubleTable {
 
   /** Gives the entry of a flow back, if it has one. */
   release(slots: Int32Array, slot: number): void {
-    const at = slot * SLOT_WORDS + W.tcp;
+    const at = nearOf(slot) + W.tcp;
     const entry = slots[at]! & TCP_TROUBLE;
     if (entry === 0) return;
     slots[at]! &= ~TCP_TROUBLE;

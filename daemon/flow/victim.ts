@@ -1,7 +1,7 @@
 import { IpProto } from '../../decoders/packet-fields.ts';
 import { flowSeqOf, packetsOf } from './counters.ts';
 import type { Slab } from './record.ts';
-import { BIT, D, SLOT_DOUBLES, SLOT_WORDS, W } from './slot.ts';
+import { BIT, D, nearOf, W } from './slot.ts';
 import { isTcpHalfOpen, isTcpOver } from './tcp-state.ts';
 import { BUCKETS, Lane, type TimerWheel } from './wheel.ts';
 
@@ -19,7 +19,7 @@ export const VISITS_MAX = MOVES_MAX + 2 * BUCKETS + 1 + SAMPLE + 1;
 
 /** The Lane that the flow in a slot belongs into by what is known of it now. */
 export function laneOf({ words }: Slab, slot: number): number {
-  const base = slot * SLOT_WORDS;
+  const base = nearOf(slot);
   const bits = words[base + W.bits]!;
   if (((words[base + W.key]! >>> 16) & 0xff) === IpProto.TCP) {
     if (isTcpOver(bits)) return Lane.over;
@@ -68,7 +68,7 @@ export class VictimHand {
         let slot = wheel.head(bucket, lane);
         while (slot >= 0) {
           this.visits++;
-          if ((slab.words[slot * SLOT_WORDS + W.bits]! & BIT.live) === 0) return wheel.shift(bucket, lane);
+          if ((slab.words[nearOf(slot) + W.bits]! & BIT.live) === 0) return wheel.shift(bucket, lane);
           const proper = laneOf(slab, slot);
           if (proper === lane) break;
           slot = -1;
@@ -90,8 +90,7 @@ export class VictimHand {
     if (newest >= 0) {
       this.visits++;
       this.isLinked =
-        (slab.words[newest * SLOT_WORDS + W.bits]! & BIT.live) !== 0 &&
-        laneOf(slab, newest) === Lane.unproven;
+        (slab.words[nearOf(newest) + W.bits]! & BIT.live) !== 0 && laneOf(slab, newest) === Lane.unproven;
       if (this.isLinked) return newest;
     }
     return this.#longestSilent(slab, wheel);
@@ -110,7 +109,7 @@ export class VictimHand {
       this.#nextBucket = (bucket + 1) % BUCKETS;
       this.visits++;
       const slot = wheel.shift(bucket, Lane.proven);
-      const isLive = (slab.words[slot * SLOT_WORDS + W.bits]! & BIT.live) !== 0;
+      const isLive = (slab.words[nearOf(slot) + W.bits]! & BIT.live) !== 0;
       const last = isLive ? lastSecond(slab, slot) : Number.NEGATIVE_INFINITY;
       if (last < victimLast) {
         if (victim >= 0) wheel.append(victim, victimBucket, Lane.proven);
@@ -133,5 +132,5 @@ export class VictimHand {
 }
 
 function lastSecond({ words, doubles }: Slab, slot: number): number {
-  return doubles[slot * SLOT_DOUBLES + D.startSec]! + words[slot * SLOT_WORDS + W.lastDelta]!;
+  return doubles[(nearOf(slot) >>> 1) + D.startSec]! + words[nearOf(slot) + W.lastDelta]!;
 }

@@ -1,4 +1,4 @@
-import { SLOT_WORDS, W } from './slot.ts';
+import { F, farOf, nearOf } from './slot.ts';
 
 /** Buckets of one second; a power of two. No flow waits longer than WHEEL_MAX_WAIT, so laps never mix. */
 export const BUCKETS = 32;
@@ -15,7 +15,7 @@ export const Lane = { unproven: 0, over: 1, proven: 2 } as const;
 const LANES = 3;
 
 /**
- * Timer wheel over the slots of a flow table: each live slot is in exactly one list, linked through `W.next`. Nothing
+ * Timer wheel over the slots of a flow table: each live slot is in exactly one list, linked through `F.next`. Nothing
  * is done per packet; each slot is visited when its bucket's second has passed, at most every WHEEL_MAX_WAIT seconds.
  *
  * The lists are queues: as nearly all wait as long, the head of a list is the one that has been in it longest.
@@ -63,10 +63,15 @@ export class TimerWheel {
   append(slot: number, bucket: number, lane: number): void {
     const list = lane * BUCKETS + bucket;
     const tail = this.#tails[list]!;
-    this.#words[slot * SLOT_WORDS + W.next] = 0;
+    this.#words[this.#link(slot)] = 0;
     if (tail === 0) this.#heads[list] = slot + 1;
-    else this.#words[(tail - 1) * SLOT_WORDS + W.next] = slot + 1;
+    else this.#words[this.#link(tail - 1)] = slot + 1;
     this.#tails[list] = slot + 1;
+  }
+
+  /** Where the number of the slot behind this one stands. */
+  #link(slot: number): number {
+    return farOf(this.#words, nearOf(slot)) + F.next;
   }
 
   /** The first slot of a list, or -1. */
@@ -78,7 +83,7 @@ export class TimerWheel {
   shift(bucket: number, lane: number): number {
     const list = lane * BUCKETS + bucket;
     const slot = this.#heads[list]! - 1;
-    const next = this.#words[slot * SLOT_WORDS + W.next]!;
+    const next = this.#words[this.#link(slot)]!;
     this.#heads[list] = next;
     if (next === 0) this.#tails[list] = 0;
     return slot;
@@ -91,7 +96,7 @@ export class TimerWheel {
       this.#heads[list] = 0;
       this.#tails[list] = 0;
       while (slot >= 0) {
-        const next = this.#words[slot * SLOT_WORDS + W.next]! - 1;
+        const next = this.#words[this.#link(slot)]! - 1;
         if (!isGone(slot)) this.append(slot, list % BUCKETS, Math.floor(list / BUCKETS));
         slot = next;
       }
@@ -120,7 +125,7 @@ export class TimerWheel {
         this.#heads[list] = 0;
         this.#tails[list] = 0;
         while (slot >= 0) {
-          const next = this.#words[slot * SLOT_WORDS + W.next]! - 1;
+          const next = this.#words[this.#link(slot)]! - 1;
           visit(slot);
           slot = next;
         }

@@ -3,7 +3,7 @@ import * as layout from '../flow/slot.ts';
 import type { SharedSlab } from '../flow/slab.ts';
 
 // Copies, because V8 reads what is imported from memory each time it is used and folds a local constant.
-const { BIT, SLOT_WORDS, W } = layout;
+const { BIT, nearOf, W } = layout;
 
 /** Ticks that are kept: the long window, at one tick a second. */
 export const TICKS = 10;
@@ -68,7 +68,7 @@ export class FlowActivity {
     const ring = this.#ring;
     let flows = 0;
     for (let slot = 0; slot < used; slot++) {
-      const base = slot * SLOT_WORDS;
+      const base = nearOf(slot);
       if ((words[base + W.bits]! & BIT.live) === 0) {
         this.seqs[slot] = -1;
         continue;

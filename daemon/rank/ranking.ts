@@ -5,7 +5,7 @@ import { FlowSubject } from '../../storage/flow-subject.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import { bytesOf, flowSeqOf, packetsOf } from '../flow/counters.ts';
 import { writeRecord } from '../flow/record.ts';
-import { BIT, D, KEY_IPV6, SLOT_DOUBLES, SLOT_WORDS, W } from '../flow/slot.ts';
+import { BIT, D, F, farOf, KEY_IPV6, nearOf, TAIL_WORDS, W } from '../flow/slot.ts';
 import type { Activity, FlowActivity } from './activity.ts';
 import { taggedDecision } from './decision-tag.ts';
 import { TICKS } from './activity.ts';
@@ -164,6 +164,7 @@ export class Ranking {
   #flowValue(slot: number, a: Activity): number {
     const activity = this.#table;
     const { words, doubles } = activity.slab;
+    const far = farOf(words, nearOf(slot));
     switch (this.question.sort) {
       case 'rate':
         return a.bytes0 + a.bytes1;
@@ -181,7 +182,7 @@ export class Ranking {
       case 'packets':
         return packetsOf(words, slot, 0) + packetsOf(words, slot, 1);
       case 'start':
-        return doubles[slot * SLOT_DOUBLES + D.startSec]! + words[slot * SLOT_WORDS + W.startNsec]! / 1e9;
+        return doubles[(nearOf(slot) >>> 1) + D.startSec]! + words[far + F.startNsec]! / 1e9;
       case 'flows':
         return 1;
     }
@@ -236,7 +237,7 @@ export class Ranking {
   #addToGroups(slot: number, a: Activity): void {
     const activity = this.#table;
     const { words } = activity.slab;
-    const base = slot * SLOT_WORDS;
+    const base = nearOf(slot);
     const own = this.#sides;
     for (let side = 0; side < 2; side++) {
       own[side]!.bytes = bytesOf(words, slot, side);
@@ -262,11 +263,12 @@ export class Ranking {
         break;
       case 'routes': {
         const netns = this.#netnsNumber(key & 0xffff);
-        const isOne = words[base + W.route0] === words[base + W.route0 + 1];
+        const routes = farOf(words, base) + F.route0;
+        const isOne = words[routes] === words[routes + 1];
         for (let side = 0; side < 2; side++) {
           if (own[side]!.packets === 0) continue;
           wanted[0] = netns;
-          wanted[1] = this.#route(words[base + W.route0 + side]!);
+          wanted[1] = this.#route(words[routes + side]!);
           // Where both directions go by one route it is one flow there.
           this.#add(own[side]!, NOTHING, side === 1 && isOne && own[0].packets > 0 ? 0 : 1);
         }
@@ -288,12 +290,14 @@ export class Ranking {
     const { words } = this.#table.slab;
     const { key: wanted } = this.#groups;
     wanted[0] = (key & 0xffff) | ((key & KEY_IPV6) !== 0 ? IPV6_TALKER : 0);
-    let isSame = true;
-    for (let i = 0; i < 4; i++) {
-      // Of IPv4 the words behind the first may hold something else.
-      const isUsed = i === 0 || (key & KEY_IPV6) !== 0;
-      wanted[1 + i] = isUsed ? words[base + W.addrLo + i]! : 0;
-      if (isUsed && words[base + W.addrLo + i] !== words[base + W.addrHi + i]) isSame = false;
+    const tails = farOf(words, base) + F.tails;
+    // Of IPv4 the words of the tails may hold something else.
+    const tailWords = (key & KEY_IPV6) !== 0 ? TAIL_WORDS : 0;
+    let isSame = words[base + W.addrLo] === words[base + W.addrHi];
+    wanted[1] = words[base + W.addrLo]!;
+    for (let i = 0; i < tailWords; i++) {
+      wanted[2 + i] = words[tails + i]!;
+      if (words[tails + i] !== words[tails + TAIL_WORDS + i]) isSame = false;
     }
     if (isSame) {
       // Who talks to itself is one talker.
@@ -302,8 +306,8 @@ export class Ranking {
       return;
     }
     this.#add(own[0], own[1], 1);
-    for (let i = 0; i < 4; i++)
-      if (i === 0 || (key & KEY_IPV6) !== 0) wanted[1 + i] = words[base + W.addrHi + i]!;
+    wanted[1] = words[base + W.addrHi]!;
+    for (let i = 0; i < tailWords; i++) wanted[2 + i] = words[tails + TAIL_WORDS + i]!;
     this.#add(own[1], own[0], 1);
   }
 
@@ -382,7 +386,7 @@ interface Sums {
 const NOTHING: Readonly<Sums> = { bytes: 0, packets: 0, rate: 0, pps: 0, window: 0 };
 
 function isOrigHi(words: Int32Array, slot: number): boolean {
-  return (words[slot * SLOT_WORDS + W.bits]! & BIT.origIsHi) !== 0;
+  return (words[nearOf(slot) + W.bits]! & BIT.origIsHi) !== 0;
 }
 
 function perSecond(sum: number, spanMs: number): number {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { RouteFeed } from '../../daemon/capture/route-feed.ts';
 import { RouteTagger } from '../../daemon/capture/route-tag.ts';
-import { SLOT_WORDS, W } from '../../daemon/flow/slot.ts';
+import { F, farOf, NEAR_WORDS } from '../../daemon/flow/slot.ts';
 import type { SnapshotRoute } from '../../daemon/routes/snapshot.ts';
 import { decodePacket } from '../../decoders/packet.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
@@ -76,7 +76,7 @@ class Scene {
       expect(fresh.base).toBe(this.#decisions.length);
       this.#decisions.push(...fresh.list);
     }
-    return this.#decisions[this.table.words[slot * SLOT_WORDS + W.route0 + 1]!]!;
+    return this.#decisions[this.table.words[farOf(this.table.words, slot * NEAR_WORDS) + F.route0 + 1]!]!;
   }
 
   gateway(seconds: number, dst?: string, capture?: number): string | null {

@@ -123,6 +123,32 @@ test('in groups with a look ahead every packet is metered as it is one at a time
   for (const [outcome, times] of Object.entries(reached)) expect(times, outcome).toBeGreaterThan(0);
 });
 
+test.each<[string, FrameSpec]>([
+  ['TCP over IPv4', { proto: 'tcp' }],
+  ['UDP over IPv4', { proto: 'udp' }],
+  ['UDP over IPv6', { proto: 'udp', src: '2001:db8::1', dst: '2001:db8::2' }],
+  ['TCP over IPv4 with a tag', { proto: 'tcp', vlan: [7] }],
+  ['UDP over IPv6 with a tag', { proto: 'udp', src: '2001:db8::1', dst: '2001:db8::2', vlan: [7] }],
+])('the flow of %s is guessed, both ways, and that of a frame that ends in its ports is not', (_, spec) => {
+  const { table, meter } = new TestMeter();
+  const { src = '10.0.0.1', dst = '10.0.0.2' } = spec;
+  const there = frame(spec);
+  const back = frame({ ...spec, src: dst, dst: src, sport: 80, dport: 1000 });
+  meter.fields.wireLen = there.length;
+  meter.packet(new DataView(there.buffer), 0, there.length);
+  const portsEnd = there.length - (spec.proto === 'tcp' ? 16 : 4);
+  for (const [bytes, end, guess] of [
+    [there, there.length, 0],
+    [back, portsEnd, 0],
+    [there, portsEnd - 1, -1],
+  ] as const) {
+    table.ahead.begin();
+    table.ahead.see(new DataView(bytes.buffer), 0, end, 1, 0);
+    table.ahead.fetch();
+    expect(table.ahead.next()).toBe(guess);
+  }
+});
+
 test('with few flows it is not worth while', () => {
   const { table } = new TestMeter();
   expect(table.ahead.begin()).toBe(false);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { hashKey } from '../../daemon/flow/key.ts';
-import { KEY_IPV6, W } from '../../daemon/flow/slot.ts';
+import { hashKey, KEY_TAILS } from '../../daemon/flow/key.ts';
+import { KEY_IPV6, TAIL_WORDS, W } from '../../daemon/flow/slot.ts';
 
 /** The word whose contribution to one round of murmur3 is `k`: its steps, turned round. */
 function murmurWord(k: number): number {
@@ -17,8 +17,10 @@ function key(version: 4 | 6, lo: number[], hi: number[], ports = 0x04d20050): In
   const words = new Int32Array(12);
   words[W.key] = (6 << 16) | (version === 6 ? KEY_IPV6 : 0);
   words[W.ports] = ports;
-  words.set(lo, W.addrLo);
-  words.set(hi, W.addrHi);
+  words[W.addrLo] = lo[0]!;
+  words[W.addrHi] = hi[0]!;
+  words.set(lo.slice(1), KEY_TAILS);
+  words.set(hi.slice(1), KEY_TAILS + TAIL_WORDS);
   return words;
 }
 
@@ -28,7 +30,7 @@ function distinct(keys: Int32Array[]): number {
   let sum = 0;
   for (let i = 0; i < SEEDS; i++) {
     const seed = Math.imul(i + 1, 0x9e3779b1) >>> 1;
-    sum += new Set(keys.map((words) => hashKey(words, 0, seed, 0))).size;
+    sum += new Set(keys.map((words) => hashKey(words, 0, KEY_TAILS, seed, 0))).size;
   }
   return sum / SEEDS;
 }
@@ -74,7 +76,7 @@ describe('the hash of a flow', () => {
     const keys = Array.from({ length: 4096 }, (__, i) => make(i));
     expect(distinct(keys)).toBeGreaterThan(4095.9);
     for (const shift of [0, 8, 20]) {
-      const buckets = new Set(keys.map((words) => (hashKey(words, 0, 12345, 0) >>> shift) & 4095));
+      const buckets = new Set(keys.map((words) => (hashKey(words, 0, KEY_TAILS, 12345, 0) >>> shift) & 4095));
       expect(buckets.size / 4096).toBeCloseTo(1 - 1 / Math.E, 1);
     }
   });
