@@ -19,6 +19,7 @@ import {
   timeCover,
 } from './flow-cover.ts';
 import { hasFlowIndexes } from './flow-indexes.ts';
+import { isByPiece, PIECE_SQL, type PieceColumn, piecesOf } from './flow-pieces.ts';
 import { flowSchemas } from './partition-views.ts';
 import { clampNs } from './time.ts';
 
@@ -39,6 +40,8 @@ export interface FlowArm {
   /** What stands behind FROM; the flows have the alias `f`. */
   from: string;
   where: SqlCondition;
+  /** What has to be asked of each piece of the file, see flow-pieces.ts: the pieces, in ascending order. */
+  pieces: readonly number[] | null;
 }
 
 /** All parts that a query reads. */
@@ -50,9 +53,9 @@ export interface FlowArms {
 
 /**
  * What becomes of the flows, as far as it matters for how they are found: the first by their start (of which the ids are enough),
- * all by their start, in another order, or added up.
+ * all by their start, in another order (of which an index has the first), or added up.
  */
-export type ArmUse = 'first' | 'by start' | 'sorted' | 'added up';
+export type ArmUse = 'first' | 'by start' | 'sorted' | `first by ${PieceColumn}` | 'added up';
 
 /** What decides between ways; see the defaults. */
 export interface ArmLimits {
@@ -117,7 +120,8 @@ export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse
   if (!isUseful && params * files.length * 2 > PARAMS_MAX) {
     const times = timeBound(selection);
     const schema = flowSchemas(db).length > 1 ? 'temp' : 'main';
-    return { arms: [{ schema, from: 'flows f', where: all([...times, ...conditions]) }], repeats: 1 };
+    const where = all([...times, ...conditions]);
+    return { arms: [{ schema, from: 'flows f', where, pieces: null }], repeats: 1 };
   }
   const cover = smallest([isUseful ? byFilter : null, isTimeUseful ? byTime : null], size);
   const parts = cover === null ? [{ find: null, others: [] }] : inParts(cover, use, count, limits);
@@ -141,7 +145,23 @@ export function flowArms(db: FlowDatabase, selection: FlowSelection, use: ArmUse
 
 function arm(file: FlowFile, find: IndexFind | null, use: ArmUse, conditions: SqlCondition[]): FlowArm {
   const { name: schema, isIndexed } = file;
-  return { schema, from: `${schema}.flows f${isIndexed ? behind(find, use) : ''}`, where: all(conditions) };
+  const index = isIndexed ? indexFor(find, use) : undefined;
+  return {
+    schema,
+    from: `${schema}.flows f${indexedBy(index)}`,
+    where: all(conditions),
+    pieces: piecesFor(file, index),
+  };
+}
+
+/** The pieces that have to be asked one by one; null: the index is not by piece. */
+function piecesFor(file: FlowFile, index: string | null | undefined): readonly number[] | null {
+  return index && isByPiece(index) ? file.pieces() : null;
+}
+
+/** That a flow is in one of these pieces. Numbers in the text: SQLite looks at each by itself, as it does with values. */
+function inPieces(pieces: readonly number[]): string {
+  return `${PIECE_SQL} IN (${pieces.join(', ')})`;
 }
 
 /**
@@ -150,14 +170,16 @@ function arm(file: FlowFile, find: IndexFind | null, use: ArmUse, conditions: Sq
  * @param groupBy what each is grouped by
  */
 export function unionArms(arms: readonly FlowArm[], columns: string, groupBy?: string): SqlCondition {
-  const none: FlowArm = { schema: 'main', from: 'main.flows f', where: { sql: 'FALSE', params: [] } };
+  const nothing = { sql: 'FALSE', params: [] };
+  const none: FlowArm = { schema: 'main', from: 'main.flows f', where: nothing, pieces: null };
   const parts = arms.length === 0 ? [none] : arms;
   const behind = groupBy === undefined ? '' : ` GROUP BY ${groupBy}`;
   return {
     sql: parts
-      .map(({ schema, from, where }) => {
+      .map(({ schema, from, where, pieces }) => {
         const list = columns.replaceAll('{file}', `'${schema}'`);
-        return `SELECT ${list} FROM ${from} WHERE ${where.sql}${behind}`;
+        const of = pieces === null ? '' : `${inPieces(pieces)} AND `;
+        return `SELECT ${list} FROM ${from} WHERE ${of}${where.sql}${behind}`;
       })
       .join('\nUNION ALL '),
     params: parts.flatMap(({ where }) => where.params),
@@ -244,13 +266,17 @@ class EntryCount {
     // Within a range of another column nothing is in the order of time: the entries that are out of it would be read as well.
     const { sql, params } = all([find.where, ...(find.kind === 'oneOf' ? this.#time : [])]);
     let entries = 0;
-    for (const { name, isIndexed } of this.#files)
-      if (entries < max)
-        entries += this.#ask(
-          `SELECT count(*) FROM (SELECT 1 FROM ${name}.flows f ${isIndexed ? indexedBy(find) : ''} WHERE ${sql} LIMIT ?)`,
-          ...params,
-          max - entries,
-        );
+    for (const file of this.#files) {
+      if (entries >= max) break;
+      const index = file.isIndexed ? find.index : undefined;
+      const pieces = piecesFor(file, index);
+      entries += this.#ask(
+        `SELECT count(*) FROM (SELECT 1 FROM ${file.name}.flows f${indexedBy(index)}
+         WHERE ${pieces === null ? '' : `${inPieces(pieces)} AND `}${sql} LIMIT ?)`,
+        ...params,
+        max - entries,
+      );
+    }
     this.#known.set(find, { entries, max });
     return entries;
   }
@@ -318,11 +344,13 @@ function byValue(find: IndexFind): IndexFind[] {
   return find.values.map((value) => ({ ...find, where: equalTo(find.column, [value]) }));
 }
 
-function behind(find: IndexFind | null, use: ArmUse): string {
-  if (find !== null) return ` ${indexedBy(find)}`;
+/** The index that an arm reads: null: none, undefined: SQLite has the choice. */
+function indexFor(find: IndexFind | null, use: ArmUse): string | null | undefined {
+  if (find !== null) return find.index;
   // What is added up would else be read in the order of its groups, from here and there.
-  if (use === 'added up') return ' NOT INDEXED';
-  return use === 'sorted' ? '' : ' INDEXED BY flows_start';
+  if (use === 'added up') return null;
+  if (use === 'sorted') return undefined;
+  return use === 'first' || use === 'by start' ? 'flows_start' : use.replace('first by ', 'flows_');
 }
 
 /** A file of flows. */
@@ -331,6 +359,8 @@ interface FlowFile {
   name: string;
   /** False: all of its flows are looked at, see hasFlowIndexes. */
   isIndexed: boolean;
+  /** See piecesOf; looked up once. */
+  pieces(): readonly number[];
 }
 
 /** The files that may have flows of a selection. */
@@ -346,7 +376,10 @@ function filesOf(db: FlowDatabase, { since, until }: FlowSelection): FlowFile[] 
     if (first === null || last === null) return false;
     return (since === null || last >= since) && (until === null || first < until);
   });
-  return found.map((name) => ({ name, isIndexed: hasFlowIndexes(db, name) }));
+  return found.map((name) => {
+    let pieces: readonly number[] | undefined;
+    return { name, isIndexed: hasFlowIndexes(db, name), pieces: () => (pieces ??= piecesOf(db, name)) };
+  });
 }
 
 function all(conditions: SqlCondition[]): SqlCondition {

@@ -7,7 +7,7 @@ import { clampNs } from './time.ts';
 
 /**
  * Flows that one index finds, whatever else they are asked for. An index of a column and `start_ns` gives the flows of one
- * value in the order of their start.
+ * value in the order of their start, of the whole file or of one piece of it (see flow-pieces.ts).
  */
 export interface IndexFind {
   /** Name of an index of `flows`; null: the table's own order, by flow_id. */
@@ -237,9 +237,10 @@ function equal(index: string | null, column: string, values: SqlValue[]): IndexF
   return { index, where: equalTo(column, each), kind: 'oneOf', column, values: each };
 }
 
-/** How a find is written behind the name of the table, of a file that has its indexes. */
-export function indexedBy({ index }: IndexFind): string {
-  return index === null ? 'NOT INDEXED' : `INDEXED BY ${index}`;
+/** What stands behind the name of the table to have it read by an index; null: by none, undefined: as SQLite likes. */
+export function indexedBy(index: string | null | undefined): string {
+  if (index === undefined) return '';
+  return index === null ? ' NOT INDEXED' : ` INDEXED BY ${index}`;
 }
 
 /** That a column of `flows` is one of these, which may be none. */

@@ -10,25 +10,20 @@ export function rowsOf(db: FlowDatabase, { sql, params }: SqlCondition): Iterabl
     .iterate(...params);
 }
 
+/** A flow and the file it is in, as SQL names it. */
+export type FlowPlace = readonly [flowId: number, schema: string];
+
 /**
- * The rows of the flows that a statement gives the ids of, and the files: sorting ids takes a part of the time that sorting all columns
- * takes.
+ * The rows of flows by their ids: sorting ids takes a part of the time that sorting all columns takes.
  * @param columns of each row, of `f`
  */
 export function* rowsById(
   db: FlowDatabase,
-  statement: SqlCondition,
-  { offset, limit }: { offset: number; limit: number | null },
+  places: Iterable<FlowPlace>,
   columns: string,
 ): IterableIterator<unknown[]> {
-  const ids: [flowId: number, schema: string][] = [];
-  for (const [flowId, schema] of rowsOf(db, statement) as Iterable<[number, string]>) {
-    // A flow that is in several arms comes once from each, one behind the other.
-    if (ids.at(-1)?.[0] !== flowId) ids.push([flowId, schema]);
-    if (ids.length === offset + limit!) break;
-  }
   const readers = new Map<string, { get(flowId: number): unknown[] | undefined }>();
-  for (const [flowId, schema] of ids.slice(offset)) {
+  for (const [flowId, schema] of places) {
     let reader = readers.get(schema);
     if (reader === undefined) {
       reader = db

@@ -4,6 +4,7 @@ import { join, type SqlCondition } from './filter-sql.ts';
 import { CONN_STATES, END_REASONS, TUNNEL_TYPES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
 import { flowArms, type FlowSelection, unionArms } from './flow-arms.ts';
+import { compared } from './flow-first.ts';
 import {
   addGroupFunctions,
   endOf,
@@ -257,10 +258,3 @@ const SORT_VALUES: Readonly<Record<string, (row: GroupRow) => Key | bigint>> = {
   start: (row) => row.startNs,
   end: (row) => row.endNs,
 };
-
-/** As SQLite sorts: nothing before anything. */
-function compared(a: Key | bigint, b: Key | bigint): number {
-  if (a === null || b === null) return Number(a !== null) - Number(b !== null);
-  if (Buffer.isBuffer(a) && Buffer.isBuffer(b)) return Buffer.compare(a, b);
-  return a < b ? -1 : Number(a > b);
-}

@@ -6,7 +6,9 @@ import { flowArms, type FlowSelection, unionArms } from './flow-arms.ts';
 import { CONN_STATES, END_REASONS, type EndReason, TUNNEL_TYPES } from './flow-batch.ts';
 import { type RouteChange, routeChangeReader } from './route-changes.ts';
 import { lookup } from './lookup.ts';
-import { rowsById, rowsOf } from './flow-rows.ts';
+import { type FirstStatements, firstFlows, firstStatements, type FlowOrder } from './flow-first.ts';
+import { isPieceColumn } from './flow-pieces.ts';
+import { type FlowPlace, rowsById, rowsOf } from './flow-rows.ts';
 import { holdSnapshot } from './partition-views.ts';
 import { DECISION_SQL, type RouteDecision } from './route-decision.ts';
 import { toNs } from './time.ts';
@@ -272,8 +274,7 @@ type Tail = [
 export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterator<FlowRow> {
   const release = holdSnapshot(db);
   try {
-    if (query.limit === null) yield* readFlows(db, rowsOf(db, flowSql(db, query)));
-    else yield* readFlows(db, rowsById(db, flowSql(db, query), query, COLUMNS));
+    yield* readFlows(db, query.limit === null ? allRows(db, query) : firstRows(db, query, query.limit));
   } finally {
     release();
   }
@@ -345,20 +346,52 @@ function* readFlows(db: FlowDatabase, rows: Iterable<unknown[]>): IterableIterat
   }
 }
 
-/** The statement of a query: of one without a limit the rows, else id and file of the flows, each once from each arm that it is in. */
-export function flowSql(db: FlowDatabase, query: FlowQuery): SqlCondition {
-  const sort = FLOW_SORTS[query.sort];
-  if (sort === undefined) throw new RangeError(`query: cannot sort by ${query.sort}`);
-  const { limit, offset } = query;
-  const direction = query.descending ? 'DESC' : 'ASC';
-  const use = query.sort !== 'start' ? 'sorted' : limit === null ? 'by start' : 'first';
-  const { arms, repeats } = flowArms(db, query, use);
+function allRows(db: FlowDatabase, query: FlowQuery): Iterable<unknown[]> {
+  const { isById, ...statement } = allFlowsSql(db, query);
+  const rows = rowsOf(db, statement);
+  return isById ? rowsById(db, rows as Iterable<unknown> as Iterable<FlowPlace>, COLUMNS) : rows;
+}
+
+function firstRows(db: FlowDatabase, query: FlowQuery, limit: number): Iterable<unknown[]> {
+  const order = orderOf(query, query.offset + limit);
+  // In one snapshot, which several statements are not of themselves: a flow may be turned around from one to the next.
+  const places = db.transaction(() => firstFlows(db, firstFlowsSql(db, query, limit), order)).deferred();
+  return rowsById(db, places.slice(query.offset), COLUMNS);
+}
+
+/** The statement of a query without a limit: the rows, or, where they would have to be sorted, id and file of the flows. */
+export function allFlowsSql(db: FlowDatabase, query: FlowQuery): SqlCondition & { isById: boolean } {
+  const { sort, descending } = orderOf(query, 0);
+  const { arms } = flowArms(db, query, query.sort === 'start' ? 'by start' : 'sorted');
+  const isById = arms.some(({ pieces }) => pieces !== null);
+  const direction = descending ? 'DESC' : 'ASC';
   // The order as a column of its own: what is read in that order is merged instead of being sorted all together.
-  const columns = limit === null ? COLUMNS : 'f.flow_id, {file} AS file';
-  const { sql, params } = unionArms(arms, `${columns}, ${sort} AS sort_key`);
-  const page = limit === null ? [-1, offset] : [(offset + limit) * repeats, 0];
+  const { sql, params } = unionArms(
+    arms,
+    `${isById ? 'f.flow_id, {file} AS file' : COLUMNS}, ${sort} AS sort_key`,
+  );
   return {
-    sql: `${sql} ORDER BY sort_key ${direction}, flow_id ${direction} LIMIT ? OFFSET ?`,
-    params: [...params, ...page],
+    sql: `${sql} ORDER BY sort_key ${direction}, flow_id ${direction} LIMIT -1 OFFSET ?`,
+    params: [...params, query.offset],
+    isById,
   };
+}
+
+/** The statements of a query with a limit. */
+export function firstFlowsSql(db: FlowDatabase, query: FlowQuery, limit: number): FirstStatements {
+  const order = orderOf(query, query.offset + limit);
+  const use =
+    query.sort === 'start'
+      ? 'first'
+      : isPieceColumn(query.sort)
+        ? (`first by ${query.sort}` as const)
+        : 'sorted';
+  const { arms, repeats } = flowArms(db, query, use);
+  return firstStatements(arms, repeats, order);
+}
+
+function orderOf({ sort: name, descending }: FlowQuery, limit: number): FlowOrder {
+  const sort = FLOW_SORTS[name];
+  if (sort === undefined) throw new RangeError(`query: cannot sort by ${name}`);
+  return { sort, descending, limit };
 }

@@ -6,6 +6,8 @@ import { changeExperiment } from '../../storage/experiments.ts';
 import type { FilterNode, Side } from '../../storage/filter-ast.ts';
 import { filterToSql } from '../../storage/filter-sql.ts';
 import { type ArmUse, flowArms, unionArms } from '../../storage/flow-arms.ts';
+import { firstFlows, firstStatements } from '../../storage/flow-first.ts';
+import { piecesOf } from '../../storage/flow-pieces.ts';
 import { FlowWriter } from '../../storage/writer.ts';
 import { batchOf, captureInfo, decision, type RecordSpec, TEST_RUN } from './records.ts';
 import { tempDb } from './temp-db.ts';
@@ -94,6 +96,9 @@ const limits = fc.record({
   wideShare: pick([0, 0.25, 1]),
 });
 
+/** Ids from one flow to the next: so each file has several pieces, one of which goes on in the next file. */
+const IDS_APART = 2000;
+
 test('whichever indexes are taken, the flows found are those of the condition, each once and in order', () => {
   const path = tempDb();
   const writer = new FlowWriter(path, TEST_RUN, true);
@@ -108,7 +113,9 @@ test('whichever indexes are taken, the flows found are those of the condition, e
     decision({ dev: null }),
   ];
   writer.write([[channel, { type: 'decisions', base: 0, list }]]);
-  const records = fc.sample(record, { numRuns: 600, seed: 7 }).map((spec, seq) => ({ ...spec, seq }));
+  const records = fc
+    .sample(record, { numRuns: 600, seed: 7 })
+    .map((spec, n) => ({ ...spec, seq: n * IDS_APART }));
   for (let n = 0; n < 3; n++) {
     if (n > 0) writer.partitions!.begin();
     writer.write([[channel, { type: 'batch', batch: batchOf(...records.slice(n * 200, (n + 1) * 200)) }]]);
@@ -129,7 +136,19 @@ test('whichever indexes are taken, the flows found are those of the condition, e
 
   const db = openForReading(path);
   const seen = new Set<string>();
-  const use = pick<ArmUse>(['first', 'by start', 'sorted', 'added up']);
+  expect(['main', 'p1', 'p2', 'p3'].map((schema) => piecesOf(db, schema).join(' '))).toEqual([
+    '',
+    '0 1 2 3',
+    '3 4 5 6',
+    '6 7 8 9',
+  ]);
+  const use = pick<ArmUse>([
+    'first',
+    'by start',
+    'sorted',
+    'added up',
+    ...(['src', 'dst', 'src_port', 'dst_port'] as const).map((column) => `first by ${column}` as const),
+  ]);
   fc.assert(
     fc.property(
       fc.option(filter, { nil: null }),
@@ -137,28 +156,43 @@ test('whichever indexes are taken, the flows found are those of the condition, e
       bound,
       use,
       limits,
-      (node, since, until, what, within) => {
+      fc.boolean(),
+      pick([1, 7, 40]),
+      (node, since, until, what, within, descending, limit) => {
         const plain =
           node === null
             ? { sql: 'TRUE', params: [] }
             : filterToSql(node, (names) => experimentCondition(db, names));
-        const order = 'ORDER BY start_ns DESC, flow_id DESC LIMIT';
+        const newest = 'ORDER BY start_ns DESC, flow_id DESC LIMIT';
         const wanted = db
           .prepare(
-            `SELECT flow_id, start_ns FROM flows f WHERE ${plain.sql} AND f.end_ns >= ? AND f.start_ns < ? ${order} 40`,
+            `SELECT flow_id, start_ns FROM flows f WHERE ${plain.sql} AND f.end_ns >= ? AND f.start_ns < ? ${newest} 40`,
           )
           .raw()
           .all(...plain.params, since ?? -1n, until ?? 2n ** 60n);
         const { arms, repeats } = flowArms(db, { filter: node, since, until }, what, within);
         const { sql, params } = unionArms(arms, 'f.flow_id, f.start_ns');
         const found = db
-          .prepare<unknown[], [number, number]>(`${sql} ${order} ${40 * repeats}`)
+          .prepare<unknown[], [number, number]>(`${sql} ${newest} ${40 * repeats}`)
           .raw()
           .all(...params);
         const distinct = found.filter(([id], i) => id !== found[i - 1]?.[0]);
         expect(distinct.slice(0, 40)).toEqual(wanted);
         if (repeats === 1) expect(distinct).toHaveLength(found.length);
         else seen.add('repeats');
+        const sort = what.startsWith('first by ') ? what.slice('first by '.length) : 'start_ns';
+        const direction = descending ? 'DESC' : 'ASC';
+        const first = db
+          .prepare(
+            `SELECT flow_id FROM flows f WHERE ${plain.sql} AND f.end_ns >= ? AND f.start_ns < ?
+             ORDER BY ${sort} ${direction}, flow_id ${direction} LIMIT ${limit}`,
+          )
+          .pluck()
+          .all(...plain.params, since ?? -1n, until ?? 2n ** 60n);
+        const order = { sort: `f.${sort}`, descending, limit };
+        const statements = firstStatements(arms, repeats, order);
+        expect(firstFlows(db, statements, order).map(([id]) => id)).toEqual(first);
+        if (statements.whole !== null && statements.byPiece.length > 0) seen.add('whole and by piece');
         for (const { from } of arms) seen.add(/BY (\w+)$|NOT INDEXED$|$/.exec(from)![0]);
         const alike = new Set(arms.map((arm) => arm.from + arm.where.sql)).size;
         if (alike < arms.length) seen.add('value by value');
@@ -179,6 +213,13 @@ test('whichever indexes are taken, the flows found are those of the condition, e
     'long',
   ];
   expect([...seen].sort()).toEqual(
-    ['', 'NOT INDEXED', 'repeats', 'value by value', ...indexes.map((name) => `BY flows_${name}`)].sort(),
+    [
+      '',
+      'NOT INDEXED',
+      'repeats',
+      'value by value',
+      'whole and by piece',
+      ...indexes.map((name) => `BY flows_${name}`),
+    ].sort(),
   );
 });

@@ -7,12 +7,13 @@ import { batchOf, captureInfo, decision, TEST_RUN } from './records.ts';
 import { startWriting } from './start-writing.ts';
 import { readFlows, tempDb, withDb } from './temp-db.ts';
 
-/** Names and SQL of the indexes of flows. */
+/** Names and SQL of the indexes of flows, and what SQLite is told of them. */
 function indexes(path: string): unknown[] {
   return withDb(path, (db) =>
     db
       .prepare(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'flows' ORDER BY name",
+        `SELECT name, sql, stat FROM sqlite_schema LEFT JOIN sqlite_stat1 ON idx = name
+         WHERE type = 'index' AND tbl_name = 'flows' ORDER BY name`,
       )
       .raw()
       .all(),

@@ -7,7 +7,7 @@ import { type FlowDatabase, openForReading } from '../../storage/database.ts';
 import { changeExperiment } from '../../storage/experiments.ts';
 import type { FilterNode } from '../../storage/filter-ast.ts';
 import type { SqlCondition } from '../../storage/filter-sql.ts';
-import { type FlowQuery, flowSql, queryFlows } from '../../storage/query.ts';
+import { allFlowsSql, firstFlowsSql, type FlowQuery, queryFlows } from '../../storage/query.ts';
 import { groupSql } from '../../storage/query-by.ts';
 import { routeUseSql } from '../../storage/route-use.ts';
 import { FlowWriter } from '../../storage/writer.ts';
@@ -88,7 +88,14 @@ function fullPlan(of: FlowDatabase, filter: string, more: Partial<FlowQuery> = {
     limit: 50,
     ...more,
   };
-  return explain(of, flowSql(of, query));
+  if (query.limit === null) return explain(of, allFlowsSql(of, query));
+  const { whole, byPiece } = firstFlowsSql(of, query, query.limit);
+  return [
+    ...(whole === null ? [] : explain(of, whole)),
+    ...byPiece.flatMap(({ sql, params, isBound }) =>
+      explain(of, { sql, params: [0, ...(isBound ? [0] : []), ...params, 50] }),
+    ),
+  ];
 }
 
 function explain(of: FlowDatabase, { sql, params }: SqlCondition): string[] {
@@ -190,7 +197,7 @@ describe.each([
 
   test('a host in a time, by both at once', () => {
     const lines = fullPlan(of(), 'src host 10.0.0.1', { since: at(400), until: at(950) });
-    expect(lines.join('\n')).toMatch(/flows_src \(src=\? AND start_ns>\? AND start_ns<\?\)/);
+    expect(lines.join('\n')).toMatch(/flows_src \(<expr>=\? AND src=\? AND start_ns>\? AND start_ns<\?\)/);
   });
 
   test('walks from the newest on when there is no index that helps, and sorts nothing', () => {
