@@ -8,6 +8,7 @@ import { meteringOf } from './config.ts';
 import { createCensus } from './flow/census.ts';
 import type { ReadOptions, ReadTotals, ReplayProgress } from './replay.ts';
 import { sibling } from './sibling.ts';
+import { threadEnv } from './thread-env.ts';
 
 /** Where a replay thread puts its records: its end of the channel to storage, and its batches. */
 export interface RecordOutlet {
@@ -60,6 +61,7 @@ export function startReading(
       shared,
     };
     const worker = new Worker(sibling('./capture/replay-thread', import.meta.url), {
+      ...threadEnv(),
       workerData,
       transferList: [port],
     });
