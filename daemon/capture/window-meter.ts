@@ -7,6 +7,7 @@ export class WindowMeter {
   readonly #shard: ShardMeter;
   /** Packets that wait until AHEAD_MAX of them are there, by their numbers in the list. */
   readonly #group = new Int32Array(AHEAD_MAX);
+  #waiting = 0;
 
   constructor(shard: ShardMeter) {
     this.#shard = shard;
@@ -22,45 +23,51 @@ export class WindowMeter {
    * @param captures, linkTypes by number of the interface in the file
    */
   meter(view: DataView, list: PacketList, captures: readonly number[], linkTypes: readonly number[]): void {
+    const { count } = list;
+    // Short loops, called often: a loop over all packets is compiled while it runs, without what comes behind it, and so is given up at its
+    // end, each time anew.
+    for (let at = 0; at < count; ) {
+      at = this.#gather(view, list, at, captures, linkTypes);
+      this.#hand(view, list, captures, linkTypes);
+    }
+    this.#shard.seen += count;
+  }
+
+  /** Takes packets from `at` on into the group, and looks at those that are ours. @returns the number of the packet behind them */
+  #gather(
+    view: DataView,
+    list: PacketList,
+    at: number,
+    captures: readonly number[],
+    linkTypes: readonly number[],
+  ): number {
     const { index, clock, ownAhead } = this.#shard;
     const { count, shards, secs } = list;
     const group = this.#group;
-    let waiting = 0;
-    let now = clock.now;
+    const isLooking = ownAhead?.begin() ?? false;
+    const { now } = clock;
     // Packets of other seconds may have moved the clock when it comes to those behind them.
     let isStanding = true;
-    let isLooking = ownAhead?.begin() ?? false;
-    for (let i = 0; i < count; i++) {
+    let waiting = 0;
+    let i = at;
+    for (; i < count && waiting < AHEAD_MAX; i++) {
       const isOwn = shards[i] === index;
       if (secs[i] !== now) isStanding = false;
       else if (!isOwn && isStanding) continue;
       group[waiting++] = i;
-      if (isOwn && isLooking) {
-        const at = list.interfaces[i]!;
-        const off = list.offs[i]!;
-        ownAhead!.see(view, off, off + list.capLens[i]!, linkTypes[at]!, captures[at]!);
-      }
-      if (waiting < AHEAD_MAX) continue;
-      if (isLooking) ownAhead!.fetch();
-      this.#hand(view, list, waiting, captures, linkTypes);
-      waiting = 0;
-      now = clock.now;
-      isStanding = true;
-      isLooking = ownAhead?.begin() ?? false;
+      if (!isOwn || !isLooking) continue;
+      const from = list.interfaces[i]!;
+      const off = list.offs[i]!;
+      ownAhead!.see(view, off, off + list.capLens[i]!, linkTypes[from]!, captures[from]!);
     }
     if (isLooking) ownAhead!.fetch();
-    this.#hand(view, list, waiting, captures, linkTypes);
-    this.#shard.seen += count;
+    this.#waiting = waiting;
+    return i;
   }
 
-  #hand(
-    view: DataView,
-    list: PacketList,
-    waiting: number,
-    captures: readonly number[],
-    linkTypes: readonly number[],
-  ): void {
+  #hand(view: DataView, list: PacketList, captures: readonly number[], linkTypes: readonly number[]): void {
     const { index, clock, own, fields: f } = this.#shard;
+    const waiting = this.#waiting;
     for (let k = 0; k < waiting; k++) {
       const i = this.#group[k]!;
       const isOwn = list.shards[i] === index;
