@@ -1,10 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { CHECKPOINT_DEFAULT } from '../daemon/config.ts';
-import { compileFilter } from '../daemon/kernel/libpcap.ts';
 import { resolveMetering } from '../daemon/options/resolve.ts';
 import type { GivenMetering } from '../daemon/options/spec.ts';
 import { type ReplayTotals, replay } from '../daemon/replay.ts';
-import { loadCompared, loadSnapshot } from '../daemon/routes/load-snapshot.ts';
 import type { RouteSnapshot } from '../daemon/routes/snapshot.ts';
 import { clampNs, toNs } from '../storage/time.ts';
 import { ensureDefaultDb } from './default-db.ts';
@@ -12,7 +10,7 @@ import { counted } from './format/count.ts';
 import { formatTime } from './format/time.ts';
 import { Interruption } from './interruption.ts';
 import { writeLines } from './output.ts';
-import { checkComparable, ReplayComparison } from './replay-compare.ts';
+import type { ReplayComparison } from './replay-compare.ts';
 import { ReplayProgressBar, warnOf } from './replay-progress.ts';
 import { ScratchDatabase } from './scratch-database.ts';
 
@@ -42,10 +40,11 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
   // Nobody looks at a file's flows before its end; a pipe may never end.
   const metering = resolveMetering(flags, files.includes('-') ? CHECKPOINT_DEFAULT : 0);
   // A wrong expression, or no libpcap, is told before anything is read.
-  if (filter !== null) compileFilter(filter, LINKTYPE_ETHERNET, SNAPLEN_MAX);
-  const snapshot = loadSnapshot(flags);
-  if (flags.compare !== undefined) checkComparable(files, snapshot);
-  const other = flags.compare === undefined ? null : loadCompared(flags.compare, snapshot!);
+  if (filter !== null) {
+    const { compileFilter } = await import('../daemon/kernel/libpcap.ts');
+    compileFilter(filter, LINKTYPE_ETHERNET, SNAPLEN_MAX);
+  }
+  const { snapshot, other, comparing } = await loadRoutes(files, flags);
   const db = flags.db ?? ensureDefaultDb();
   const scratch = other === null ? null : new ScratchDatabase();
   const progress = new ReplayProgressBar(files.length);
@@ -83,7 +82,7 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
       try {
         const again = await run(scratch.path, other);
         progress.close();
-        comparison = new ReplayComparison([db, scratch.path], [totals, again]);
+        comparison = new comparing!.ReplayComparison([db, scratch.path], [totals, again]);
         if (interruption.status === null) await comparison.read(signal);
       } catch (error) {
         if (!(error instanceof Error)) throw error;
@@ -116,6 +115,19 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
     scratch?.close();
     interruption.close();
   }
+}
+
+/** What the flows' routes are decided by. Its modules take longer to load than the rest of the command. */
+async function loadRoutes(files: string[], flags: ReplayFlags) {
+  const { routes, rules, addrs, snapshot: path, compare } = flags;
+  if ((routes ?? rules ?? addrs ?? path ?? compare) === undefined)
+    return { snapshot: null, other: null, comparing: null };
+  const { loadCompared, loadSnapshot } = await import('../daemon/routes/load-snapshot.ts');
+  const snapshot = loadSnapshot(flags);
+  if (compare === undefined) return { snapshot, other: null, comparing: null };
+  const comparing = await import('./replay-compare.ts');
+  comparing.checkComparable(files, snapshot);
+  return { snapshot, other: loadCompared(compare, snapshot!), comparing };
 }
 
 /** The result as one JSON object. @param compare the value of its key `compare`, or null */

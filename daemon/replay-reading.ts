@@ -3,11 +3,16 @@ import type { BatchPoolShared } from '../storage/batch-pool.ts';
 import { sum } from '../storage/sum.ts';
 import type { CarveOrder } from './capture/carver.ts';
 import type { ReplayReply, ReplayRequest, ReplayThreadData } from './capture/replay-thread.ts';
+import { createSharedWindows } from './capture/shared-windows.ts';
 import { createStopLine, drawStopLine } from './capture/stop-line.ts';
 import { meteringOf } from './config.ts';
 import { createCensus } from './flow/census.ts';
 import type { ReadOptions, ReadTotals, ReplayProgress } from './replay.ts';
 import { sibling } from './sibling.ts';
+import { threadEnv } from './thread-env.ts';
+
+/** Octets that are read at a time where several threads read together. */
+const WINDOW_LEN = 1024 * 1024;
 
 /** Where a replay thread puts its records: its end of the channel to storage, and its batches. */
 export interface RecordOutlet {
@@ -39,7 +44,14 @@ export function startReading(
   const shallStop = (): void => drawStopLine(stop);
   if (options.signal?.aborted) shallStop();
   options.signal?.addEventListener('abort', shallStop);
-  const shared = octets === null ? null : { census: createCensus(), octets };
+  const shared =
+    octets === null
+      ? null
+      : {
+          census: createCensus(),
+          windows: createSharedWindows(outlets.length, options.windowLen ?? WINDOW_LEN),
+          octets,
+        };
   const progress = new ProgressOfAll(options, outlets.length);
   const threads = outlets.map(({ port, pool }, index) => {
     const workerData: ReplayThreadData = {
@@ -60,6 +72,7 @@ export function startReading(
       shared,
     };
     const worker = new Worker(sibling('./capture/replay-thread', import.meta.url), {
+      ...threadEnv(),
       workerData,
       transferList: [port],
     });

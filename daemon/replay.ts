@@ -25,6 +25,8 @@ export interface ReadOptions extends MeteringOptions {
   filter: string | null;
   /** Routes to decide with, or null: every decision is then "unknown". */
   snapshot: RouteSnapshot | null;
+  /** Octets that several threads read at a time, at least 512; left out: what is fast. */
+  windowLen?: number;
   /** Two replays of the same files with the same seed make the same flows: it keys the tables. Left out: any. */
   seed?: number;
   onProgress?: (progress: ReplayProgress) => void;

@@ -9,6 +9,7 @@ import { nowNs } from '../storage/time.ts';
 import { ControlError } from './control/errors.ts';
 import { Questions } from './questions.ts';
 import { sibling } from './sibling.ts';
+import { threadEnv } from './thread-env.ts';
 
 /** What storage tells while it goes on: trouble that may pass (disk full, locked), its end, and what retention does. */
 export type StorageNotice = Exclude<
@@ -64,6 +65,7 @@ export function startStorage(
     ...(retention && { retention }),
   };
   const worker = new Worker(sibling('../storage/storage-thread', import.meta.url), {
+    ...threadEnv(),
     workerData,
     transferList: inlets.map(({ port }) => port),
   });

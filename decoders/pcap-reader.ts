@@ -72,6 +72,11 @@ function isIxia(value: number): boolean {
 export class PcapParser implements SavefileParser {
   needed: number;
   isMuted: boolean;
+  /** A file has nothing else. */
+  isPacketsOnly: boolean;
+  /** Not known: every record has a time. */
+  readonly lastSec: number;
+  readonly lastNsec: number;
   readonly #file: string;
   readonly #sink: SavefileSink;
   /** File offset of the window, and in it the record at hand: two small integers cost a packet less than one large. */
@@ -91,6 +96,9 @@ export class PcapParser implements SavefileParser {
   constructor(file: string, sink: SavefileSink) {
     this.needed = PCAP_FILE_HEADER_LEN;
     this.isMuted = false;
+    this.isPacketsOnly = false;
+    this.lastSec = 0;
+    this.lastNsec = 0;
     this.#windowOff = 0;
     this.#recordOff = 0;
     this.#file = file;
@@ -109,6 +117,8 @@ export class PcapParser implements SavefileParser {
   get isMidRecord(): boolean {
     return false;
   }
+
+  passed(): void {}
 
   get packetOffset(): number {
     return this.#windowOff + this.#recordOff;

@@ -67,6 +67,9 @@ interface Interface {
 export class PcapngParser implements SavefileParser {
   needed: number;
   isMuted: boolean;
+  isPacketsOnly: boolean;
+  lastSec: number;
+  lastNsec: number;
   readonly #file: string;
   readonly #sink: SavefileSink;
   readonly #text: TextDecoder;
@@ -79,19 +82,18 @@ export class PcapngParser implements SavefileParser {
   /** File offset of the window, and in it the block at hand. */
   #windowOff: number;
   #recordOff: number;
-  /** Interfaces of the whole file. */
   #interfaceCount: number;
   /** Octets still to skip of a long block, and the length that must follow it; 0 when none is being skipped. */
   #skip: number;
   #skipTotal: number;
-  /** Last known time, for records without one. */
-  #sec: number;
-  #nsec: number;
 
   /** @param file for errors */
   constructor(file: string, sink: SavefileSink) {
     this.needed = BLOCK_MIN;
     this.isMuted = false;
+    this.isPacketsOnly = false;
+    this.lastSec = 0;
+    this.lastNsec = 0;
     this.#file = file;
     this.#sink = sink;
     this.#text = new TextDecoder();
@@ -104,12 +106,16 @@ export class PcapngParser implements SavefileParser {
     this.#interfaceCount = 0;
     this.#skip = 0;
     this.#skipTotal = 0;
-    this.#sec = 0;
-    this.#nsec = 0;
   }
 
   get isMidRecord(): boolean {
     return this.#skipTotal > 0;
+  }
+
+  passed(offset: number, sec: number, nsec: number): void {
+    this.#seen = Math.max(this.#seen, offset);
+    this.lastSec = sec;
+    this.lastNsec = nsec;
   }
 
   get packetOffset(): number {
@@ -144,6 +150,7 @@ export class PcapngParser implements SavefileParser {
       }
       if (end - cur < BLOCK_MIN) return this.#pause(cur, BLOCK_MIN, fileOff);
       const type = view.getUint32(cur, this.#little);
+      if (this.isPacketsOnly && type !== PCAPNG_EPB) return cur;
       if (type === PCAPNG_SHB) this.#readByteOrder(view, cur, fileOff);
       const total = view.getUint32(cur + 4, this.#little);
       if (total < BLOCK_MIN) throw this.#damaged(fileOff + cur, `a block of ${total} octets`);
@@ -284,8 +291,8 @@ export class PcapngParser implements SavefileParser {
     const wireLen = Math.min(view.getUint32(off + 24, this.#little), WIRE_LEN_MAX);
     const clock = from.clock;
     clock.read(view, off + 12, this.#little);
-    this.#sec = clock.sec;
-    this.#nsec = clock.nsec;
+    this.lastSec = clock.sec;
+    this.lastNsec = clock.nsec;
     this.#sink.onPacket(
       from.index,
       view,
@@ -312,8 +319,8 @@ export class PcapngParser implements SavefileParser {
       off + SPB_FIXED,
       capLen,
       wireLen,
-      this.#sec,
-      this.#nsec,
+      this.lastSec,
+      this.lastNsec,
       false,
       PacketType.Unknown,
     );

@@ -79,6 +79,19 @@ export interface SavefileParser {
   /** While true packets are passed over. */
   isMuted: boolean;
 
+  /** While true it stops in front of every record that tells more than one packet, for all parsers of the file have to see it. */
+  isPacketsOnly: boolean;
+
+  /** Time of the last packet that has one, for records without one. */
+  readonly lastSec: number;
+  readonly lastNsec: number;
+
+  /**
+   * Tells that another parser of the same file has read on with `isPacketsOnly`.
+   * @param offset of the record where it stopped @param sec, nsec its `lastSec` and `lastNsec`
+   */
+  passed(offset: number, sec: number, nsec: number): void;
+
   /** What is being read when the file ends too soon, for the error: "record header", "block of 120 octets", … */
   describeNeed(): string;
 }

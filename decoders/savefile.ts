@@ -105,6 +105,59 @@ export class SavefileReader {
     }
   }
 
+  /** Offset of the record that the next call of `next` begins with, in octets of the (uncompressed) file. Not within a delivery. */
+  get offset(): number {
+    return this.#fileOff + this.#start;
+  }
+
+  /** Whether `deliverAt` works: between two records of a plain regular file. */
+  get isAddressable(): boolean {
+    const parser = this.#parser;
+    return parser !== null && !parser.isMidRecord && this.#decompressor === null && this.#input.isSeekable;
+  }
+
+  /** Time of the last packet that has one, for packets without one. */
+  get lastSec(): number {
+    return this.#parser?.lastSec ?? 0;
+  }
+
+  get lastNsec(): number {
+    return this.#parser?.lastNsec ?? 0;
+  }
+
+  /**
+   * Takes note that other readers of the file have delivered all between where this one is and an offset, by `deliverAt`.
+   * @param sec, nsec their `lastSec` and `lastNsec`
+   */
+  passed(offset: number, sec: number, nsec: number): void {
+    this.#parser!.passed(offset, sec, nsec);
+  }
+
+  /**
+   * Reads a window into memory of the caller's and delivers the packets that are whole in it, up to the first record that tells of
+   * more than a packet, whatever `next` has read; that one goes on where it was, unless `seek` says otherwise. For a file that
+   * `isAddressable`.
+   * @param bytes, view the same octets: the packets are delivered in this view
+   * @param offset of a record
+   * @returns octets used
+   * @throws SavefileError after what comes before the damage was delivered; its offset is that of the damaged record
+   */
+  deliverAt(bytes: Uint8Array, view: DataView, offset: number): number {
+    const { position } = this.#input;
+    const parser = this.#parser!;
+    try {
+      parser.isPacketsOnly = true;
+      this.#input.position = offset;
+      let end = 0;
+      for (let got = -1; got !== 0 && end < bytes.length; end += got)
+        got = this.#input.read(bytes, end) as number; // of a regular file
+      return parser.parse(view, 0, end, offset);
+    } finally {
+      parser.isPacketsOnly = false;
+      this.#input.position = position;
+    }
+  }
+
   /** The parser, which has seen the file's header. @throws SavefileError where `seek` cannot be */
   #seekable(): SavefileParser {
     if (this.#parser === null && this.#input.isSeekable) {

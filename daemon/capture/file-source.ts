@@ -1,9 +1,13 @@
+import { SavefileError } from '../../decoders/savefile-error.ts';
 import { SavefileReader } from '../../decoders/savefile.ts';
 import type { SavefileInterface, SavefileSink } from '../../decoders/savefile-sink.ts';
 import { compileFilter } from '../kernel/libpcap.ts';
 import { AHEAD_MAX } from '../flow/ahead.ts';
 import { BpfFilter } from './bpf.ts';
+import { PacketList } from './packet-list.ts';
 import type { LookAhead, PacketSink } from './packet-source.ts';
+import type { SharedWindow, SharedWindows } from './shared-windows.ts';
+import type { WindowMeter } from './window-meter.ts';
 
 /** Snaplen given to libpcap's compiler: what a filter may look at, beyond any frame. */
 const FILTER_SNAPLEN = 0x40000;
@@ -22,6 +26,24 @@ export interface FileTimes {
   dropped: number | null;
 }
 
+/** How a thread reads a file together with others. */
+export interface Together {
+  windows: SharedWindows;
+  meter: WindowMeter;
+  /** Of the replay's files, from 0. */
+  fileNumber: number;
+  /** Octets of each file's windows. */
+  windowLen: number;
+}
+
+/** What a source may do beyond reading a file to its end. */
+export interface FileSourceOptions {
+  /** See SavefileOptions. */
+  octets?: number | undefined;
+  /** null or left out: alone. */
+  together?: Together | null;
+}
+
 /**
  * A savefile as a packet source: reads chunk by chunk and hands each packet to the sink, in place in the reader's buffer. To a sink that
  * wants to look ahead it hands them in groups.
@@ -33,21 +55,17 @@ export class FileSource implements SavefileSink {
   readonly #sink: PacketSink;
   readonly #open: OpenInterface;
   readonly #octets: number | undefined;
+  readonly #together: Together | null;
   readonly #captures: number[] = [];
   readonly #linkTypes: number[] = [];
   readonly #dropped: number[] = [];
   readonly #programs: (BpfFilter | null)[] = [];
   readonly #ahead: LookAhead | null;
   /** Packets that wait until AHEAD_MAX of them are there. */
-  #waiting = 0;
+  readonly #waiting = new PacketList(AHEAD_MAX);
   #view: DataView = new DataView(new ArrayBuffer(0));
-  readonly #interfaces = new Int32Array(AHEAD_MAX);
-  readonly #offs = new Int32Array(AHEAD_MAX);
-  readonly #capLens = new Int32Array(AHEAD_MAX);
-  readonly #wireLens = new Int32Array(AHEAD_MAX);
-  readonly #secs = new Float64Array(AHEAD_MAX);
-  readonly #nsecs = new Int32Array(AHEAD_MAX);
-  readonly #pktTypes = new Int32Array(AHEAD_MAX);
+  /** Where packets are listed and not handed over: of the window that is being read for all threads. */
+  #list: PacketList | null = null;
   #firstSec = Number.POSITIVE_INFINITY;
   #firstNsec = 0;
   #lastSec = Number.NEGATIVE_INFINITY;
@@ -55,14 +73,20 @@ export class FileSource implements SavefileSink {
 
   /**
    * @param filter tcpdump expression, compiled anew for each link type of the file; null for all packets
-   * @param octets see SavefileOptions
    */
-  constructor(file: string, filter: string | null, sink: PacketSink, open: OpenInterface, octets?: number) {
+  constructor(
+    file: string,
+    filter: string | null,
+    sink: PacketSink,
+    open: OpenInterface,
+    { octets, together = null }: FileSourceOptions = {},
+  ) {
     this.#file = file;
     this.#filter = filter;
     this.#sink = sink;
     this.#open = open;
     this.#octets = octets;
+    this.#together = together;
     this.#ahead = sink.ahead ?? null;
   }
 
@@ -76,15 +100,103 @@ export class FileSource implements SavefileSink {
     progress: (bytesRead: number, totalBytes: number | null) => void,
     shallStop = (): boolean => false,
   ): Promise<void> {
-    const reader = new SavefileReader(this.#file, this, { octets: this.#octets });
+    const together = this.#together;
+    const chunk = together === null ? {} : { chunkLen: together.windowLen };
+    const reader = new SavefileReader(this.#file, this, { octets: this.#octets, ...chunk });
     try {
-      while ((await reader.next()) && !shallStop()) progress(reader.bytesRead, reader.totalBytes);
+      while ((await reader.next()) && !shallStop()) {
+        progress(reader.bytesRead, reader.totalBytes);
+        if (together === null || !reader.isAddressable) continue;
+        if (this.#readTogether(reader, together, progress, shallStop)) break;
+      }
     } finally {
       reader.close();
       if (this.#firstSec !== Number.POSITIVE_INFINITY) {
         this.times.first = [this.#firstSec, this.#firstNsec];
         this.times.last = [this.#lastSec, this.#lastNsec];
       }
+    }
+  }
+
+  /**
+   * Reads on with all other threads that meter this file, up to where only the reader knows what there is: the end, damage, a record
+   * longer than a window.
+   * @returns true when it was stopped
+   */
+  #readTogether(
+    reader: SavefileReader,
+    { windows, meter, fileNumber }: Together,
+    progress: (bytesRead: number, totalBytes: number | null) => void,
+    shallStop: () => boolean,
+  ): boolean {
+    const begin = reader.offset;
+    windows.begin(fileNumber, begin, reader.lastSec, reader.lastNsec);
+    const read = (window: SharedWindow, offset: number): void => this.#listPackets(reader, window, offset);
+    for (;;) {
+      const window = windows.next(read);
+      meter.meter(window.view, window.list, this.#captures, this.#linkTypes);
+      this.#add(window);
+      const { isLast, endOff, timeSec, timeNsec } = window;
+      windows.release();
+      progress(endOff, reader.totalBytes);
+      if (isLast) {
+        // Where nothing was read, the reader may be within the record that is next.
+        if (endOff === begin) return false;
+        reader.passed(endOff, timeSec, timeNsec);
+        reader.seek(endOff);
+        return false;
+      }
+      if (shallStop()) return true;
+    }
+  }
+
+  /** Reads a window and lists its packets. */
+  #listPackets(reader: SavefileReader, window: SharedWindow, offset: number): void {
+    const { times } = this;
+    const before = [times.filtered, this.#firstSec, this.#firstNsec, this.#lastSec, this.#lastNsec] as const;
+    times.filtered = 0;
+    this.#firstSec = Number.POSITIVE_INFINITY;
+    this.#lastSec = Number.NEGATIVE_INFINITY;
+    this.#list = window.list;
+    window.list.count = 0;
+    reader.passed(offset, window.timeSec, window.timeNsec);
+    let used = 0;
+    window.isLast = true;
+    try {
+      used = reader.deliverAt(window.bytes, window.view, offset);
+      window.isLast = used === 0;
+    } catch (error) {
+      // The reader will meet it again, and tell.
+      if (!(error instanceof SavefileError)) throw error;
+      used = error.offset === null ? 0 : error.offset - offset;
+    }
+    this.#list = null;
+    window.timeSec = reader.lastSec;
+    window.timeNsec = reader.lastNsec;
+    window.endOff = offset + used;
+    window.filtered = times.filtered;
+    window.firstSec = this.#firstSec;
+    window.firstNsec = this.#firstNsec;
+    window.lastSec = this.#lastSec;
+    window.lastNsec = this.#lastNsec;
+    [times.filtered, this.#firstSec, this.#firstNsec, this.#lastSec, this.#lastNsec] = before;
+  }
+
+  #add(window: SharedWindow): void {
+    this.times.filtered += window.filtered;
+    if (window.firstSec === Number.POSITIVE_INFINITY) return;
+    this.#note(window.firstSec, window.firstNsec);
+    this.#note(window.lastSec, window.lastNsec);
+  }
+
+  #note(sec: number, nsec: number): void {
+    if (sec < this.#firstSec || (sec === this.#firstSec && nsec < this.#firstNsec)) {
+      this.#firstSec = sec;
+      this.#firstNsec = nsec;
+    }
+    if (sec > this.#lastSec || (sec === this.#lastSec && nsec > this.#lastNsec)) {
+      this.#lastSec = sec;
+      this.#lastNsec = nsec;
     }
   }
 
@@ -117,50 +229,41 @@ export class FileSource implements SavefileSink {
       this.times.filtered++;
       return;
     }
-    if (timeKnown) {
-      if (tsSec < this.#firstSec || (tsSec === this.#firstSec && tsNsec < this.#firstNsec)) {
-        this.#firstSec = tsSec;
-        this.#firstNsec = tsNsec;
-      }
-      if (tsSec > this.#lastSec || (tsSec === this.#lastSec && tsNsec > this.#lastNsec)) {
-        this.#lastSec = tsSec;
-        this.#lastNsec = tsNsec;
-      }
+    if (timeKnown) this.#note(tsSec, tsNsec);
+    if (this.#list !== null) {
+      const shard = this.#together!.meter.whose(view, off, capLen, wireLen, this.#linkTypes[interfaceIndex]!);
+      this.#list.add(interfaceIndex, off, capLen, wireLen, tsSec, tsNsec, pktType, shard);
+      return;
     }
     const ahead = this.#ahead;
-    if (ahead === null || (this.#waiting === 0 && !ahead.begin())) {
+    const waiting = this.#waiting;
+    if (ahead === null || (waiting.count === 0 && !ahead.begin())) {
       this.#hand(interfaceIndex, view, off, capLen, wireLen, tsSec, tsNsec, pktType);
       return;
     }
     ahead.see(view, off, off + capLen, this.#linkTypes[interfaceIndex]!, this.#captures[interfaceIndex]!);
-    const at = this.#waiting++;
     this.#view = view;
-    this.#interfaces[at] = interfaceIndex;
-    this.#offs[at] = off;
-    this.#capLens[at] = capLen;
-    this.#wireLens[at] = wireLen;
-    this.#secs[at] = tsSec;
-    this.#nsecs[at] = tsNsec;
-    this.#pktTypes[at] = pktType;
-    if (at + 1 === AHEAD_MAX) this.onWindowEnd();
+    waiting.add(interfaceIndex, off, capLen, wireLen, tsSec, tsNsec, pktType, 0);
+    if (waiting.count === AHEAD_MAX) this.onWindowEnd();
   }
 
   /** Hands over the packets that wait. */
   onWindowEnd(): void {
-    const count = this.#waiting;
+    const waiting = this.#waiting;
+    const { count } = waiting;
     if (count === 0) return;
-    this.#waiting = 0; // also when the sink throws: nothing is handed over twice
+    waiting.count = 0; // also when the sink throws: nothing is handed over twice
     this.#ahead!.fetch();
     for (let i = 0; i < count; i++)
       this.#hand(
-        this.#interfaces[i]!,
+        waiting.interfaces[i]!,
         this.#view,
-        this.#offs[i]!,
-        this.#capLens[i]!,
-        this.#wireLens[i]!,
-        this.#secs[i]!,
-        this.#nsecs[i]!,
-        this.#pktTypes[i]!,
+        waiting.offs[i]!,
+        waiting.capLens[i]!,
+        waiting.wireLens[i]!,
+        waiting.secs[i]!,
+        waiting.nsecs[i]!,
+        waiting.pktTypes[i]!,
       );
   }
 

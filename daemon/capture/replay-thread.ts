@@ -10,8 +10,10 @@ import { type CarveCounts, type CarveOrder, Carver } from './carver.ts';
 import { FileSource } from './file-source.ts';
 import { CaptureSession, type MeterOptions } from './session.ts';
 import { type Shard, ShardMeter } from './shard-meter.ts';
+import { SharedWindows, type SharedWindowsMemory } from './shared-windows.ts';
 import { StopLine } from './stop-line.ts';
 import { WantedFlows } from './wanted-flows.ts';
+import { WindowMeter } from './window-meter.ts';
 
 /** Progress is told this often. */
 const PROGRESS_MS = 100;
@@ -45,6 +47,7 @@ export interface ReplayThreadData {
 export interface SharedReading {
   /** See Census. */
   census: SharedArrayBuffer;
+  windows: SharedWindowsMemory;
   /** Octets of each file, in their order: all threads shall read the same of one that is still written. */
   octets: number[];
 }
@@ -104,6 +107,7 @@ async function main(data: ReplayThreadData): Promise<void> {
   const sharded =
     shared === null ? null : new ShardMeter(session.meter, session.table, shard, data.options.tunnels);
   const census = shared === null ? null : new Census(shared.census, shard.count);
+  const windows = shared === null ? null : new SharedWindows(shared.windows, shard.index);
   if (census !== null) session.table.clock.share(census);
   if (data.snapshot !== null) session.setRoutes('', data.snapshot);
   const ifIndexes = new Map(data.snapshot?.links.map((link) => [link.name, link.ifIndex]));
@@ -158,7 +162,13 @@ async function main(data: ReplayThreadData): Promise<void> {
         carver?.addInterface(index, info, data.files.length > 1 ? file : null);
         return index;
       },
-      shared?.octets[fileNumber],
+      {
+        octets: shared?.octets[fileNumber],
+        together:
+          shared === null || windows === null
+            ? null
+            : { windows, meter: new WindowMeter(sharded!), fileNumber, windowLen: shared.windows.windowLen },
+      },
     );
     const packetsSoFar = (): number =>
       opened.reduce((n, i) => n + session.meter.counters.packets(i), total.packets);

@@ -1,8 +1,9 @@
-import { ETH_P_IP, ETH_P_IPV6 } from '../../decoders/ethertype.ts';
+import { ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6 } from '../../decoders/ethertype.ts';
 import { LinkType } from '../../decoders/link-types.ts';
 import { decodePacket } from '../../decoders/packet.ts';
 import type { PacketFields } from '../../decoders/packet-fields.ts';
 import { Status } from '../../decoders/status.ts';
+import { VLAN_TAG_LEN } from '../../decoders/vlan.ts';
 import type { TunnelMode } from '../config.ts';
 import type { FlowClock } from '../flow/clock.ts';
 import { finish, mix } from '../flow/hash.ts';
@@ -17,13 +18,18 @@ const { ETHERNET } = LinkType;
 const { Ok } = Status;
 const TYPE_IP = ETH_P_IP;
 const TYPE_IPV6 = ETH_P_IPV6;
+const TYPE_TAG = ETH_P_8021Q;
+const TYPE_OUTER_TAG = ETH_P_8021AD;
+const TAG_LEN = VLAN_TAG_LEN;
 
-/** Octets of an Ethernet frame: its type, the source addresses of IPv4 and IPv6 behind it, and where the destinations end. */
+/** Octets of an Ethernet frame: its type, and from there the source addresses of IPv4 and IPv6, and where the destinations end. */
 const TYPE_OFF = 12;
-const SRC4_OFF = 26;
-const END4 = 34;
-const SRC6_OFF = 22;
-const END6 = 54;
+const SRC4_OFF = 14;
+const END4 = 22;
+const SRC6_OFF = 10;
+const END6 = 42;
+/** More tags than these are looked at by the decoder. */
+const TAGS_MAX = 2;
 
 /** Which part of the packets a thread takes. */
 export interface Shard {
@@ -46,13 +52,16 @@ export class ShardMeter implements PacketSink, LookAhead {
   readonly ahead: LookAhead | null;
   /** Packets so far, of all threads. */
   seen = 0;
-  readonly #own: Meter | TunnelMeter;
-  readonly #index: number;
+  /** The meter of this thread. */
+  readonly own: Meter | TunnelMeter;
+  /** This thread. */
+  readonly index: number;
   readonly #count: number;
-  readonly #clock: FlowClock;
+  readonly clock: FlowClock;
   /** Takes what is not ours, and counts for nobody. */
   readonly #passing: Meter | TunnelMeter;
-  readonly #ownAhead: FlowsAhead | null;
+  /** A look at our own packets; null where there is none. */
+  readonly ownAhead: FlowsAhead | null;
   /** Whose the packets of the group are that were looked at; -1: not known. */
   readonly #shards = new Int8Array(AHEAD_MAX);
   #group = 0;
@@ -61,12 +70,12 @@ export class ShardMeter implements PacketSink, LookAhead {
   /** @param own the meter of this thread, which puts packets into `table` @param tunnels as `own` */
   constructor(own: Meter | TunnelMeter, table: FlowTable, shard: Shard, tunnels: TunnelMode) {
     this.fields = own.fields;
-    this.#own = own;
-    this.#ownAhead = own instanceof Meter ? own.ahead : null;
-    this.ahead = this.#ownAhead === null ? null : this;
-    this.#index = shard.index;
+    this.own = own;
+    this.ownAhead = own instanceof Meter ? own.ahead : null;
+    this.ahead = this.ownAhead === null ? null : this;
+    this.index = shard.index;
     this.#count = shard.count;
-    this.#clock = table.clock;
+    this.clock = table.clock;
     const pass = (_: DataView, f: PacketFields): number => {
       if (f.tsSec !== table.clock.now) table.clock.packet(f, table.live);
       return -1;
@@ -83,17 +92,17 @@ export class ShardMeter implements PacketSink, LookAhead {
   begin(): boolean {
     this.#group = 0;
     this.#next = 0;
-    return this.#ownAhead!.begin();
+    return this.ownAhead!.begin();
   }
 
   see(view: DataView, off: number, end: number, linkType: number, captureIndex: number): void {
     const shard = this.#shardOfUsual(view, off, end - off, linkType);
     this.#shards[this.#group++] = shard;
-    if (shard === this.#index) this.#ownAhead!.see(view, off, end, linkType, captureIndex);
+    if (shard === this.index) this.ownAhead!.see(view, off, end, linkType, captureIndex);
   }
 
   fetch(): void {
-    this.#ownAhead!.fetch();
+    this.ownAhead!.fetch();
   }
 
   packet(view: DataView, off: number, capLen: number): void {
@@ -104,12 +113,12 @@ export class ShardMeter implements PacketSink, LookAhead {
         ? this.#shards[this.#next++]!
         : this.#shardOfUsual(view, off, capLen, f.linkType);
     if (shard < 0) shard = this.#shardOf(view, off, capLen, f);
-    if (shard === this.#index) this.#own.packet(view, off, capLen);
-    else if (f.tsSec !== this.#clock.now) this.#pass(view, off, capLen, f);
+    if (shard === this.index) this.own.packet(view, off, capLen);
+    else if (f.tsSec !== this.clock.now) this.pass(view, off, capLen, f);
   }
 
-  /** Only what is decoded moves the clock, so it is decoded here: once in a second of the packets' time, in most files. */
-  #pass(view: DataView, off: number, capLen: number, f: PacketFields): void {
+  /** Takes a packet of another thread. Only what is decoded moves the clock, so it is decoded here: once in a second of the packets' time, in most files. */
+  pass(view: DataView, off: number, capLen: number, f: PacketFields): void {
     const to = this.#passing.fields;
     to.linkType = f.linkType;
     to.captureIndex = f.captureIndex;
@@ -122,15 +131,32 @@ export class ShardMeter implements PacketSink, LookAhead {
     this.#passing.packet(view, off, capLen);
   }
 
-  /** @returns -1 for what is not IP over Ethernet without tags */
+  /** @returns -1 for what is not IP over Ethernet with two tags at most */
   #shardOfUsual(view: DataView, off: number, capLen: number, linkType: number): number {
-    if (linkType === ETHERNET && capLen >= END4) {
-      const type = view.getUint16(off + TYPE_OFF);
-      if (type === TYPE_IP)
-        return this.#shard(finish(view.getInt32(off + SRC4_OFF)) + finish(view.getInt32(off + SRC4_OFF + 4)));
-      if (type === TYPE_IPV6 && capLen >= END6) return this.#shard6(view, off + SRC6_OFF);
+    if (linkType !== ETHERNET || capLen < TYPE_OFF + END4) return -1;
+    const end = off + capLen;
+    let at = off + TYPE_OFF;
+    let type = view.getUint16(at);
+    for (let tags = 0; type === TYPE_TAG || type === TYPE_OUTER_TAG; tags++) {
+      at += TAG_LEN;
+      if (tags === TAGS_MAX || end - at < END4) return -1;
+      type = view.getUint16(at);
     }
-    return -1;
+    if (type === TYPE_IP)
+      return this.#shard(finish(view.getInt32(at + SRC4_OFF)) + finish(view.getInt32(at + SRC4_OFF + 4)));
+    return type === TYPE_IPV6 && end - at >= END6 ? this.#shard6(view, at + SRC6_OFF) : -1;
+  }
+
+  /** Whose a packet of a file is. */
+  whose(view: DataView, off: number, capLen: number, wireLen: number, linkType: number): number {
+    const shard = this.#shardOfUsual(view, off, capLen, linkType);
+    if (shard >= 0) return shard;
+    const f = this.fields;
+    f.linkType = linkType;
+    f.wireLen = wireLen;
+    f.strippedTci = -1;
+    f.strippedTpid = 0;
+    return this.#shardOf(view, off, capLen, f);
   }
 
   #shardOf(view: DataView, off: number, capLen: number, f: PacketFields): number {

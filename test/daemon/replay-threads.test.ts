@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { loadSnapshot } from '../../daemon/routes/load-snapshot.ts';
+import { block, interfaceBlock, packetBlock, sectionBlock, Writer } from '../decoders/savefile-build.ts';
 import { tempFolder } from '../storage/temp-db.ts';
 import { frame } from '../support/frames.ts';
 import { Random } from '../support/random.ts';
@@ -15,11 +16,14 @@ const STEADY = { gap: 0, back: 0, undated: 0, absurd: 0, late: 0 };
 
 type Counters = Record<string, number>;
 
-/** Replays with one, two and three threads, and wants the same from each. @returns what one thread left */
+/** Replays with one, two and three threads, with windows that are larger than most records and not, and wants the same from each. @returns what one thread left */
 async function sameFromAll(files: string[], given: Parameters<typeof storedReplay>[2] = {}) {
   const one = await storedReplay(files, 1, given);
-  for (const threads of [2, 3]) {
-    const several = await storedReplay(files, threads, given);
+  for (const [threads, windowLen] of [
+    [2, 1000],
+    [3, 20_000],
+  ] as const) {
+    const several = await storedReplay(files, threads, { ...given, windowLen });
     expect(several.totals).toEqual(one.totals);
     expect(several.captures).toEqual(one.captures);
     expect(several.flows).toEqual(one.flows);
@@ -80,6 +84,33 @@ describe('captures whose times', () => {
     }
     await sameFromAll([path], { metering: { checkpointSec: 5, timeseries: true, tunnels: 'both' } });
   });
+});
+
+test('pcapng whose packets have other blocks between them, without times, of several interfaces and byte orders', async () => {
+  const path = join(tempFolder(), 'random.pcapng');
+  const random = new Random(3);
+  const blocks: Uint8Array[] = [];
+  for (const little of [true, false]) {
+    blocks.push(sectionBlock(little), interfaceBlock(little, 1, 0), interfaceBlock(little, 1, 65_535));
+    let interfaces = 2;
+    for (const [bytes, sec, usec] of randomPackets(random, 3000, { ...STEADY, gap: 10 })) {
+      const dice = random.below(300);
+      const at = BigInt(sec) * 1_000_000n + BigInt(usec);
+      if (dice < 2) blocks.push(block(little, 3, new Writer(little).u32(bytes.length).bytes(bytes).done()));
+      else
+        blocks.push(
+          packetBlock(little, random.below(interfaces), Number(at >> 32n), Number(at & 0xffffffffn), bytes),
+        );
+      if (dice === 2) blocks.push(block(little, 0x0bad, new Uint8Array(random.below(2) * 70_000)));
+      if (dice === 3 && interfaces++ < 5) blocks.push(interfaceBlock(little, 1, 0));
+      if (interfaces > 5) interfaces = 5;
+    }
+  }
+  writeFileSync(path, Buffer.concat(blocks));
+  const { totals } = await sameFromAll([path, path]);
+  expect(totals.errors).toEqual([]);
+  expect(totals.counters.packets).toBe(12_000);
+  await sameFromAll([path], { filter: 'udp', metering: { tunnels: 'both', hints: true } });
 });
 
 describe('a damaged file', () => {

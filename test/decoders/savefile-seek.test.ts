@@ -124,6 +124,36 @@ describe.each(FILES)('%s', (_, octets) => {
       seen.reader.close();
     },
   );
+
+  it.each([512, 700, 1500])('is delivered by two readers in turn as by one; window %i', async (windowLen) => {
+    const whole = await new Noting(path).all();
+    const readers = [new Noting(path, 512), new Noting(path, 512)] as const;
+    const view = new DataView(new ArrayBuffer(windowLen));
+    const found: Packet[] = [];
+    let windows = 0;
+    for (let more: boolean | undefined = true; more; ) {
+      const before = readers.map(({ packets }) => packets.length);
+      more = await readers[0].reader.next();
+      await readers[1].reader.next();
+      found.push(...readers[0].packets.slice(before[0]));
+      expect(readers[0].packets.slice(before[0])).toEqual(readers[1].packets.slice(before[1]));
+      if (!more || !readers[0].reader.isAddressable) continue;
+      const begin = readers[0].reader.offset;
+      let at = begin;
+      for (let used = -1; used !== 0; at += used) {
+        const [one, other] = windows % 2 === 0 ? readers : [readers[1], readers[0]];
+        one.packets.length = 0;
+        used = one.reader.deliverAt(new Uint8Array(view.buffer), view, at);
+        found.push(...one.packets);
+        other.reader.passed(at + used, one.reader.lastSec, one.reader.lastNsec);
+        if (used > 0) windows++;
+      }
+      if (at > begin) for (const { reader } of readers) reader.seek(at);
+    }
+    expect(found).toEqual(whole.packets);
+    expect(readers.map(({ interfaces }) => interfaces)).toEqual([whole.interfaces, whole.interfaces]);
+    expect(windows).toBeGreaterThan(2);
+  });
 });
 
 it('goes on at the packet that was asked for, then to another, before anything was read to its end', async () => {

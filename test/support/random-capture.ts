@@ -78,7 +78,9 @@ function randomFrame(random: Random): Uint8Array {
     ack: random.below(1000),
     payload: random.below(40),
     ipId: random.below(50),
-    ...(random.below(8) === 0 ? { vlan: [1 + random.below(3)] } : {}),
+    ...(random.below(8) === 0
+      ? { vlan: Array.from({ length: 1 + random.below(3) }, () => 1 + random.below(3)) }
+      : {}),
     ...(random.below(6) === 0 && !isIPv6 ? { moreFragments: true, fragOff: 8 * random.below(2) } : {}),
   });
   if (random.below(40) === 0) return bytes.subarray(0, random.below(bytes.length));

@@ -11,6 +11,23 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** What tells how wide a text is on a terminal. */
 const TEXT_WIDTH = ['ansi-regex', 'get-east-asian-width', 'string-width', 'strip-ansi'];
 
+const CAPTURE = fileURLToPath(new URL('../../fixtures/demo/client.pcap', import.meta.url));
+const REPLAY_PACKAGES = [
+  `@koromix/koffi-${process.platform}-${process.arch}`,
+  'ansi-regex',
+  'better-sqlite3',
+  'cli-progress',
+  'commander',
+  'emoji-regex',
+  'is-fullwidth-code-point',
+  'koffi',
+  'leven',
+  'picocolors',
+  'string-width',
+  'strip-ansi',
+  'get-east-asian-width',
+];
+
 function smallDb(): string {
   const db = tempDb();
   const writer = new FlowWriter(db, TEST_RUN);
@@ -30,6 +47,8 @@ test.each<[string, string[], number, string[]]>([
   ['flows --help', ['flows', '--help'], 26, ['commander', 'leven']],
   ['daemon --help', ['daemon', '--help'], 42, ['commander', 'leven']],
   ['flows', ['flows', '--db'], 116, ['better-sqlite3', 'commander', 'leven', 'picocolors', ...TEXT_WIDTH]],
+  // With its threads: in the main one some 90.
+  ['replay', ['replay', CAPTURE, '--db'], 300, REPLAY_PACKAGES],
 ])('nstap %s loads no more modules than it needs', (name, words, most, packages) => {
   const loaded = loadedModules(MAIN, words.at(-1) === '--db' ? [...words, smallDb()] : words);
   expect(
