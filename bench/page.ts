@@ -86,13 +86,23 @@ export function withRun(earlier: Results | null, run: Omit<Results, 'curves'>): 
   return { ...run, curves };
 }
 
-/** A run with the parts of earlier ones that it has not run itself, behind its own. */
+/**
+ * What the page shows of a run and of those before it: a run of all that the last one had stands for itself, with what else there is
+ * behind it; of another one only its parts take their places, so that what was measured together stays together.
+ */
 export function withEarlierParts(earlier: Results | null, results: Results): Results {
-  const ran = new Set(results.parts.map(({ part }) => part));
-  const kept = (earlier?.parts ?? [])
-    .filter(({ part }) => !ran.has(part))
-    .map((part) => ({ ...part, of: part.of ?? `${earlier!.machine.date}, ${earlier!.machine.commit}` }));
-  return { ...results, parts: [...results.parts, ...kept] };
+  if (earlier === null) return results;
+  const from = ({ machine }: Results) => `${machine.date}, ${machine.commit}`;
+  const missing = earlier.parts.filter(({ part }) => !results.parts.some((each) => each.part === part));
+  if (missing.every(({ of }) => of !== undefined))
+    return { ...results, parts: [...results.parts, ...missing] };
+  const later = results.parts.map((part) => ({ ...part, of: part.of ?? from(results) }));
+  const parts = earlier.parts.map((old) => later.find(({ part }) => part === old.part) ?? old);
+  return {
+    ...earlier,
+    curves: results.curves,
+    parts: [...parts, ...later.filter((each) => !parts.includes(each))],
+  };
 }
 
 /** Writes docs/performance.json, the plots, and the part of docs/performance.md between its marks. */

@@ -7,7 +7,7 @@ import { type Asked, addedUp, askOnce, largestOf, newest } from './questions.ts'
 import { type BenchOptions, figure, Report } from './report.ts';
 import { median, printTable } from './support.ts';
 
-const SIZES = [1_000_000, 3_000_000, 10_000_000, 50_000_000];
+const SIZES = [1_000_000, 3_000_000];
 const ROUNDS = 5;
 const NOON = DAY_SEC / 2;
 
@@ -23,17 +23,19 @@ const QUESTIONS: [name: string, asked: Asked, rounds: number][] = [
 
 /**
  * Databases of more and more flows: records a second while they are written, octets a flow, and what questions take. All have eight
- * partitions, as retention makes them. The largest is left for the part `query` where a folder is given. With `--flows 50000000` that is
- * 19 GB and half an hour.
+ * partitions, as retention makes them. The largest is left for the part `query` where a folder is given.
  */
 export async function run(options: BenchOptions = {}, report = new Report()): Promise<void> {
+  const largest = largestOf(options);
+  const smaller = (options.quick ? SIZES.map((size) => size / 100) : SIZES).filter((size) => size < largest);
+  measure([...smaller, largest], options, report);
+}
+
+/** @param sizes numbers of flows, in ascending order */
+export function measure(sizes: readonly number[], options: BenchOptions, report: Report): void {
   const home = options.folder ?? join(tmpdir(), 'nstap-bench-scale');
   mkdirSync(home, { recursive: true });
-  const largest = largestOf(options);
-  const sizes = [
-    ...(options.quick ? SIZES.map((size) => size / 100) : SIZES).filter((size) => size < largest),
-    largest,
-  ];
+  const largest = sizes.at(-1)!;
   const rows: string[][] = [];
   for (const flows of sizes) {
     const path = join(home, `flows-${flows}.db`);

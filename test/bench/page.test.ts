@@ -122,16 +122,32 @@ test('points that a run has not measured stay, with their date and commit', () =
   expect(withRun(null, { ...RUN, parts }).curves.length).toBe(1);
 });
 
-test('parts that a run has not run stay on the page, with their date and commit', () => {
+test('a run of some parts takes their places in the last whole one, with its date and commit', () => {
   const again = outcome('live', (report) => report.row('live.cpu', 'live', 'ns', [100]));
-  const later = { ...RUN, machine: { ...MACHINE, date: 'later' }, parts: [again], curves: [] };
+  const other = outcome('large', (report) => report.row('large.insert', 'large', 'records/s', [1]));
+  const later = { ...RUN, machine: { ...MACHINE, date: 'later' }, parts: [other, again], curves: [] };
   const results = withEarlierParts({ ...RUN, curves: [] }, later);
+  expect(results.machine.date).toBe(MACHINE.date);
   expect(results.parts.map(({ part, error, of }) => [part, error, of])).toEqual([
-    ['live', null, undefined],
-    ['replay', null, '2026-11-26 10:10, abc1234'],
+    ['replay', null, undefined],
+    ['live', null, 'later, abc1234'],
+    ['large', null, 'later, abc1234'],
   ]);
-  expect(sectionOf(results)).toContain('### `replay`, 12 s, run of 2026-11-26 10:10, abc1234');
-  expect(withEarlierParts(null, later).parts).toEqual([again]);
+  expect(sectionOf(results)).toContain('### `live`, 12 s, run of later, abc1234');
+  expect(withEarlierParts(null, later).parts).toEqual([other, again]);
+});
+
+test('a whole run has the page, with the parts of others that it has not run', () => {
+  const other = outcome('large', (report) => report.row('large.insert', 'large', 'records/s', [1]));
+  const earlier = { ...RUN, parts: [...RUN.parts, { ...other, of: 'then, old' }], curves: [] };
+  const next = { ...RUN, machine: { ...MACHINE, date: 'next' }, curves: [] };
+  const results = withEarlierParts(earlier, next);
+  expect(results.machine.date).toBe('next');
+  expect(results.parts.map(({ part, of }) => [part, of])).toEqual([
+    ['replay', undefined],
+    ['live', undefined],
+    ['large', 'then, old'],
+  ]);
 });
 
 test('goals are met or missed by a part of their bound', () => {
