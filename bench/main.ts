@@ -62,7 +62,7 @@ const SECONDS: Readonly<Record<Part, number>> = {
   store: 55,
   scale: 720,
   query: 370,
-  large: 1400,
+  large: 2500,
   retention: 300,
   experiments: 60,
   stream: 120,
