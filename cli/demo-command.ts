@@ -8,6 +8,7 @@ import { openForReading } from '../storage/database.ts';
 import { ADDRESS, LAB, Lab, labObstacle, POLICY } from './demo/lab.ts';
 import { DemoDaemon, runNstap } from './demo/program.ts';
 import { fetchFrom, ping, Servers, sendUdp } from './demo/traffic.ts';
+import { ENDING_SIGNALS } from './interruptible.ts';
 
 /** Capture counters reach the database every second. */
 const COUNTERS_MS = 1500;
@@ -58,7 +59,7 @@ async function inLab(scratch: string, db: string): Promise<void> {
     daemon?.[Symbol.dispose]();
     lab[Symbol.dispose]();
   };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  for (const signal of ENDING_SIGNALS) {
     process.once(signal, () => {
       cleanUp();
       rmSync(scratch, { recursive: true, force: true });

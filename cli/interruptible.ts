@@ -1,16 +1,17 @@
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Signals by which a user, a service manager or a terminal that goes asks a command to end. */
+export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Runs work that does not return to the event loop for long (a query that SQLite has to sort), in which no listener would hear
  * a signal: meanwhile Ctrl-C and the like do what they do by default, and end the process. For work that only reads.
  */
 export function interruptible<T>(work: () => T): T {
-  const listeners = SIGNALS.map((signal) => process.rawListeners(signal) as NodeJS.SignalsListener[]);
-  for (const signal of SIGNALS) process.removeAllListeners(signal);
+  const listeners = ENDING_SIGNALS.map((signal) => process.rawListeners(signal) as NodeJS.SignalsListener[]);
+  for (const signal of ENDING_SIGNALS) process.removeAllListeners(signal);
   try {
     return work();
   } finally {
-    for (const [i, signal] of SIGNALS.entries())
+    for (const [i, signal] of ENDING_SIGNALS.entries())
       for (const listener of listeners[i]!) process.on(signal, listener);
   }
 }

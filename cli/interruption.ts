@@ -1,10 +1,10 @@
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { exitNow } from '../daemon/kernel/exit.ts';
+import { ENDING_SIGNALS } from './interruptible.ts';
 
 /** How long reading may take to notice that it shall stop. A silent pipe never does. */
 const NOTICE_MS = 2000;
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Ctrl-C during work that can be stopped in good order: the first signal asks for it, a second one, or work that does not
@@ -26,7 +26,7 @@ export class Interruption {
   constructor(restore: () => void, loss = 'flows that had not ended are not stored') {
     this.#restore = restore;
     this.#loss = loss;
-    for (const signal of SIGNALS) process.on(signal, this.#signalled);
+    for (const signal of ENDING_SIGNALS) process.on(signal, this.#signalled);
   }
 
   /** Aborted by the first signal. */
@@ -49,7 +49,7 @@ export class Interruption {
   /** Signals do again what they did before. Idempotent. */
   close(): void {
     this.#clear();
-    for (const signal of SIGNALS) process.removeListener(signal, this.#signalled);
+    for (const signal of ENDING_SIGNALS) process.removeListener(signal, this.#signalled);
   }
 
   #clear(): void {
@@ -57,7 +57,7 @@ export class Interruption {
     this.#timer = null;
   }
 
-  readonly #signalled = (signal: (typeof SIGNALS)[number]): void => {
+  readonly #signalled = (signal: (typeof ENDING_SIGNALS)[number]): void => {
     if (this.#signalStatus !== 0) this.#giveUp();
     this.#signalStatus = 128 + constants.signals[signal];
     this.#controller.abort();

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { constants } from 'node:os';
 import { textWidth } from './format/text-width.ts';
 import { printable } from './format/printable.ts';
+import { ENDING_SIGNALS } from './interruptible.ts';
 import { terminalSize, type Write, writeLines } from './output.ts';
 import { mayPage } from './terminal-options.ts';
 
@@ -11,7 +12,6 @@ const DEFAULT = 'less';
 const LESS = 'FRX';
 /** Characters for which a shell is needed: those of git (run-command.c, prepare_shell_cmd) but for blanks. */
 const SHELL_SIGNS = /[|&;<>()$`\\"'\n*?[#~=%]/;
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Statuses that a shell has for a command that cannot be run. */
 const NOT_RUN = [126, 127];
 
@@ -84,16 +84,16 @@ async function writeInto(pager: ChildProcess, command: string, lines: Iterable<s
   const input = pager.stdin!;
   const ended = once(pager, 'close') as Promise<[number | null]>;
   let isGone = false;
-  let signalled: (typeof SIGNALS)[number] | null = null;
+  let signalled: (typeof ENDING_SIGNALS)[number] | null = null;
   // An error is told to whoever writes, and again here.
   input.on('error', () => {
     isGone = true;
   });
-  const onSignal = (signal: (typeof SIGNALS)[number]): void => {
+  const onSignal = (signal: (typeof ENDING_SIGNALS)[number]): void => {
     signalled ??= signal;
     input.destroy();
   };
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);
   const write: Write = (text) =>
     new Promise((resolve, reject) => {
       if (input.destroyed) reject(new Error('the pager takes no more'));
@@ -109,7 +109,7 @@ async function writeInto(pager: ChildProcess, command: string, lines: Iterable<s
   } finally {
     input.end();
     [status] = await ended;
-    for (const signal of SIGNALS) process.removeListener(signal, onSignal);
+    for (const signal of ENDING_SIGNALS) process.removeListener(signal, onSignal);
   }
   if (status !== null && NOT_RUN.includes(status))
     throw new Error(

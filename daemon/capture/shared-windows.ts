@@ -81,6 +81,7 @@ export class SharedWindow {
     this.bytes = new Uint8Array(buffer, off, windowLen);
     this.view = new DataView(buffer, off, windowLen);
   }
+
   /** Tells the other threads. */
   store(): void {
     const words = this.#words;
