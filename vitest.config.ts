@@ -11,6 +11,7 @@ export default defineConfig({
     maxConcurrency: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    setupFiles: process.env.NSTAP_TEST_SEED ? ['test/support/property-seed.ts'] : [],
     reporters: ['default', new ClosingLine()],
     env: {
       TZ: 'UTC',
