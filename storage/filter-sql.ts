@@ -1,6 +1,7 @@
 import type { Comparator, FilterNode, FlowQuantity, FlowRate, FlowTotal, Side } from './filter-ast.ts';
 import { CONN_STATES } from './flow-batch.ts';
 import type { SqlValue } from './flow-columns.ts';
+import { flowSql } from './flow-rare.ts';
 import { clampNs } from './time.ts';
 
 /** A condition on `flows` (under the alias `f`) and its parameters in order. */
@@ -14,7 +15,7 @@ export const QUANTITY_SQL: Readonly<Record<FlowTotal, string>> = {
   bytes: '(f.bytes_fwd + f.bytes_rev)',
   packets: '(f.packets_fwd + f.packets_rev)',
   duration: '(f.end_ns - f.start_ns)',
-  retransmits: '(f.retransmits_fwd + f.retransmits_rev)',
+  retransmits: `(${flowSql('retransmits_fwd')} + ${flowSql('retransmits_rev')})`,
 };
 
 /** SQL of the rates, as doubles; NULL for a flow that took no time. */
@@ -100,7 +101,7 @@ export function filterToSql(node: FilterNode, experiment: ExperimentSql): SqlCon
       return experiment(node.names);
     case 'vlan':
       if (node.ids === null) return { sql: 'f.vlan_outer IS NOT NULL', params: [] };
-      return join([isOneOf('f.vlan_outer', node.ids), isOneOf('f.vlan_inner', node.ids)], ' OR ');
+      return join([isOneOf('f.vlan_outer', node.ids), isOneOf(flowSql('vlan_inner'), node.ids)], ' OR ');
     case 'tunnel':
       if (node.types === null) return { sql: 'f.tunnel_type IS NOT NULL', params: [] };
       return isOneOf('f.tunnel_type', node.types);

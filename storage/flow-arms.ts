@@ -20,6 +20,7 @@ import {
 } from './flow-cover.ts';
 import { hasFlowIndexes } from './flow-indexes.ts';
 import { isByPiece, PIECE_SQL, type PieceColumn, piecesOf } from './flow-pieces.ts';
+import { flowSql } from './flow-rare.ts';
 import { flowSchemas } from './partition-views.ts';
 import { clampNs } from './time.ts';
 
@@ -196,7 +197,10 @@ export function selectedFlows(
   columns: readonly string[],
 ): SqlCondition {
   const { arms } = flowArms(db, selection, 'added up');
-  const { sql, params } = unionArms(arms, columns.map((column) => `f.${column}`).join(', '));
+  const { sql, params } = unionArms(
+    arms,
+    columns.map((column) => `${flowSql(column)} AS ${column}`).join(', '),
+  );
   return { sql: `(${sql}) f`, params };
 }
 

@@ -1,4 +1,5 @@
 import { type FlowBatch, type FlowColumns, HISTORY_MAX, NONE_U8 } from './flow-batch.ts';
+import { hasRare, rareOf } from './flow-rare.ts';
 import { clampNs, ordinaryNs, SEC_END, toNs } from './time.ts';
 
 /** What better-sqlite3 binds. Integral doubles become exact INTEGERs below 2^53; times are bigint. */
@@ -160,17 +161,13 @@ export const VALUE_COLUMNS: readonly Column[] = [
   ['rtt_ns', (c, i) => (c.rttNs[i]! < 0 ? null : c.rttNs[i]!)],
   // A hop limit of 255 is ordinary (neighbour discovery), so what tells "no packet" apart is the counter, not NONE_U8.
   ['ttl_min_fwd', (c, i) => (c.packetsFwd[i]! > 0 ? c.ttlMinFwd[i]! : null)],
-  ['ttl_max_fwd', (c, i) => (c.packetsFwd[i]! > 0 ? c.ttlMaxFwd[i]! : null)],
   ['ip_id_fwd', (c, i) => (isIPv4(c, i) && c.packetsFwd[i]! > 0 ? c.ipIdFwd[i]! : null)],
 ];
 
 /** Everything else of `flows` that a record carries. */
 export const VALUE_GROUPS: readonly ColumnGroup[] = [
   {
-    columns: [
-      ['vlan_outer', (c, i) => (c.vlanCount[i]! > 0 ? c.vlanOuter[i]! : null)],
-      ['vlan_inner', (c, i) => (c.vlanCount[i]! > 1 ? c.vlanInner[i]! : null)],
-    ],
+    columns: [['vlan_outer', (c, i) => (c.vlanCount[i]! > 0 ? c.vlanOuter[i]! : null)]],
     constants: ['NULL'],
     constantOf: (c, i) => (c.vlanCount[i] === 0 ? 1 : 0),
   },
@@ -190,29 +187,20 @@ export const VALUE_GROUPS: readonly ColumnGroup[] = [
   {
     columns: [
       ['ttl_min_rev', (c, i) => (c.packetsRev[i]! > 0 ? c.ttlMinRev[i]! : null)],
-      ['ttl_max_rev', (c, i) => (c.packetsRev[i]! > 0 ? c.ttlMaxRev[i]! : null)],
       ['ip_id_rev', (c, i) => (isIPv4(c, i) && c.packetsRev[i]! > 0 ? c.ipIdRev[i]! : null)],
     ],
     constants: ['NULL'],
     constantOf: (c, i) => (c.packetsRev[i] === 0 ? 1 : 0),
   },
   {
-    columns: [
-      ['dscp_fwd', (c, i) => unlessNone(c.dscpFwd[i]!)],
-      ['dscp_min_fwd', (c, i) => unlessNone(c.dscpMinFwd[i]!)],
-      ['dscp_max_fwd', (c, i) => unlessNone(c.dscpMaxFwd[i]!)],
-    ],
+    columns: [['dscp_fwd', (c, i) => unlessNone(c.dscpFwd[i]!)]],
     constants: ['0', 'NULL'],
-    constantOf: (c, i) => dscpConstant(c.dscpFwd[i]!, c.dscpMinFwd[i]!, c.dscpMaxFwd[i]!),
+    constantOf: (c, i) => dscpConstant(c.dscpFwd[i]!),
   },
   {
-    columns: [
-      ['dscp_rev', (c, i) => unlessNone(c.dscpRev[i]!)],
-      ['dscp_min_rev', (c, i) => unlessNone(c.dscpMinRev[i]!)],
-      ['dscp_max_rev', (c, i) => unlessNone(c.dscpMaxRev[i]!)],
-    ],
+    columns: [['dscp_rev', (c, i) => unlessNone(c.dscpRev[i]!)]],
     constants: ['0', 'NULL'],
-    constantOf: (c, i) => dscpConstant(c.dscpRev[i]!, c.dscpMinRev[i]!, c.dscpMaxRev[i]!),
+    constantOf: (c, i) => dscpConstant(c.dscpRev[i]!),
   },
   {
     columns: [
@@ -224,7 +212,6 @@ export const VALUE_GROUPS: readonly ColumnGroup[] = [
       ['max_window_rev', (c, i) => (isTcp(c, i) ? c.maxWindowRev[i]! : null)],
       ['ack_rtt_ns_fwd', (c, i) => known(isTcp(c, i), c.ackRttNsFwd[i]!)],
       ['ack_rtt_ns_rev', (c, i) => known(isTcp(c, i), c.ackRttNsRev[i]!)],
-      ['originator_guessed', (c, i) => (isTcp(c, i) ? c.originatorGuessed[i]! : null)],
     ],
     constants: ['NULL'],
     constantOf: (c, i) => (isTcp(c, i) ? 0 : 1),
@@ -258,36 +245,9 @@ export const VALUE_GROUPS: readonly ColumnGroup[] = [
     constantOf: (c, i) => (isTcp(c, i) && (c.tsRttNsFwd[i]! >= 0 || c.tsRttNsRev[i]! >= 0) ? 0 : 1),
   },
   {
-    columns: [
-      ['retransmits_fwd', (c, i) => (isTcp(c, i) ? c.retransmitsFwd[i]! : null)],
-      ['retransmits_rev', (c, i) => (isTcp(c, i) ? c.retransmitsRev[i]! : null)],
-      ['out_of_order_fwd', (c, i) => (isTcp(c, i) ? c.outOfOrderFwd[i]! : null)],
-      ['out_of_order_rev', (c, i) => (isTcp(c, i) ? c.outOfOrderRev[i]! : null)],
-      ['zero_windows_fwd', (c, i) => (isTcp(c, i) ? c.zeroWindowsFwd[i]! : null)],
-      ['zero_windows_rev', (c, i) => (isTcp(c, i) ? c.zeroWindowsRev[i]! : null)],
-      ['fast_retransmits_fwd', (c, i) => (isTcp(c, i) ? c.fastRetransmitsFwd[i]! : null)],
-      ['fast_retransmits_rev', (c, i) => (isTcp(c, i) ? c.fastRetransmitsRev[i]! : null)],
-      ['spurious_retransmits_fwd', (c, i) => (isTcp(c, i) ? c.spuriousRetransmitsFwd[i]! : null)],
-      ['spurious_retransmits_rev', (c, i) => (isTcp(c, i) ? c.spuriousRetransmitsRev[i]! : null)],
-      ['dup_acks_fwd', (c, i) => (isTcp(c, i) ? c.dupAcksFwd[i]! : null)],
-      ['dup_acks_rev', (c, i) => (isTcp(c, i) ? c.dupAcksRev[i]! : null)],
-      ['lost_segments_fwd', (c, i) => (isTcp(c, i) ? c.lostSegmentsFwd[i]! : null)],
-      ['lost_segments_rev', (c, i) => (isTcp(c, i) ? c.lostSegmentsRev[i]! : null)],
-      ['keep_alives_fwd', (c, i) => (isTcp(c, i) ? c.keepAlivesFwd[i]! : null)],
-      ['keep_alives_rev', (c, i) => (isTcp(c, i) ? c.keepAlivesRev[i]! : null)],
-    ],
-    constants: ['0', 'NULL'],
-    constantOf: (c, i) => (isTcp(c, i) ? (hasTrouble(c, i) ? 0 : 1) : 2),
-  },
-  {
-    columns: [
-      ['missed_bytes_fwd', (c, i) => known(isTcp(c, i), c.missedBytesFwd[i]!)],
-      ['missed_bytes_rev', (c, i) => known(isTcp(c, i), c.missedBytesRev[i]!)],
-      ['retransmitted_bytes_fwd', (c, i) => known(isTcp(c, i), c.retransmittedBytesFwd[i]!)],
-      ['retransmitted_bytes_rev', (c, i) => known(isTcp(c, i), c.retransmittedBytesRev[i]!)],
-    ],
-    constants: ['0', 'NULL'],
-    constantOf: octetsConstant,
+    columns: [['rare', (c, i) => rareOf(c, i)]],
+    constants: ['NULL'],
+    constantOf: (c, i) => (hasRare(c, i) ? 0 : 1),
   },
   {
     columns: [
@@ -304,25 +264,9 @@ export const VALUE_GROUPS: readonly ColumnGroup[] = [
   },
 ];
 
-function dscpConstant(first: number, min: number, max: number): number {
-  if (first === 0 && min === 0 && max === 0) return 1;
-  return first === NONE_U8 && min === NONE_U8 && max === NONE_U8 ? 2 : 0;
-}
-
-function hasTrouble(c: FlowColumns, i: number): boolean {
-  const retransmits = c.retransmitsFwd[i]! | c.retransmitsRev[i]! | c.fastRetransmitsFwd[i]!;
-  const others = c.fastRetransmitsRev[i]! | c.spuriousRetransmitsFwd[i]! | c.spuriousRetransmitsRev[i]!;
-  const order = c.outOfOrderFwd[i]! | c.outOfOrderRev[i]! | c.lostSegmentsFwd[i]! | c.lostSegmentsRev[i]!;
-  const acks = c.dupAcksFwd[i]! | c.dupAcksRev[i]! | c.zeroWindowsFwd[i]! | c.zeroWindowsRev[i]!;
-  return (retransmits | others | order | acks | c.keepAlivesFwd[i]! | c.keepAlivesRev[i]!) !== 0;
-}
-
-function octetsConstant(c: FlowColumns, i: number): number {
-  if (!isTcp(c, i)) return 2;
-  const [a, b] = [c.missedBytesFwd[i]!, c.missedBytesRev[i]!];
-  const [d, e] = [c.retransmittedBytesFwd[i]!, c.retransmittedBytesRev[i]!];
-  if (a === 0 && b === 0 && d === 0 && e === 0) return 1;
-  return a < 0 && b < 0 && d < 0 && e < 0 ? 2 : 0;
+function dscpConstant(first: number): number {
+  if (first === 0) return 1;
+  return first === NONE_U8 ? 2 : 0;
 }
 
 function historyBytes(batch: FlowBatch): Buffer {

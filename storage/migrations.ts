@@ -1,3 +1,5 @@
+import { RARE_MIGRATION } from './migration-rare.ts';
+
 /** Marks a SQLite file as nstap's: "nstp" in ASCII. PRAGMA application_id, https://sqlite.org/fileformat2.html §1.3.18. */
 export const APPLICATION_ID = 0x6e737470;
 
@@ -371,4 +373,6 @@ export const MIGRATIONS: readonly string[] = [
     ('flows', 'flows_src_port', '1000000 131072 10 1'),
     ('flows', 'flows_dst_port', '1000000 131072 10 1');
   `,
+  // Columns that hardly a flow has something of its own in.
+  RARE_MIGRATION,
 ];

@@ -8,6 +8,7 @@ import { type RouteChange, routeChangeReader } from './route-changes.ts';
 import { lookup } from './lookup.ts';
 import { type FirstStatements, firstFlows, firstStatements, type FlowOrder } from './flow-first.ts';
 import { isPieceColumn } from './flow-pieces.ts';
+import { flowSql } from './flow-rare.ts';
 import { type FlowPlace, rowsById, rowsOf } from './flow-rows.ts';
 import { holdSnapshot } from './partition-views.ts';
 import { DECISION_SQL, type RouteDecision } from './route-decision.ts';
@@ -234,7 +235,7 @@ const PLAIN_FIELDS = Object.keys(PLAIN_COLUMNS) as (keyof typeof PLAIN_COLUMNS)[
 
 /** What stands behind the plain columns, see `Tail`. */
 const COLUMNS = [
-  ...Object.values(PLAIN_COLUMNS).map((column) => `f.${column}`),
+  ...Object.values(PLAIN_COLUMNS).map(flowSql),
   'f.host_id',
   'f.capture_id',
   'f.conn_state',
@@ -288,7 +289,7 @@ export function* queryFlows(db: FlowDatabase, query: FlowQuery): IterableIterato
 export function* runFlows(db: FlowDatabase, runId: number): IterableIterator<FlowRow> {
   const sql = `SELECT ${COLUMNS} FROM flows f
     WHERE f.capture_id IN (SELECT capture_id FROM captures WHERE run_id = ?)
-    ORDER BY f.capture_id, f.start_ns, f.end_ns, f.src, f.dst, f.src_port, f.dst_port, f.proto, f.vlan_outer, f.vlan_inner,
+    ORDER BY f.capture_id, f.start_ns, f.end_ns, f.src, f.dst, f.src_port, f.dst_port, f.proto, f.vlan_outer, ${flowSql('vlan_inner')},
              f.tunnel_type, f.tunnel_id, f.flow_id`;
   yield* readFlows(db, rowsOf(db, { sql, params: [runId] }));
 }

@@ -1,10 +1,11 @@
+import { flowSql } from '../../storage/flow-rare.ts';
 import type { ViewColumn } from './views.ts';
 import { keyOf, secondsText, timeText } from './view-sql.ts';
 
 const OF = { fwd: 'the originator', rev: 'the responder' } as const;
 
 /** Two columns of `flows`, one a direction. @param help with `%` for whose it is */
-function pair(name: string, help: string, sql = (column: string): string => `f.${column}`): ViewColumn[] {
+function pair(name: string, help: string, sql: (column: string) => string = flowSql): ViewColumn[] {
   return (['fwd', 'rev'] as const).map((way) => ({
     name: `${name}_${way}`,
     sql: sql(`${name}_${way}`),
@@ -40,7 +41,7 @@ export const FLOW_COLUMNS: readonly ViewColumn[] = [
   }),
   keyOf({ name: 'interface', sql: 'c.interface', help: 'Interface; NULL when a file does not name it.' }),
   { name: 'vlan_outer', sql: 'f.vlan_outer', help: 'Outer VLAN id.' },
-  { name: 'vlan_inner', sql: 'f.vlan_inner', help: 'Inner VLAN id.' },
+  { name: 'vlan_inner', sql: flowSql('vlan_inner'), help: 'Inner VLAN id.' },
   { name: 'ip_version', sql: 'f.ip_version', help: '4 or 6.' },
   {
     name: 'protocol',
@@ -133,7 +134,7 @@ export const PLAIN_FLOW_COLUMNS: readonly ViewColumn[] = [
   ),
   {
     name: 'originator_guessed',
-    sql: 'f.originator_guessed',
+    sql: flowSql('originator_guessed'),
     help: '1 when no SYN told who the originator is; NULL unless TCP.',
   },
   ...pair('ttl_min', 'Smallest TTL or hop limit from %.'),

@@ -7,6 +7,7 @@ import { tableText, uniqueNames } from '../../cli/sql/rows.ts';
 import { openSqlSession } from '../../cli/sql/session.ts';
 import { VIEWS } from '../../cli/sql/views.ts';
 import type { FlowDatabase } from '../../storage/database.ts';
+import { flowSql } from '../../storage/flow-rare.ts';
 import { pathOf } from '../docs/tables.ts';
 import { MAIN } from '../support/nstap.ts';
 import { nstap } from './run-cli.ts';
@@ -100,7 +101,10 @@ describe('views', () => {
   );
 
   test('what costs something to make is in front of the 64th column, where SQLite leaves out what is not asked for', () => {
-    const last = FLOWS.columns.findLastIndex(({ sql: made }) => !/^f\.\w+( \/ 1000\.0)?$/.test(made));
+    // What is in `rare` costs no more than a column: of most flows that is NULL.
+    const last = FLOWS.columns.findLastIndex(
+      ({ name, sql: made }) => made !== flowSql(name) && !/^f\.\w+( \/ 1000\.0)?$/.test(made),
+    );
     expect(last).toBeGreaterThan(50);
     expect(last).toBeLessThan(63);
   });

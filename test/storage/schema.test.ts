@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { openForReading, openForWriting } from '../../storage/database.ts';
 import { StorageError } from '../../storage/errors.ts';
+import { rareNames } from '../../storage/flow-rare.ts';
 import { APPLICATION_ID, MIGRATIONS } from '../../storage/migrations.ts';
 import { queryFlows } from '../../storage/query.ts';
 import { SCHEMA_VERSION } from '../../storage/schema.ts';
@@ -89,6 +90,8 @@ describe('opening a database', () => {
       for (const name of ['src', 'dst', 'src_port', 'dst_port', 'capture'])
         old.exec(`DROP INDEX flows_${name};
           CREATE INDEX flows_${name} ON flows (${name === 'capture' ? 'capture_id' : name})`);
+      for (const name of rareNames()) old.exec(`ALTER TABLE flows ADD COLUMN ${name} INTEGER`);
+      old.exec('ALTER TABLE flows DROP COLUMN rare');
       for (const name of ['route_fwd', 'route_rev', 'long']) old.exec(`DROP INDEX flows_${name}`);
       for (const name of old
         .prepare<[], string>("SELECT name FROM sqlite_schema WHERE name GLOB 'route_decisions_*'")
