@@ -1,7 +1,6 @@
 import { SavefileError } from '../../decoders/savefile-error.ts';
 import { SavefileReader } from '../../decoders/savefile.ts';
 import type { SavefileInterface, SavefileSink } from '../../decoders/savefile-sink.ts';
-import { compileFilter } from '../kernel/libpcap.ts';
 import { AHEAD_MAX } from '../flow/ahead.ts';
 import { BpfFilter } from './bpf.ts';
 import { PacketList } from './packet-list.ts';
@@ -11,6 +10,13 @@ import type { WindowMeter } from './window-meter.ts';
 
 /** Snaplen given to libpcap's compiler: what a filter may look at, beyond any frame. */
 const FILTER_SNAPLEN = 0x40000;
+
+/**
+ * Makes the filter of a link type, a LINKTYPE_ value.
+ * @returns a program of struct sock_filter, see compileFilter
+ * @throws PcapError when it means nothing there
+ */
+export type FilterOf = (linkType: number, snapLen: number) => Uint8Array;
 
 /** Called when a file's interface is met. @returns the index of its capture point */
 export type OpenInterface = (file: string, info: SavefileInterface) => number;
@@ -51,7 +57,7 @@ export interface FileSourceOptions {
 export class FileSource implements SavefileSink {
   readonly times: FileTimes = { first: null, last: null, filtered: 0, dropped: null };
   readonly #file: string;
-  readonly #filter: string | null;
+  readonly #filter: FilterOf | null;
   readonly #sink: PacketSink;
   readonly #open: OpenInterface;
   readonly #octets: number | undefined;
@@ -72,11 +78,11 @@ export class FileSource implements SavefileSink {
   #lastNsec = 0;
 
   /**
-   * @param filter tcpdump expression, compiled anew for each link type of the file; null for all packets
+   * @param filter asked once for each link type of the file; null for all packets
    */
   constructor(
     file: string,
-    filter: string | null,
+    filter: FilterOf | null,
     sink: PacketSink,
     open: OpenInterface,
     { octets, together = null }: FileSourceOptions = {},
@@ -203,9 +209,8 @@ export class FileSource implements SavefileSink {
   onInterface(info: SavefileInterface): void {
     this.#captures[info.index] = this.#open(this.#file, info);
     this.#linkTypes[info.index] = info.linkType;
-    const expression = this.#filter;
     this.#programs[info.index] =
-      expression === null ? null : new BpfFilter(compileFilter(expression, info.linkType, FILTER_SNAPLEN));
+      this.#filter === null ? null : new BpfFilter(this.#filter(info.linkType, FILTER_SNAPLEN));
   }
 
   onStatistics(interfaceIndex: number, dropped: number): void {

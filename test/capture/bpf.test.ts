@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { BpfFilter } from '../../daemon/capture/bpf.ts';
 import { FileSource } from '../../daemon/capture/file-source.ts';
+import { compileFilter } from '../../daemon/kernel/libpcap.ts';
 import { corpus } from '../support/truth.ts';
 import { CountingSink } from './counting-sink.ts';
 
@@ -383,7 +384,12 @@ function count(path: string): Counts {
 /** The same through our source; null when libpcap's compiler refuses the expression. */
 async function matching(path: string, expression: string): Promise<Counts | null> {
   const sink = new CountingSink(Number.POSITIVE_INFINITY);
-  const source = new FileSource(path, expression === '' ? null : expression, sink, () => 0);
+  const source = new FileSource(
+    path,
+    expression === '' ? null : (...of) => compileFilter(expression, ...of),
+    sink,
+    () => 0,
+  );
   const error = await source
     .read(() => {})
     .then(
