@@ -11,8 +11,10 @@ import { addRecord, batchOf, captureInfo, decision } from '../test/storage/recor
 const BATCH = 2048;
 /** As many as retention makes of `--retain-size`, and one that is begun. */
 const PARTITIONS = 8;
+/** In one transaction, as a writer takes them that is never at leisure: all that arrived while it wrote the last ones. */
+const SUSTAINED_BATCHES = 16;
 /** Flows from one word on the progress to the next. */
-const PROGRESS = BATCH * 50;
+const PROGRESS = BATCH * SUSTAINED_BATCHES * 3;
 /** The day that the flows are of: 2026-11-25, UTC. */
 export const DAY_BEGIN_SEC = 1_795_564_800;
 export const DAY_SEC = 86_400;
@@ -63,7 +65,7 @@ export function makeFlowsDb(path: string, flows: number, progress: (written: num
     if (countFlows(path) === flows) return null;
     for (const file of databaseFiles(path)) rmSync(file, { force: true });
   }
-  const filler = new FlowFiller(path, flows);
+  const filler = new FlowFiller(path, flows, SUSTAINED_BATCHES);
   for (let part = 0; part < PARTITIONS; part++) {
     if (part > 0) filler.begin();
     const end = Math.floor((flows / PARTITIONS) * (part + 1));
