@@ -33,6 +33,12 @@ test.each([
   ['link/ether 9a:1b:00:00:00:01', 'link/ether fe:1b:00:00:00:01', true],
   ['red  (4:4026532177)', 'red (4:4026533000)', true],
   ['time=0.072 ms', 'time=1.1 ms', true],
+  [
+    'curl: (28) Connection timed out after 300 milliseconds',
+    'curl: (28) Connection timeout after 300 ms',
+    true,
+  ],
+  ['curl: (28) Connection timed out after 300 milliseconds', 'curl: (28) Connection timeout', false],
   ['a  5.430s  all', 'a  12m05s  all', true],
   ['a  850us  all', 'a  3h07m  all', true],
   ['a  5.430s  all', 'a  5.430  all', false],

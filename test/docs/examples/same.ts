@@ -35,6 +35,8 @@ const LIVE: readonly Rule[] = [
     what: /(?<![\w.])\d+(?:\.\d+)?\s?(?:(?:milliseconds|seconds|ns|us|µs|ms|s|m|h)\b|m\d\ds\b|h\d\dm\b)/g,
     to: 'S',
   },
+  // curl has two wordings of it: which one depends on whether it waits for the socket or looks at the clock when the time is over.
+  { what: /\bConnection (?:timed out|timeout) after\b/g, to: 'Connection timed out after' },
   { what: /\b\d+(?:\.\d+)?[kMG]?bit\/s/g, to: 'RATE' },
   { what: /\b(rtt|time)(=| min\/avg\/max\/mdev = )[\d./]+/g, to: '$1$2S' },
 ];
