@@ -73,7 +73,7 @@ export async function carveCommand(files: string[], flags: CarveFlags): Promise<
       commandLine: 'nstap export --carve',
       // As in the second reading: numbers of flows depend on it.
       threads: 1,
-      onTrouble: (message) => process.stderr.write(`nstap: warning: ${message}; trying again\n`),
+      onTrouble: (message) => process.stderr.write(`nstap: warning: ${message}\n`),
     });
     interruption.signal.throwIfAborted();
     const matching = matchesOf(scratch.path, filter);

@@ -69,7 +69,7 @@ export async function replayCommand(files: string[], flags: ReplayFlags): Promis
       onProgress: (now) => progress.show(now),
       signal,
       onEnding: (stopped) => interruption.ending(stopped),
-      onTrouble: (message) => process.stderr.write(`nstap: warning: ${message}; trying again\n`),
+      onTrouble: (message) => process.stderr.write(`nstap: warning: ${message}\n`),
     });
   let comparison: ReplayComparison | null = null;
   try {

@@ -9,7 +9,7 @@ import { extraBytes } from './extra-bytes.ts';
 import type { Pipeline, PipelineStart } from './engine-pipeline.ts';
 import type { Logger } from './logger.ts';
 import { sibling } from './sibling.ts';
-import { startStorage, type StorageNotice } from './storage-worker.ts';
+import { startStorage, type StorageNotice, upgradeText } from './storage-worker.ts';
 import { version } from './version.ts';
 
 /** Records a batch, and batches that may wait for the disk: 131,072 records, some 35 MiB, touched only when it is slow. */
@@ -94,6 +94,9 @@ export function startPipeline({ config, log, wakeFds, requests, captureStarted }
 
 function logStorage(log: Logger, notice: StorageNotice): void {
   switch (notice.type) {
+    case 'upgrading':
+      log.info({ event: 'database-upgrading', version: notice.version }, upgradeText(notice.path));
+      break;
     case 'recovered':
       log.info({ event: 'storage-recovered' }, 'the database takes records again');
       break;

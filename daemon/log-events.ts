@@ -106,6 +106,11 @@ export const LOG_EVENTS: Readonly<Record<string, LogEvent>> = {
     meaning: 'The kernel did not take the new filter for a capture; the old one is in force.',
   },
   'close-failed': { role: 'engine', meaning: 'A socket could not be closed: `err`.' },
+  'database-upgrading': {
+    role: 'engine',
+    meaning:
+      'The database is of an older nstap (`version` of its schema) and is rewritten: some 8 s a million flows. `ready` comes after it.',
+  },
   'storage-trouble': {
     role: 'engine',
     meaning: 'The database takes nothing (`code`); records wait in memory, then are shed and counted.',

@@ -8,7 +8,7 @@ import { extraBytes } from './extra-bytes.ts';
 import { planReplay } from './replay-plan.ts';
 import { startReading } from './replay-reading.ts';
 import type { RouteSnapshot } from './routes/snapshot.ts';
-import { startStorage } from './storage-worker.ts';
+import { startStorage, upgradeText } from './storage-worker.ts';
 import { version } from './version.ts';
 
 /** Records a batch, and batches in flight: enough that reading and writing overlap. */
@@ -40,7 +40,7 @@ export interface ReplayOptions extends ReadOptions {
   db: string;
   /** For the run's row. */
   commandLine: string;
-  /** Trouble with the database that may pass. */
+  /** Trouble with the database that may pass, or why it takes long to open. */
   onTrouble?: (message: string) => void;
   /** Threads that meter, where the files allow it (see planReplay); null or left out: as many as help. */
   threads?: number | null;
@@ -78,7 +78,8 @@ export async function replay(options: ReplayOptions): Promise<ReplayTotals> {
   };
   const inlets = ways.map(({ inlet, pool }) => ({ port: inlet, pool }));
   const storage = startStorage(options.db, run, inlets, (trouble) => {
-    if (trouble.type === 'error') options.onTrouble?.(trouble.message);
+    if (trouble.type === 'error') options.onTrouble?.(`${trouble.message}; trying again`);
+    else if (trouble.type === 'upgrading') options.onTrouble?.(upgradeText(trouble.path));
   });
   const outlets = ways.map(({ outlet, pool }) => ({ port: outlet, pool }));
   const reading = startReading(options, outlets, octets, null);

@@ -17,6 +17,11 @@ export type StorageNotice = Exclude<
   { type: 'ready' | 'closed' | 'synced' | 'marked' | 'unmarked' | 'decided' }
 >;
 
+/** What is said while a database of an older nstap is brought up to date. */
+export function upgradeText(path: string): string {
+  return `${path} is of an older nstap and is brought up to date, some 8 s a million flows`;
+}
+
 /** The storage thread, running. */
 export interface StorageWorker {
   /**

@@ -37,9 +37,14 @@ const WAL_PAUSE_MS = 20;
  * (https://sqlite.org/pragma.html#pragma_synchronous).
  * @param indexLater leave the indexes of flows out of a new database, for whoever makes them when its flows are there. One that is
  *                   there already, and has none because its writer was killed, gets them.
+ * @param onOlder called with the schema version of a database that is brought up to date now, which takes some 8 s a million flows
  * @throws StorageError; the folder must exist
  */
-export function openForWriting(path: string, indexLater = false): FlowDatabase {
+export function openForWriting(
+  path: string,
+  indexLater = false,
+  onOlder: (version: number) => void = () => {},
+): FlowDatabase {
   const folder = dirname(path);
   if (!existsSync(folder)) throw new StorageError('open', path, 'ENOENT', `there is no folder ${folder}`);
   return open('open', path, () => {
@@ -47,6 +52,7 @@ export function openForWriting(path: string, indexLater = false): FlowDatabase {
     const db = new Database(path, { timeout: BUSY_TIMEOUT_MS });
     return initialised(db, () => {
       const version = schemaVersion(db); // refuses a foreign file before anything in it changes
+      if (version > 0 && version < SCHEMA_VERSION) onOlder(version);
       if (version === 0) db.pragma('auto_vacuum = INCREMENTAL'); // for retention; a file that has tables stays as it is
       useWal(db);
       db.pragma('synchronous = NORMAL');

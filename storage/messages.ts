@@ -240,6 +240,8 @@ export interface RetentionNotice {
  * a message: a capture thread reads none.
  */
 export type StorageReply =
+  /** The database is of an older nstap, and brought up to date before it is `ready`: that takes minutes where flows are many. */
+  | { type: 'upgrading'; path: string; version: number }
   /** The database is open. */
   | { type: 'ready'; runId: number }
   /**

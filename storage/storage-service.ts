@@ -77,7 +77,9 @@ export class StorageService {
     retention: RetentionOptions | null = null,
   ) {
     this.#reply = reply;
-    this.#writer = new FlowWriter(path, run, retention !== null);
+    this.#writer = new FlowWriter(path, run, retention !== null, (version) =>
+      reply({ type: 'upgrading', path, version }),
+    );
     this.#retention = retention === null ? null : new Retention(this.#writer, retention, reply);
     reply({ type: 'ready', runId: this.#writer.runId });
     this.#retainIn(0);

@@ -81,12 +81,13 @@ export class FlowWriter implements ChannelOwner {
 
   /**
    * @param partitioned write flows into partitions
+   * @param onOlder see openForWriting
    * @throws StorageError when the database cannot be opened or written
    */
-  constructor(path: string, run: RunInfo, partitioned = false) {
+  constructor(path: string, run: RunInfo, partitioned = false, onOlder?: (version: number) => void) {
     this.path = path;
     // A replay is over soon, and its flows mostly come at its end.
-    this.db = openForWriting(path, run.kind === 'replay' && !partitioned);
+    this.db = openForWriting(path, run.kind === 'replay' && !partitioned, onOlder);
     try {
       this.#isUnindexed = !hasFlowIndexes(this.db);
       this.#file = fileNumber(path);

@@ -1,11 +1,10 @@
-import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openForWriting } from '../../storage/database.ts';
 import type { FlowBatch } from '../../storage/flow-batch.ts';
 import { flowSql, hasRare, rareNames, rareOf } from '../../storage/flow-rare.ts';
-import { APPLICATION_ID, MIGRATIONS } from '../../storage/migrations.ts';
 import { FlowWriter } from '../../storage/writer.ts';
+import { oldDb } from './old-db.ts';
 import { addRecord, batchOf, captureInfo, TEST_RUN } from './records.ts';
 import { tempDb } from './temp-db.ts';
 
@@ -168,10 +167,7 @@ describe('what hardly a flow has something of its own in', () => {
     const list = lists[0]!;
     const { writer, batch } = stored(list);
     const path = tempDb();
-    const old = new Database(path);
-    for (const migration of MIGRATIONS.slice(0, BEFORE)) old.exec(migration);
-    old.pragma(`application_id = ${APPLICATION_ID}`);
-    old.pragma(`user_version = ${BEFORE}`);
+    const old = oldDb(path, BEFORE);
     const kept = writer.db
       .prepare<[], string>("SELECT name FROM pragma_table_info('flows') WHERE name <> 'rare'")
       .pluck()
@@ -199,10 +195,7 @@ describe('what hardly a flow has something of its own in', () => {
 
   test('is NULL where an older nstap knew nothing of it', () => {
     const path = tempDb();
-    const old = new Database(path);
-    for (const migration of MIGRATIONS.slice(0, BEFORE)) old.exec(migration);
-    old.pragma(`application_id = ${APPLICATION_ID}`);
-    old.pragma(`user_version = ${BEFORE}`);
+    const old = oldDb(path, BEFORE);
     old.exec(`INSERT INTO flows (flow_id, host_id, capture_id, start_ns, end_ns, ip_version, proto, src, dst, packets_fwd, packets_rev,
       bytes_fwd, bytes_rev, ip_bytes_fwd, ip_bytes_rev, payload_bytes_fwd, payload_bytes_rev, conn_state, end_reason, retransmits_fwd,
       retransmits_rev) VALUES (1, 1, 1, 0, 1, 4, 6, x'0a000001', x'0a000002', 3, 2, 1, 1, 1, 1, 0, 0, 0, 0, 5, 0)`);

@@ -7,11 +7,11 @@ import { describe, expect, test } from 'vitest';
 import { openForReading, openForWriting } from '../../storage/database.ts';
 import { StorageError } from '../../storage/errors.ts';
 import { rareNames } from '../../storage/flow-rare.ts';
-import { APPLICATION_ID, MIGRATIONS } from '../../storage/migrations.ts';
 import { queryFlows } from '../../storage/query.ts';
 import { SCHEMA_VERSION } from '../../storage/schema.ts';
 import { FlowWriter } from '../../storage/writer.ts';
 import { partitionPath } from '../../storage/partition-files.ts';
+import { oldDb } from './old-db.ts';
 import { put, startParted } from './parted.ts';
 import { TEST_RUN } from './records.ts';
 import { EVERYTHING, readFlows, tempDb, tempFolder, withDb } from './temp-db.ts';
@@ -41,10 +41,7 @@ describe('opening a database', () => {
 
   test('takes one that the first nstap wrote to the schema of now', () => {
     const path = tempDb();
-    const old = new Database(path);
-    old.exec(MIGRATIONS[0]!);
-    old.pragma(`application_id = ${APPLICATION_ID}`);
-    old.pragma('user_version = 1');
+    const old = oldDb(path, 1);
     old.exec(`INSERT INTO hosts VALUES (1, '', 'h');
       INSERT INTO runs (run_id, host_id, kind, version, command_line, pid, started_ns) VALUES (1, 1, 'replay', '', '', 1, 0);
       INSERT INTO captures (capture_id, run_id, link_type, source, packets) VALUES (1, 1, 1, 'file', 5);
