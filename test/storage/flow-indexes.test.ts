@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { parseFilter } from '../../cli/filter/parse.ts';
 import { openForWriting } from '../../storage/database.ts';
 import { FlowWriter } from '../../storage/writer.ts';
+import { oldDb } from './old-db.ts';
 import { batchOf, captureInfo, decision, TEST_RUN } from './records.ts';
 import { startWriting } from './start-writing.ts';
 import { readFlows, tempDb, withDb } from './temp-db.ts';
@@ -117,4 +118,17 @@ test('a long replay does not wait for its end', () => {
     expect(indexes(path).length > 0).toBe(n > 63);
   }
   writer.close();
+});
+
+test('what a killed replay of an older nstap left without indexes has them when it is brought up to date', () => {
+  const path = tempDb();
+  const old = oldDb(path, 12);
+  for (const name of old
+    .prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'flows'")
+    .pluck()
+    .all())
+    old.exec(`DROP INDEX ${name}`);
+  old.close();
+  openForWriting(path, true).close();
+  expect(indexes(path)).toEqual(indexesOfDaemon());
 });
