@@ -1,6 +1,6 @@
 import type { FlowDatabase } from '../storage/database.ts';
 import { experimentsNamed, readExperiments } from '../storage/experiments.ts';
-import { didYouMean } from './suggestion.ts';
+import { suggestion } from '../daemon/options/suggestion.ts';
 
 /** Flags that ask for the flows of one experiment. */
 export interface ExperimentFlags {
@@ -21,7 +21,7 @@ export function askedExperiment(db: FlowDatabase, flags: ExperimentFlags): strin
     const near =
       experiment === undefined
         ? ''
-        : didYouMean(
+        : suggestion(
             experiment,
             all.map(({ name }) => name),
           );

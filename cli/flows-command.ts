@@ -12,7 +12,7 @@ import { firstInterruptible } from './interruptible.ts';
 import { rowLines, writeLines } from './output.ts';
 import type { RowFormat } from './row-formats.ts';
 import { pageLines } from './pager.ts';
-import { didYouMean } from './suggestion.ts';
+import { suggestion } from '../daemon/options/suggestion.ts';
 import { showTimesIn } from './format/time.ts';
 import { parseTimeZone } from './time-zone.ts';
 
@@ -198,7 +198,7 @@ function flowSort(text: string): { sort: string; descending: boolean } {
   const known = Object.keys(FLOW_SORTS);
   if (!known.includes(sort))
     throw new UsageError(
-      `cannot sort by "${plain}"${didYouMean(plain, [...known, ...Object.keys(SORT_ALIASES)])}; it can be ${known.join(', ')}`,
+      `cannot sort by "${plain}"${suggestion(plain, [...known, ...Object.keys(SORT_ALIASES)])}; it can be ${known.join(', ')}`,
     );
   return { sort, descending: !text.startsWith('+') };
 }

@@ -10,7 +10,7 @@ import { GROUP_TOTAL_KEYS, type GroupBy, type GroupJson, groupJson } from './for
 import { groupColumns } from './format/group-table.ts';
 import { type RowView, rowLines } from './output.ts';
 import type { RowFormat } from './row-formats.ts';
-import { didYouMean } from './suggestion.ts';
+import { suggestion } from '../daemon/options/suggestion.ts';
 import { fixedOffset, type TimeZone } from './time-zone.ts';
 
 const NS_PER_SEC = 1_000_000_000n;
@@ -63,7 +63,7 @@ function groupBy(text: string, zone: TimeZone): GroupBy {
     name.replace('route_', 'route.'),
   );
   throw new UsageError(
-    `cannot add up by "${text}"${didYouMean(plain.replace('route_', 'route.'), names)}; it can be ${names.join(', ')}, a span of time as start:10m, or a net as src/24, dst/48, host/24/64`,
+    `cannot add up by "${text}"${suggestion(plain.replace('route_', 'route.'), names)}; it can be ${names.join(', ')}, a span of time as start:10m, or a net as src/24, dst/48, host/24/64`,
   );
 }
 
@@ -94,7 +94,7 @@ export function groupSort(
   const known = [...by.map((each) => each.label), ...GROUP_SORTS];
   if (field === undefined && !GROUP_SORTS.includes(label))
     throw new UsageError(
-      `cannot sort by "${label}"${didYouMean(label, known)}; it can be ${known.join(', ')}`,
+      `cannot sort by "${label}"${suggestion(label, known)}; it can be ${known.join(', ')}`,
     );
   return { sort: field?.name ?? label, descending: text === undefined ? true : !text.startsWith('+') };
 }

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { version } from '../daemon/version.ts';
 import { printable } from './format/printable.ts';
-import { didYouMean } from './suggestion.ts';
+import { suggestion } from '../daemon/options/suggestion.ts';
 import { COLOR_CHOICES, setTerminalFlags } from './terminal-options.ts';
 
 type Register = (program: Command) => void;
@@ -85,5 +85,5 @@ function asked(words: readonly string[]): Promise<Register[]> {
 /** Commander's message; where a value is none of the choices, with the one that was probably meant. */
 function suggested(text: string): string {
   const found = /'([^']*)' is invalid.* Allowed choices are (.*)\.$/m.exec(text);
-  return found === null ? text : text.replace(/\.$/m, `${didYouMean(found[1]!, found[2]!.split(', '))}.`);
+  return found === null ? text : text.replace(/\.$/m, `${suggestion(found[1]!, found[2]!.split(', '))}.`);
 }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import leven from 'leven';
+import { didYouMean } from '../daemon/options/suggestion.ts';
 import { UsageError } from './errors.ts';
 
 /** A name of the IANA database, or an offset as "+05:30". null: the local zone, that of $TZ or of the host. */
@@ -101,9 +102,9 @@ function near(name: string): string {
   const [best] = Intl.supportedValuesOf('timeZone')
     .map((zone) => ({ zone, slips: Math.min(leven(typed, zone.toLowerCase()), leven(typed, city(zone))) }))
     .sort((a, b) => a.slips - b.slips);
-  return best !== undefined && best.slips <= 2 && best.slips < typed.length / 2
-    ? `; did you mean ${best.zone}?`
-    : '';
+  return didYouMean(
+    best !== undefined && best.slips <= 2 && best.slips < typed.length / 2 ? [best.zone] : [],
+  );
 }
 
 function city(zone: string): string {

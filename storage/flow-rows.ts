@@ -14,7 +14,8 @@ export function rowsOf(db: FlowDatabase, { sql, params }: SqlCondition): Iterabl
 export type FlowPlace = readonly [flowId: number, schema: string];
 
 /**
- * The rows of flows by their ids: sorting ids takes a part of the time that sorting all columns takes.
+ * The rows of flows by their ids, in the snapshot that these were found in: sorting ids takes a part of the time that sorting all
+ * columns takes.
  * @param columns of each row, of `f`
  */
 export function* rowsById(
@@ -31,7 +32,6 @@ export function* rowsById(
         .raw();
       readers.set(schema, reader);
     }
-    const row = reader.get(flowId);
-    if (row !== undefined) yield row; // in one file without a snapshot, retention may have deleted it meanwhile
+    yield reader.get(flowId)!;
   }
 }

@@ -36,6 +36,12 @@ export interface PacketSpan {
   readonly lastNsec: number;
 }
 
+/** A PacketSpan, and until when no packet is missing in it. */
+export interface CountedSpan extends PacketSpan {
+  /** Milliseconds since the epoch, as far as that is later than the last packet. Left out or 0: it is not known. */
+  readonly countedUntilMs?: number;
+}
+
 /**
  * Counters of one capture point, cumulative since its start. Every packet that reached nstap is in exactly one of
  * `decodedIpv4`, `decodedIpv6`, `decodedArp`, `decodedOther`, `undecoded`, and their sum is `packets`.
@@ -208,7 +214,7 @@ export type StorageRequest =
       captureIndex: number;
       counters: CaptureCounters;
       /** Of the packets counted; null where it is not known. */
-      span: PacketSpan | null;
+      span: CountedSpan | null;
       final: boolean;
     }
   /** Another filter of a capture from now on. */

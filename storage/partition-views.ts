@@ -47,13 +47,13 @@ export function flowSchemas(db: FlowDatabase): string[] {
 
 /**
  * Begins a snapshot of all files in which every flow's captures and decisions are there: the main file comes last, because a
- * writer commits it first. Does nothing where there is one file, or a snapshot is held already.
+ * writer commits it first. Does nothing where a snapshot is held already.
  * @returns what ends it
  * @throws StorageError
  */
 export function holdSnapshot(db: FlowDatabase): () => void {
+  if (db.inTransaction) return () => {};
   const [main, ...partitions] = flowSchemas(db);
-  if (partitions.length === 0 || db.inTransaction) return () => {};
   try {
     db.exec('BEGIN');
     for (const schema of [...partitions, main]) db.prepare(`SELECT 1 FROM ${schema}.flows LIMIT 1`).get();

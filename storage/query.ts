@@ -355,8 +355,7 @@ function allRows(db: FlowDatabase, query: FlowQuery): Iterable<unknown[]> {
 
 function firstRows(db: FlowDatabase, query: FlowQuery, limit: number): Iterable<unknown[]> {
   const order = orderOf(query, query.offset + limit);
-  // In one snapshot, which several statements are not of themselves: a flow may be turned around from one to the next.
-  const places = db.transaction(() => firstFlows(db, firstFlowsSql(db, query, limit), order)).deferred();
+  const places = firstFlows(db, firstFlowsSql(db, query, limit), order);
   return rowsById(db, places.slice(query.offset), COLUMNS);
 }
 

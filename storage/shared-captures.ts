@@ -1,12 +1,26 @@
-import type { CaptureCounters, PacketSpan } from './messages.ts';
+import type { CaptureCounters, CountedSpan } from './messages.ts';
 import { sum } from './sum.ts';
+import { toNs } from './time.ts';
 
 /** What a channel tells of a capture point; see the `counters` request. */
 export interface CaptureState {
   counters: CaptureCounters;
   /** Of the packets counted; null where it is not known. */
-  span: PacketSpan | null;
+  span: CountedSpan | null;
   /** True when the capture point is at its end. */
+  final: boolean;
+}
+
+/** What holds for a row of `captures`. Times in nanoseconds since the epoch, null: there is none, or it is not known. */
+export interface CaptureTotals {
+  counters: CaptureCounters;
+  /** Of the first packet. */
+  firstNs: bigint | null;
+  /**
+   * Of the last packet; earlier where a thread that goes on has not counted up to there. Should the engine die, all packets that are
+   * in no counter come later than this: a gap begins here.
+   */
+  lastNs: bigint | null;
   final: boolean;
 }
 
@@ -44,18 +58,23 @@ export class SharedCaptures {
 
   /**
    * Takes what one channel tells of a point.
-   * @returns what holds for the row: that itself where the point is not shared
+   * @returns what holds for the row: of a point that is not shared, what this one tells
    */
-  tell(channel: object, index: number, state: CaptureState): CaptureState {
+  tell(channel: object, index: number, state: CaptureState): CaptureTotals {
     const row = this.#rows.get(index);
-    if (row === undefined) return state;
+    if (row === undefined) {
+      const { counters, span, final } = state;
+      return { counters, firstNs: firstOf(span), lastNs: lastOf(span), final };
+    }
     const states = new Map(row.states).set(channel, state);
     const all = [...states.values()];
-    const final = all.length === row.channels && all.every((s) => s.final);
+    const haveAllTold = all.length === row.channels;
+    const final = haveAllTold && all.every((s) => s.final);
     this.#set(index, final ? undefined : { ...row, states });
     return {
       counters: all.map((s) => s.counters).reduce(sum),
-      span: all.map((s) => s.span).reduce(union),
+      firstNs: all.map(({ span }) => firstOf(span)).reduce(earlier),
+      lastNs: haveAllTold ? lastOfAll(all) : null,
       final,
     };
   }
@@ -72,20 +91,35 @@ export class SharedCaptures {
   }
 }
 
-/** From the earlier begin to the later end. */
-function union(a: PacketSpan | null, b: PacketSpan | null): PacketSpan | null {
-  if (a === null || a.firstSec < 0) return b;
-  if (b === null || b.firstSec < 0) return a;
-  const first = isBefore(b.firstSec, b.firstNsec, a.firstSec, a.firstNsec) ? b : a;
-  const last = isBefore(a.lastSec, a.lastNsec, b.lastSec, b.lastNsec) ? b : a;
-  return {
-    firstSec: first.firstSec,
-    firstNsec: first.firstNsec,
-    lastSec: last.lastSec,
-    lastNsec: last.lastNsec,
-  };
+/** See CaptureTotals.lastNs. */
+function lastOfAll(all: readonly CaptureState[]): bigint | null {
+  const last = all.map(({ span }) => lastOf(span)).reduce(later);
+  const goingOn = all.filter(({ final }) => !final).map(({ span }) => countedUntil(span));
+  return last === null || goingOn.includes(null) ? null : [last, ...goingOn].reduce(earlier);
 }
 
-function isBefore(aSec: number, aNsec: number, bSec: number, bNsec: number): boolean {
-  return aSec < bSec || (aSec === bSec && aNsec < bNsec);
+/** Until when every packet of a thread is counted. */
+function countedUntil(span: CountedSpan | null): bigint | null {
+  const { countedUntilMs = 0 } = span ?? {};
+  return later(lastOf(span), countedUntilMs > 0 ? BigInt(countedUntilMs) * 1_000_000n : null);
+}
+
+function firstOf(span: CountedSpan | null): bigint | null {
+  return span === null || span.firstSec < 0 ? null : toNs(span.firstSec, span.firstNsec);
+}
+
+function lastOf(span: CountedSpan | null): bigint | null {
+  return span === null || span.firstSec < 0 ? null : toNs(span.lastSec, span.lastNsec);
+}
+
+/** The earlier of two times, or the one that is known. */
+function earlier(a: bigint | null, b: bigint | null): bigint | null {
+  if (a === null || b === null) return a ?? b;
+  return a < b ? a : b;
+}
+
+/** The later of two times, or the one that is known. */
+function later(a: bigint | null, b: bigint | null): bigint | null {
+  if (a === null || b === null) return a ?? b;
+  return a > b ? a : b;
 }

@@ -40,10 +40,11 @@ export function prepareStatements(db: FlowDatabase) {
                              gap_reason, gap_from_ns)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    // What went before under the same identity. An interface that never had a packet is as of when it was opened.
+    // What went before under the same identity. An interface that never had a packet is as of when it was opened, and so is one of
+    // which not every thread has counted anything: the first packet of another may have waited in its ring since before that.
     lastOf: db
       .prepare<[string | null, number | null], bigint | null>(
-        `SELECT coalesce(last_ns, opened_ns) FROM captures WHERE netns_id = ? AND if_index = ?
+        `SELECT coalesce(last_ns, min(opened_ns, coalesce(first_ns, opened_ns))) FROM captures WHERE netns_id = ? AND if_index = ?
          ORDER BY capture_id DESC LIMIT 1`,
       )
       .pluck()
@@ -178,16 +179,10 @@ export class WriterChannel {
   /** Writes the counters of a capture point over the earlier ones; of a shared one what all channels count. */
   setCounters(captureIndex: number, state: CaptureState): void {
     const id = known(this.#captures, captureIndex, 'capture');
-    const { counters, span, final } = this.#owner.sharedCaptures.tell(this, captureIndex, state);
+    const { counters, firstNs, lastNs, final } = this.#owner.sharedCaptures.tell(this, captureIndex, state);
+    const times = [firstNs, lastNs].map((ns) => (ns === null ? null : clampNs(ns)));
     const values = COUNTER_COLUMNS.map(([key]) => counters[key]);
-    this.#owner.statements.updateCounters.run(
-      final ? 1 : 0,
-      ...(span === null || span.firstSec < 0
-        ? [null, null]
-        : [clampNs(toNs(span.firstSec, span.firstNsec)), clampNs(toNs(span.lastSec, span.lastNsec))]),
-      ...values,
-      id,
-    );
+    this.#owner.statements.updateCounters.run(final ? 1 : 0, ...times, ...values, id);
   }
 
   /** The id of a flow whose records were written. Needs no transaction. */

@@ -1,5 +1,6 @@
 import type { IToken, TokenType } from 'chevrotain';
 import leven from 'leven';
+import { didYouMean } from '../../daemon/options/suggestion.ts';
 import { chevrotain } from './chevrotain.ts';
 import {
   AndSign,
@@ -113,10 +114,7 @@ export function explain(stop: Stop): string {
   const expected = stop.expected(tokens.slice(0, at)) ?? [];
   const found = token === undefined ? 'the expression ends' : `found ${JSON.stringify(cut(textOf(token)))}`;
   const meant = token === undefined || !isWord(token) ? [] : suggestions(stop, token, expected);
-  const hint =
-    meant.length > 0
-      ? `; did you mean ${meant.map((word) => `"${word}"`).join(' or ')}?`
-      : unresolved(stop, expected);
+  const hint = meant.length > 0 ? didYouMean(meant.map((word) => `"${word}"`)) : unresolved(stop, expected);
   return `${found} where this was expected: ${joined(parts(stop, expected))}${hint}`;
 }
 

@@ -1,7 +1,7 @@
 import { DECISION_KEYS } from '../../storage/route-decision.ts';
 import type { FlowRow } from '../../storage/query.ts';
 import { UsageError } from '../errors.ts';
-import { didYouMean } from '../suggestion.ts';
+import { suggestion } from '../../daemon/options/suggestion.ts';
 import { formatCount, formatRate } from './count.ts';
 import { FLOW_JSON_FIELDS, FLOW_KEYS, type FlowJson, TUNNEL_KEYS } from './flow-json.ts';
 import { flowText, placeText, routeCell, routeText } from './flow-text.ts';
@@ -107,7 +107,7 @@ export function flowField(name: string): FlowField {
   }
   if (!FLOW_FIELD_NAMES.includes(known))
     throw new UsageError(
-      `there is no field "${name.trim()}"${didYouMean(full, [...FLOW_FIELD_NAMES, ...Object.keys(ALIASES)])}; \`nstap flows --columns help\` lists them`,
+      `there is no field "${name.trim()}"${suggestion(full, [...FLOW_FIELD_NAMES, ...Object.keys(ALIASES)])}; \`nstap flows --columns help\` lists them`,
     );
   const [key, ...parts] = known.split('.') as [keyof FlowJson, ...string[]];
   const make = FLOW_JSON_FIELDS[key] as (row: FlowRow) => unknown;

@@ -1,4 +1,4 @@
-import { closestMatch } from 'leven';
+import { didYouMean, nearest } from '../../daemon/options/suggestion.ts';
 import type { FlowDatabase } from '../../storage/database.ts';
 import { SQL_FUNCTIONS } from './functions.ts';
 import { VIEWS } from './views.ts';
@@ -85,23 +85,22 @@ function proposal(sql: string, kind: string, name: string): string {
     );
     const bare = name.slice(name.lastIndexOf('.') + 1);
     const help = named.length === 0 ? '' : `; \`nstap sql --schema ${named[0]!.name}\` lists the columns`;
-    return `${didYouMean(bare, columns)}${help}`;
+    return `${meant(bare, columns)}${help}`;
   }
   if (kind === 'no such table') {
     const names = VIEWS.map((view) => view.name);
-    return `${didYouMean(name, names)}; there are ${names.join(', ')}`;
+    return `${meant(name, names)}; there are ${names.join(', ')}`;
   }
   if (kind === 'no such function')
-    return didYouMean(
+    return meant(
       name,
       SQL_FUNCTIONS.map((each) => each.name),
     );
   return '';
 }
 
-function didYouMean(name: string, known: readonly string[]): string {
-  const closest = closestMatch(name.toLowerCase(), known, { maxDistance: Math.ceil(name.length * FAR) });
-  return closest === undefined ? '' : `; did you mean ${closest}?`;
+function meant(name: string, known: readonly string[]): string {
+  return didYouMean(nearest(name.toLowerCase(), known, Math.ceil(name.length * FAR)));
 }
 
 /** What is wrong, the line of the statement, a caret under the place. */

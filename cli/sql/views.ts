@@ -216,7 +216,11 @@ export const VIEWS: readonly View[] = [
       }),
       ...time('opened', 'c.opened_ns', 'When it was opened'),
       ...time('first', 'c.first_ns', 'First packet'),
-      ...time('last', 'c.last_ns', 'Last packet'),
+      ...time(
+        'last',
+        'c.last_ns',
+        'Last packet; while threads share the capture, no later than all have counted',
+      ),
       ...plain('c', {
         packets: 'Packets that reached nstap.',
         bytes: 'Octets of their frames on the wire.',
@@ -273,7 +277,7 @@ export const VIEWS: readonly View[] = [
     help: 'Times in which an interface was not captured although it was meant to be.',
     columns: [
       ...plain('g', { run_id: 'The run after it.', capture_id: 'The capture after it.', ...WHERE_SEEN }),
-      ...time('began', 'g.from_ns', 'Last packet before it'),
+      ...time('began', 'g.from_ns', 'Last packet before it, or until when all threads had counted'),
       ...time('ended', 'g.to_ns', 'First packet after it'),
       ...plain('g', { reason: 'Why.' }),
     ],

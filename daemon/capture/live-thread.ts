@@ -93,7 +93,9 @@ function main(data: LiveThreadData): void {
 
   function countsOf(source: LiveSource, cpuNs: number): SourceCounts {
     const { received, drops } = source.stats();
-    return { received, kernelDrops: drops, duplicates: source.duplicates, cpuNs, span: source.span };
+    const { firstSec, firstNsec, lastSec, lastNsec } = source.span;
+    const span = { firstSec, firstNsec, lastSec, lastNsec, countedUntilMs: source.drainedUntilMs };
+    return { received, kernelDrops: drops, duplicates: source.duplicates, cpuNs, span };
   }
 
   /** Counters of every capture that is open. @param each called with them, and with the times of its packets */

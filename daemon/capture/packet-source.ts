@@ -69,6 +69,12 @@ export interface LiveSource {
   readonly span: PacketSpan;
 
   /**
+   * Until when all that the kernel took is drained, as `stats` found out when it last saw that nothing waits: milliseconds since the
+   * epoch. 0: never, or the source cannot tell.
+   */
+  readonly drainedUntilMs: number;
+
+  /**
    * Goes on as another capture: packets have its index from now on, and `duplicates` and `span` start again, as does `stats`
    * from what it gave last. Read both just before.
    */

@@ -17,6 +17,7 @@ export class PcapSource implements LiveSource {
   readonly duplicates = 0;
   /** It does not say how full its buffer is. */
   readonly restMs = 0;
+  readonly drainedUntilMs = 0;
   readonly #handle: PcapHandle;
   #captureIndex: number;
   readonly #view: DataView;

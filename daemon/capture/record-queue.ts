@@ -4,7 +4,7 @@ import type { FlowBatch } from '../../storage/flow-batch.ts';
 import type {
   CaptureCounters,
   CaptureInfo,
-  PacketSpan,
+  CountedSpan,
   StorageRequest,
   ThreadLoad,
 } from '../../storage/messages.ts';
@@ -149,14 +149,8 @@ export class RecordQueue implements RecordSink {
    * @param span  of the packets counted; null where it is not known
    * @param final true when the capture point is at its end
    */
-  counters(captureIndex: number, counters: CaptureCounters, span: PacketSpan | null, final: boolean): void {
-    this.#post({
-      type: 'counters',
-      captureIndex,
-      counters,
-      span: span === null ? null : copyOf(span),
-      final,
-    });
+  counters(captureIndex: number, counters: CaptureCounters, span: CountedSpan | null, final: boolean): void {
+    this.#post({ type: 'counters', captureIndex, counters, span, final });
   }
 
   /** Notes another filter of a capture point. */
@@ -180,9 +174,4 @@ export class RecordQueue implements RecordSink {
   #post(request: StorageRequest): void {
     this.#port.postMessage(request);
   }
-}
-
-/** What a source has may be more than the message needs. */
-function copyOf({ firstSec, firstNsec, lastSec, lastNsec }: PacketSpan): PacketSpan {
-  return { firstSec, firstNsec, lastSec, lastNsec };
 }

@@ -32,6 +32,12 @@ const LAST_BLOCK_MS = 3 * RING_RETIRE_MS;
 /** And this long when packets are known to be in it: a busy host's timer is late. */
 const LAST_BLOCK_MAX_MS = 500;
 
+/**
+ * The kernel may stamp a packet so long before it counts it: on its way through the backlog of a CPU (netdev_tstamp_prequeue in
+ * net/core/dev.c), or with its softirq interrupted.
+ */
+const STAMP_LEAD_MS = 20;
+
 /** What a RingSource is told about its capture. Plain data: it crosses processes and threads. */
 export interface RingSourceOptions {
   captureIndex: number;
@@ -58,6 +64,7 @@ export class RingSource implements LiveSource {
   /** Since the ring was opened, whoever it was handed over to: taken by the kernel and not dropped, and given to a sink or left out. */
   #taken = 0;
   #given = 0;
+  #drainedUntilMs = 0;
   #goneAtMs = -1;
   #ended: string | null = null;
   #open = true;
@@ -96,6 +103,10 @@ export class RingSource implements LiveSource {
     return this.#walk;
   }
 
+  get drainedUntilMs(): number {
+    return this.#drainedUntilMs;
+  }
+
   get ended(): string | null {
     return this.#ended;
   }
@@ -128,8 +139,10 @@ export class RingSource implements LiveSource {
 
   stats(): SourceStats {
     if (this.#open) {
+      const nowMs = Date.now();
       const since = takePacketStatistics(this.fd, this.#object);
       this.#taken += since[0]! - since[1]!;
+      if (this.#taken === this.#given) this.#drainedUntilMs = nowMs - STAMP_LEAD_MS;
       this.#stats.received += since[0]!;
       this.#stats.drops += since[1]!;
       this.#stats.freezes += since[2]!;

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { BatchPool } from '../../storage/batch-pool.ts';
 import type { PacketFields } from '../../decoders/packet-fields.ts';
-import type { CaptureCounters, CaptureInfo, PacketSpan } from '../../storage/messages.ts';
+import type { CaptureCounters, CaptureInfo, CountedSpan } from '../../storage/messages.ts';
 import type { RouteDecision } from '../../storage/route-decision.ts';
 import type { MeteringOptions } from '../config.ts';
 import { FlowTable } from '../flow/table.ts';
@@ -35,7 +35,7 @@ export interface SourceCounts {
   duplicates: number;
   /** See CaptureCounters. */
   cpuNs: number;
-  span: PacketSpan | null;
+  span: CountedSpan | null;
 }
 
 const NO_COUNTS: SourceCounts = { received: null, kernelDrops: 0, duplicates: 0, cpuNs: 0, span: null };

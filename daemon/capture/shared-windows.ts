@@ -7,11 +7,13 @@ const S = { reading: 0, read: 1, signal: 2, stretch: 3, ended: 4, metered: 5 } a
 const N = { off: 0, timeSec: 1, timeNsec: 2 } as const;
 const NEXT_DOUBLES = 3;
 
-/** Words and doubles in front of each window. */
-const H = { count: 0, isLast: 1, filtered: 2, firstNsec: 3, lastNsec: 4, file: 5, timeNsec: 6 } as const;
+/** What of a SharedWindow stands in front of its octets: doubles, then words, with how many packets it has and whether it is the last one. */
+const DOUBLES = ['stretchOff', 'firstSec', 'lastSec', 'endOff', 'timeSec'] as const;
+const WORDS = ['file', 'filtered', 'firstNsec', 'lastNsec', 'timeNsec'] as const;
+const COUNT = WORDS.length;
+const IS_LAST = COUNT + 1;
 const HEAD_WORDS = 8;
-const HD = { endOff: 0, firstSec: 1, lastSec: 2, stretchOff: 3, timeSec: 4 } as const;
-const HEAD_DOUBLES = 5;
+const HEAD_BYTES = DOUBLES.length * 8 + HEAD_WORDS * 4;
 
 /** Windows that are read and not yet metered by all, at most. */
 const WINDOWS = 8;
@@ -34,7 +36,7 @@ export interface SharedWindowsMemory {
 /** @param windowLen octets of a window */
 export function createSharedWindows(threads: number, windowLen: number): SharedWindowsMemory {
   const words = S.metered + threads;
-  const bytes = HEAD_DOUBLES * 8 + HEAD_WORDS * 4 + packetListBytes(capacityOf(windowLen)) + windowLen;
+  const bytes = HEAD_BYTES + packetListBytes(capacityOf(windowLen)) + windowLen;
   return {
     threads,
     windowLen,
@@ -73,11 +75,10 @@ export class SharedWindow {
 
   constructor(buffer: SharedArrayBuffer, windowLen: number) {
     const capacity = capacityOf(windowLen);
-    this.#doubles = new Float64Array(buffer, 0, HEAD_DOUBLES);
-    this.#words = new Int32Array(buffer, HEAD_DOUBLES * 8, HEAD_WORDS);
-    const listOff = HEAD_DOUBLES * 8 + HEAD_WORDS * 4;
-    this.list = new PacketList(capacity, buffer, listOff);
-    const off = listOff + packetListBytes(capacity);
+    this.#doubles = new Float64Array(buffer, 0, DOUBLES.length);
+    this.#words = new Int32Array(buffer, DOUBLES.length * 8, HEAD_WORDS);
+    this.list = new PacketList(capacity, buffer, HEAD_BYTES);
+    const off = HEAD_BYTES + packetListBytes(capacity);
     this.bytes = new Uint8Array(buffer, off, windowLen);
     this.view = new DataView(buffer, off, windowLen);
   }
@@ -85,37 +86,19 @@ export class SharedWindow {
   /** Tells the other threads. */
   store(): void {
     const words = this.#words;
-    const doubles = this.#doubles;
-    words[H.count] = this.list.count;
-    words[H.isLast] = this.isLast ? 1 : 0;
-    words[H.file] = this.file;
-    words[H.filtered] = this.filtered;
-    words[H.firstNsec] = this.firstNsec;
-    words[H.lastNsec] = this.lastNsec;
-    doubles[HD.firstSec] = this.firstSec;
-    doubles[HD.lastSec] = this.lastSec;
-    words[H.timeNsec] = this.timeNsec;
-    doubles[HD.timeSec] = this.timeSec;
-    doubles[HD.endOff] = this.endOff;
-    doubles[HD.stretchOff] = this.stretchOff;
+    for (const [i, name] of DOUBLES.entries()) this.#doubles[i] = this[name];
+    for (const [i, name] of WORDS.entries()) words[i] = this[name];
+    words[COUNT] = this.list.count;
+    words[IS_LAST] = this.isLast ? 1 : 0;
   }
 
   /** Takes what the thread has told that read it. */
   load(): void {
     const words = this.#words;
-    const doubles = this.#doubles;
-    this.list.count = words[H.count]!;
-    this.isLast = words[H.isLast] === 1;
-    this.file = words[H.file]!;
-    this.filtered = words[H.filtered]!;
-    this.firstNsec = words[H.firstNsec]!;
-    this.lastNsec = words[H.lastNsec]!;
-    this.firstSec = doubles[HD.firstSec]!;
-    this.lastSec = doubles[HD.lastSec]!;
-    this.timeNsec = words[H.timeNsec]!;
-    this.timeSec = doubles[HD.timeSec]!;
-    this.endOff = doubles[HD.endOff]!;
-    this.stretchOff = doubles[HD.stretchOff]!;
+    for (const [i, name] of DOUBLES.entries()) this[name] = this.#doubles[i]!;
+    for (const [i, name] of WORDS.entries()) this[name] = words[i]!;
+    this.list.count = words[COUNT]!;
+    this.isLast = words[IS_LAST] === 1;
   }
 }
 

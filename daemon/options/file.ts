@@ -1,6 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { Ajv, type ErrorObject } from 'ajv';
-import { closestMatch } from 'leven';
 import { TIMEOUT_NAMES } from '../config.ts';
 import { SelectorError } from '../netns/selector.ts';
 import { DAEMON_OPTIONS } from './daemon-options.ts';
@@ -8,6 +7,7 @@ import { ConfigError } from './errors.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { fileSchema } from './schema.ts';
 import { allowedBy, fieldOf, type GivenOptions, type OptionSpec } from './spec.ts';
+import { didYouMean, nearest } from './suggestion.ts';
 import { formatTomlValue, parseToml, type TomlDocument } from './toml.ts';
 
 /** Read when no `--config` is given, and it exists. */
@@ -143,24 +143,24 @@ function unknownKey(path: readonly string[], unknown: string): string {
     // A key that was written outside of its table is the commonest mistake.
     const inside = SPECS.find((spec) => spec.key!.split('.')[1] === unknown);
     if (inside !== undefined) return `${unknown}: must be in a table: it is ${inside.key}`;
-    return `[${unknown}]: unknown table; ${meant(unknown, 'tables', tables, '[', ']')}`;
+    return `[${unknown}]: unknown table${meant(unknown, 'tables', tables, '[', ']')}`;
   }
   if (key !== undefined) {
     const states = Object.keys(TIMEOUT_NAMES);
-    return `${table}.${key}.${unknown}: unknown state; ${meant(unknown, 'states', states, `${table}.${key}.`)}`;
+    return `${table}.${key}.${unknown}: unknown state${meant(unknown, 'states', states, `${table}.${key}.`)}`;
   }
   const elsewhere = SPECS.find((spec) => spec.key!.split('.')[1] === unknown);
-  if (elsewhere !== undefined) return `${table}.${unknown}: unknown key; did you mean ${elsewhere.key}?`;
+  if (elsewhere !== undefined) return `${table}.${unknown}: unknown key${didYouMean([elsewhere.key!])}`;
   const keys = SPECS.map((spec) => spec.key!.split('.')).flatMap(([of, name]) =>
     of === table ? [name!] : [],
   );
-  return `${table}.${unknown}: unknown key; ${meant(unknown, `keys of [${table}]`, keys, `${table}.`)}`;
+  return `${table}.${unknown}: unknown key${meant(unknown, `keys of [${table}]`, keys, `${table}.`)}`;
 }
 
 /** What was probably meant, else what there is. */
 function meant(unknown: string, what: string, known: readonly string[], before: string, after = ''): string {
-  const close = closestMatch(unknown, known, { maxDistance: TYPO_MAX });
-  return close === undefined ? `${what} are ${known.join(', ')}` : `did you mean ${before}${close}${after}?`;
+  const near = nearest(unknown, known, TYPO_MAX).map((word) => `${before}${word}${after}`);
+  return near.length === 0 ? `; ${what} are ${known.join(', ')}` : didYouMean(near);
 }
 
 /** The value for a message, cut when it is long. */

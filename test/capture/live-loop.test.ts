@@ -11,6 +11,7 @@ class FakeSource implements LiveSource {
   readonly duplicates = 0;
   restMs = 0;
   readonly span = { firstSec: -1, firstNsec: 0, lastSec: 0, lastNsec: 0 };
+  readonly drainedUntilMs = 0;
   ended: string | null = null;
   waiting = 0;
   drains = 0;

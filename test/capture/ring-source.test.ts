@@ -292,6 +292,26 @@ describe.skipIf(missing !== null)(`ring source on the live kernel${missing ? ` (
     ]);
   });
 
+  it('knows until when it has been drained: as of the last look at its counters that found nothing waiting', async () => {
+    using source = open(a, 'v0', { filter: 'udp port 4010' });
+    expect(source.drainedUntilMs).toBe(0);
+    const begin = Date.now();
+    source.stats();
+    const idle = source.drainedUntilMs;
+    // Packets are stamped before they are counted.
+    expect([idle < Date.now(), idle >= begin - 20]).toEqual([true, true]);
+    sendUdp(lab, a, '10.9.0.2', 4010, 10, 1);
+    source.stats();
+    expect(source.drainedUntilMs).toBe(idle);
+    const sink = new CountingSink();
+    await drainUntil(source, sink, 1);
+    expect(source.drainedUntilMs).toBe(idle);
+    await until('its packet is older than that', () => {
+      source.stats();
+      return source.drainedUntilMs > sink.seen[0]!.tsSec * 1000 + sink.seen[0]!.tsNsec / 1e6;
+    });
+  });
+
   it('takes nothing new once it is stopped, and delivers all that it received before', async () => {
     using source = open(a, 'v0', { filter: 'udp port 4009' });
     const sink = new CountingSink();

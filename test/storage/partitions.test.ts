@@ -395,6 +395,26 @@ describe('a reader', () => {
     }
   });
 
+  test.each([true, false])(
+    'holds one snapshot while rows are taken one by one; in partitions: %s',
+    (isParted) => {
+      const path = tempDb();
+      const writer = new FlowWriter(path, TEST_RUN, isParted);
+      const channel = writer.channel();
+      writer.write([[channel, { type: 'capture', info: captureInfo(0) }]]);
+      put(writer, channel, { seq: 0, packets: [1, 1] }, { seq: 1, packets: [1, 1] });
+      const db = openForReading(path);
+      const rows = queryFlows(db, { ...EVERYTHING, limit: 2 });
+      rows.next();
+      put(writer, channel, { seq: 1, packets: [2, 2], isNew: false });
+      expect([...rows].map((row) => row.packetsFwd)).toEqual([1]);
+      expect([...queryFlows(db, EVERYTHING)].map((row) => row.packetsFwd)).toEqual([1, 2]);
+      expect(db.inTransaction).toBe(false);
+      db.close();
+      writer.close();
+    },
+  );
+
   test('holds one snapshot of all files: a flow never points at what is not there yet', () => {
     const path = tempDb();
     const [writer, channel] = startParted(path);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type CaptureCounters, type PacketSpan, zeroCounters } from '../../storage/messages.ts';
+import { readGaps } from '../../storage/captures.ts';
+import { type CaptureCounters, type CountedSpan, zeroCounters } from '../../storage/messages.ts';
 import { FlowWriter, type WriteRequest } from '../../storage/writer.ts';
 import { batchOf, captureInfo, TEST_RUN } from './records.ts';
 import { readFlows, tempDb, withDb } from './temp-db.ts';
@@ -13,7 +14,7 @@ function counters(
   captureIndex: number,
   some: Partial<CaptureCounters>,
   final = false,
-  span: PacketSpan | null = null,
+  span: CountedSpan | null = null,
 ): WriteRequest {
   return { type: 'counters', captureIndex, counters: { ...zeroCounters(), ...some }, span, final };
 }
@@ -93,6 +94,97 @@ describe('a capture point that two threads share', () => {
         [threads[i]!, counters(0, {}, true, span)],
       ]);
     expect(rows(path)).toMatchObject([{ first_ns: 10_000_000_004n, last_ns: 20_000_000_007n, ended: 1 }]);
+  });
+
+  describe('leaves a gap when its engine dies', () => {
+    /** Packets from second `first` to second `last`, and none that is not counted until `untilMs`. */
+    const span = (first: number, last: number, countedUntilMs = 0): CountedSpan => ({
+      firstSec: first,
+      firstNsec: 1,
+      lastSec: last,
+      lastNsec: 1,
+      countedUntilMs,
+    });
+    const told = (of: CountedSpan): WriteRequest => counters(0, { packets: 1 }, false, of);
+    const ended = (of: CountedSpan): WriteRequest => counters(0, { packets: 1 }, true, of);
+
+    /** @returns where the gap begins that is noted after the threads have written all that */
+    function gapFrom(...all: readonly (readonly WriteRequest[])[]): bigint | null {
+      const path = tempDb();
+      const before = new FlowWriter(path, TEST_RUN);
+      for (const requests of all) {
+        const channel = before.channel();
+        before.write(requests.map((request) => [channel, request]));
+      }
+      const opened = openedNs(path);
+      before.close();
+      using after = new FlowWriter(path, TEST_RUN);
+      const info = { ...captureInfo(0), gapReason: 'engine ended by SIGKILL' };
+      after.write([[after.channel(), { type: 'capture', info }]]);
+      const [gap, ...others] = withDb(path, (db) => readGaps(db, after.runId));
+      expect(others).toEqual([]);
+      return gap!.fromNs === opened.at(-1) ? -1n : gap!.fromNs;
+    }
+
+    const openedNs = (path: string): (bigint | null)[] =>
+      withDb(path, (db) =>
+        db.prepare<[], bigint | null>('SELECT opened_ns FROM captures').pluck().safeIntegers().all(),
+      );
+    const fresh: CountedSpan = { firstSec: -1, firstNsec: 0, lastSec: 0, lastNsec: 0 };
+    const OPENED = -1n;
+
+    test.each<[string, bigint, ...WriteRequest[][]]>([
+      [
+        'from the last packet of the one that has counted least',
+        20_000_000_001n,
+        [shared(0), told(span(10, 21))],
+        [shared(0), told(span(11, 20))],
+      ],
+      [
+        'from when the one that has no packets was known to have none',
+        20_500_000_000n,
+        [shared(0), told(span(10, 21))],
+        [shared(0), told({ ...fresh, countedUntilMs: 20_500 })],
+      ],
+      [
+        'from the last packet, when nothing was missing until then',
+        21_000_000_001n,
+        [shared(0), told(span(10, 21))],
+        [shared(0), told(span(10, 12, 22_000))],
+      ],
+      [
+        'but not for one that had come to its end',
+        21_000_000_001n,
+        [shared(0), told(span(10, 21))],
+        [shared(0), ended(span(10, 12))],
+      ],
+      [
+        'from the last packet of the one that had come to its end last, when all had',
+        21_000_000_001n,
+        [shared(0), ended(span(10, 21))],
+        [shared(0), ended(span(10, 20))],
+      ],
+      [
+        'from its begin when one has told nothing',
+        OPENED,
+        [shared(0, 3), told(span(4e9, 4e9))],
+        [shared(0, 3)],
+      ],
+      [
+        'from the first packet when one has told nothing, and that was before it was noted',
+        10_000_000_001n,
+        [shared(0), told(span(10, 21))],
+        [shared(0)],
+      ],
+      [
+        'from its begin when nobody knows how far one is',
+        10_000_000_001n,
+        [shared(0), told(span(10, 21))],
+        [shared(0), told(fresh)],
+      ],
+    ])('%s', (_, from, ...all) => {
+      expect(gapFrom(...all)).toBe(from);
+    });
   });
 
   test('is written by the other thread when what the first one wrote is rolled back', () => {

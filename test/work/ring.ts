@@ -26,6 +26,7 @@ export class FileRing implements LiveSource {
   readonly fd: number;
   readonly duplicates = 0;
   readonly restMs = 0;
+  readonly drainedUntilMs = 0;
   readonly ended = null;
   blocks = 0;
   packets = 0;
