@@ -38,6 +38,10 @@ export class RecordQueue implements RecordSink {
   #index = -1;
   /** Batches handed over so far; as int32, like the count of releases. */
   #posted = 0;
+  /** By capture that has not ended: what was told last. */
+  readonly #told = new Map<number, CaptureCounters>();
+  /** Of the load that was told last. */
+  #toldQueued = -1;
 
   /** @param wait true in a replay: when storage is behind, reading waits. Live capture never waits; it sheds and counts */
   constructor(pool: BatchPool, port: MessagePort, tagger: RouteTagger, wait: boolean) {
@@ -134,6 +138,11 @@ export class RecordQueue implements RecordSink {
     return this.#pool.size;
   }
 
+  /** True when a record waits for `flush`. */
+  get hasRecords(): boolean {
+    return this.#current !== null;
+  }
+
   /** Announces a capture point; must come before its first record. */
   capture(info: CaptureInfo): void {
     this.#post({ type: 'capture', info });
@@ -146,10 +155,21 @@ export class RecordQueue implements RecordSink {
   }
 
   /**
+   * Tells what a capture point counts, unless storage knows it.
    * @param span  of the packets counted; null where it is not known
-   * @param final true when the capture point is at its end
+   * @param final true when the capture point is at its end: told in any case
+   * @returns whether it was told
    */
-  counters(captureIndex: number, counters: CaptureCounters, span: PacketSpan | null, final: boolean): void {
+  counters(
+    captureIndex: number,
+    counters: CaptureCounters,
+    span: PacketSpan | null,
+    final: boolean,
+  ): boolean {
+    const told = this.#told.get(captureIndex);
+    if (!final && told !== undefined && isSame(told, counters)) return false;
+    if (final) this.#told.delete(captureIndex);
+    else this.#told.set(captureIndex, counters);
     this.#post({
       type: 'counters',
       captureIndex,
@@ -157,6 +177,7 @@ export class RecordQueue implements RecordSink {
       span: span === null ? null : copyOf(span),
       final,
     });
+    return true;
   }
 
   /** Notes another filter of a capture point. */
@@ -164,10 +185,16 @@ export class RecordQueue implements RecordSink {
     this.#post({ type: 'filter', captureIndex, filter });
   }
 
-  /** Tells storage what the thread is doing. @param cpuNs see ThreadLoad @returns what was told */
-  load(cpuNs: number): ThreadLoad {
+  /**
+   * What the thread is doing. Storage is told when it is due, and when the queue is longer or shorter than it knows.
+   * @param cpuNs see ThreadLoad
+   */
+  load(cpuNs: number, isDue: boolean): ThreadLoad {
     const load = { queued: this.waiting, queueSize: this.#pool.size, cpuNs };
-    this.#post({ type: 'load', load });
+    if (isDue || load.queued !== this.#toldQueued) {
+      this.#toldQueued = load.queued;
+      this.#post({ type: 'load', load });
+    }
     return load;
   }
 
@@ -180,6 +207,12 @@ export class RecordQueue implements RecordSink {
   #post(request: StorageRequest): void {
     this.#port.postMessage(request);
   }
+}
+
+function isSame(a: CaptureCounters, b: CaptureCounters): boolean {
+  for (const name in a)
+    if (a[name as keyof CaptureCounters] !== b[name as keyof CaptureCounters]) return false;
+  return true;
 }
 
 /** What a source has may be more than the message needs. */
