@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { labMissing } from '../kernel/lab.ts';
 import { childrenOf } from '../support/processes.ts';
 import { DaemonLab } from './daemon-lab.ts';
@@ -18,6 +18,7 @@ const OCTETS = 4 * WAL_FRAME;
 
 describe.skipIf(missing !== null)(`a daemon at rest${missing ? ` (${missing})` : ''}`, () => {
   const lab = new DaemonLab('idle');
+  afterEach(() => lab.endDaemon());
   afterAll(() => lab.close());
 
   it('wakes rarely, and writes nothing again that it has written', async () => {
