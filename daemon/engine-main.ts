@@ -92,6 +92,7 @@ class Engine {
       config,
       log: this.#log,
       wakeFds,
+      mirrorWakeFd: this.#mirrorWake,
       requests: routes.map(({ port1 }) => port1),
       // With libpcap the capture thread has inherited two capabilities by now; nobody else needs them.
       captureStarted: () => setCapabilities([]),

@@ -12,6 +12,8 @@ export interface PipelineStart {
   wakeFds: number[];
   /** And its second port of requests (CaptureRequest): routes come here. To be transferred. */
   requests: MessagePort[];
+  /** eventfd that wakes the mirror thread, which is at the other end of those. */
+  mirrorWakeFd: number;
   /**
    * To be called when the capture threads have been started and no other one has: a thread inherits the capabilities of
    * the one that starts it, and the capture threads alone are to have some.

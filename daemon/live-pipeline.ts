@@ -17,7 +17,8 @@ const BATCH_RECORDS = 2048;
 const BATCHES = 64;
 
 /** Starts the capture threads and the storage thread of a daemon's engine. */
-export function startPipeline({ config, log, wakeFds, requests, captureStarted }: PipelineStart): Pipeline {
+export function startPipeline(start: PipelineStart): Pipeline {
+  const { config, log, wakeFds, requests, mirrorWakeFd, captureStarted } = start;
   const metering = meteringOf(config);
   const threads = wakeFds.map((wakeFd, i) => {
     const pool = createBatchPool(BATCH_RECORDS, BATCHES, extraBytes(config));
@@ -32,6 +33,7 @@ export function startPipeline({ config, log, wakeFds, requests, captureStarted }
       storage: port1,
       requests: [requests[i]!],
       wakeFd,
+      mirrorWakeFd,
       isWatched: config.metrics !== null,
     };
     const worker = new Worker(sibling('./capture/live-thread', import.meta.url), {

@@ -16,8 +16,6 @@ import type { ServiceManager } from './service-manager.ts';
 import { logReload, planReload } from './options/reload.ts';
 import { openMirrorFds } from './mirror/fds.ts';
 
-/** Looks anyway this often for what has to be opened: retries, and notifications that were lost. */
-const RECONCILE_MS = 500;
 /** Wait before an engine that failed is started again: doubled each time, from the first to the second. */
 const ENGINE_RETRY_MS: readonly [number, number] = [100, 10_000];
 /** An engine that lived this long is healthy: its next end is retried as a first one. */
@@ -53,7 +51,6 @@ export class Supervisor {
   #rereads: () => void = () => {};
   readonly #beganMs = performance.now();
   #engines = 0;
-  readonly #timer: NodeJS.Timeout;
   #engine: EngineProcess | null = null;
   #engineStartedMs = 0;
   /** Why the engine before this one ended. */
@@ -95,12 +92,13 @@ export class Supervisor {
     this.#captures = new CaptureSet(options, this.#rules, log);
     this.#netns = new NetnsWatcher(options.netns, {
       changed: (added, removed) => this.#netnsChanged(added, removed),
+      // Looks anyway for what has to be opened: retries, and notifications that were lost.
+      looked: () => {
+        this.#checkEngine();
+        this.#reconcile();
+      },
       error: (error) => this.#scanFailed(error),
     });
-    this.#timer = setInterval(() => {
-      this.#checkEngine();
-      this.#reconcile();
-    }, RECONCILE_MS);
   }
 
   /**
@@ -137,7 +135,6 @@ export class Supervisor {
     this.#log.info({ event: 'stopping', reason }, 'draining');
     this.#manager.stopping();
     this.#netns.close();
-    clearInterval(this.#timer);
     for (const id of [...this.#links.keys()]) this.#closeLinks(id);
     if (this.#engine === null) {
       this.#finish();
@@ -173,7 +170,6 @@ export class Supervisor {
     if (this.#isFinished) return;
     this.#isFinished = true;
     this.#netns.close();
-    clearInterval(this.#timer);
     if (this.#engineTimer !== null) clearTimeout(this.#engineTimer);
     if (this.#drainTimer !== null) clearTimeout(this.#drainTimer);
     for (const id of [...this.#links.keys()]) this.#closeLinks(id);

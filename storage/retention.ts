@@ -29,14 +29,20 @@ const SLICE_MS = 20;
 const RECENT_NS = 3_600_000_000_000n;
 const NS_PER_SEC = 1_000_000_000n;
 
+/** Octets of a file system: all, and those that a user may still take. statfs(2) */
+interface Disk {
+  totalOctets: number;
+  freeOctets: number;
+}
+
 /** The world as retention sees it; tests have their own. */
 export interface RetentionEnv {
   /** Wall clock, nanoseconds since the epoch. */
   nowNs(): bigint;
   /** A clock that nobody sets, milliseconds. */
   elapsedMs(): number;
-  /** Octets of the file system that a folder is on: all, and those that a user may still take. statfs(2) */
-  disk(folder: string): { totalOctets: number; freeOctets: number };
+  /** The file system that a folder is on. */
+  disk(folder: string): Disk;
 }
 
 const HOST: RetentionEnv = {
@@ -70,6 +76,8 @@ export class Retention {
   #isUntidy = true;
   /** Flows dropped from the main file that were not told yet: they go by the hundred. */
   #swept: { flows: number; reason: Reason } | null = null;
+  /** What the database was like when nothing was due; '' after something was. */
+  #quiet = '';
 
   /** @param writer has partitions; stays the caller's */
   constructor(
@@ -109,8 +117,24 @@ export class Retention {
   }
 
   async #check(): Promise<boolean> {
-    for (const row of this.#partitions.refresh()) this.#dropped(row, null, 0, 'missing');
     const disk = this.#env.disk(dirname(this.#writer.path));
+    const version = this.#version();
+    const isSame = version === this.#quiet && this.#options.ageSec === null;
+    if (isSame && !this.#isShort(disk)) return false;
+    this.#quiet = '';
+    const isMore = await this.#look(disk);
+    // What this very look has written is looked at as well.
+    if (!isMore) this.#quiet = version;
+    return isMore;
+  }
+
+  /** Another after each commit: of this connection, or of another one. */
+  #version(): string {
+    return `${this.#ask('SELECT total_changes()')}/${this.#ask('PRAGMA main.data_version')}`;
+  }
+
+  async #look(disk: Disk): Promise<boolean> {
+    for (const row of this.#partitions.refresh()) this.#dropped(row, null, 0, 'missing');
     const sizeMax = this.#options.size === null ? null : boundOctets(this.#options.size, disk.totalOctets);
     const rows = this.#partitions.rows();
     if (this.#isDue(rows, sizeMax ?? disk.totalOctets)) {
@@ -163,17 +187,16 @@ export class Retention {
   }
 
   /** Why something has to go, whatever its age; null: nothing has to. */
-  #need(
-    rows: PartitionRow[],
-    sizeMax: number | null,
-    disk: { totalOctets: number; freeOctets: number },
-  ): 'size' | 'free' | null {
+  #need(rows: PartitionRow[], sizeMax: number | null, disk: Disk): 'size' | 'free' | null {
     const { path } = this.#writer;
     const partitions = rows.reduce((sum, { number }) => sum + databaseOctets(partitionPath(path, number)), 0);
     if (sizeMax !== null && partitions + this.#sweep.usedOctets > sizeMax) return 'size';
-    if (this.#options.free === null) return null;
-    const isShort = disk.freeOctets < boundOctets(this.#options.free, disk.totalOctets);
-    return isShort && this.#env.elapsedMs() - this.#freedMs >= FREE_PAUSE_MS ? 'free' : null;
+    return this.#isShort(disk) && this.#env.elapsedMs() - this.#freedMs >= FREE_PAUSE_MS ? 'free' : null;
+  }
+
+  #isShort({ freeOctets, totalOctets }: Disk): boolean {
+    const { free } = this.#options;
+    return free !== null && freeOctets < boundOctets(free, totalOctets);
   }
 
   #oldestClosed(): FlowHome | null {

@@ -212,6 +212,13 @@ export class StorageService {
   async #retain(retention: Retention): Promise<void> {
     let delayMs = RETENTION_MS;
     try {
+      // Where nothing is captured nothing is committed either.
+      this.#writer.checkFile();
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    try {
       if (await retention.check()) delayMs = RETENTION_AGAIN_MS;
       this.#isRetentionInTrouble = false;
     } catch (error) {

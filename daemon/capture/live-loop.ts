@@ -5,8 +5,10 @@ import { PollSet } from '../kernel/poll.ts';
 import { threadCpuNs } from '../kernel/thread-clock.ts';
 import type { LiveSource, PacketSink } from './packet-source.ts';
 
-/** Longest time between two ticks, and so between two looks at an interface that may be gone. */
+/** Longest time between two ticks while there is something to do. */
 const TICK_MS = 200;
+/** And at rest: between two looks at an interface that may be gone, which the supervisor mostly tells sooner. */
+const IDLE_TICK_MS = 500;
 /** Shortest time between two ticks: under load the loop turns far more often than anything times out. */
 const TICK_MIN_MS = 10;
 /**
@@ -22,10 +24,13 @@ const REST_MAX_MS = 10;
 /** What the loop calls, in its own thread, between two polls. */
 export interface LiveLoopHooks {
   /**
-   * At least every 200 ms, also under full load: expire flows, flush batches, read counters.
+   * At least every 200 ms, also under full load, and every 500 ms when nothing came since the last one: expire flows, flush
+   * batches, read counters.
    * @param nowSec wall clock, whole seconds since the epoch
    */
   tick(nowSec: number): void;
+  /** @returns true when something waits for the next tick, which then comes after 200 ms in any case */
+  isWaiting(): boolean;
   /** Once a turn, between packets: a piece of work that can wait. @returns true when there is more of it */
   work(): boolean;
   /** The eventfd was signalled: look at the message port. May call `add`, `remove` and `stop`. */
@@ -146,13 +151,18 @@ export class LiveLoop {
   /** Blocks the thread until `stop`. @throws SyscallError from poll; nothing else ends it early */
   run(): void {
     let lastTickMs = performance.now();
+    /** Something came since the last tick, or waits for the next. */
+    let isActive = true;
     let more = false;
     let restMs = 0;
     while (this.#stopping === null || this.#entries.size > 0) {
       if (this.#changed) this.#rebuild();
       if (restMs > 0) this.#poll.rest(restMs);
-      this.#poll.wait(more ? 0 : this.#timeoutMs(lastTickMs));
-      if (this.#poll.revents(0) !== 0 && takeEvent(this.#wakeFd)) this.#hooks.wake();
+      this.#poll.wait(more ? 0 : this.#timeoutMs(lastTickMs + (isActive ? TICK_MS : IDLE_TICK_MS)));
+      if (this.#poll.revents(0) !== 0 && takeEvent(this.#wakeFd)) {
+        isActive = true;
+        this.#hooks.wake();
+      }
       const nowMs = performance.now();
       const tick = nowMs - lastTickMs >= TICK_MIN_MS;
       more = false;
@@ -165,6 +175,7 @@ export class LiveLoop {
         const ready = entry.pollIndex >= 0 && this.#poll.revents(entry.pollIndex) !== 0;
         const closing = nowMs >= entry.closeAtMs;
         if (!ready && !tick && !closing) continue;
+        isActive ||= ready;
         if (ready && cpuNs < 0) cpuNs = threadCpuNs();
         if (entry.source.drain(this.sink) > 0) {
           more = true;
@@ -189,6 +200,7 @@ export class LiveLoop {
       if (tick) {
         lastTickMs = nowMs;
         this.#hooks.tick(Math.floor(Date.now() / 1000));
+        isActive = delivered || this.#hooks.isWaiting();
       }
     }
     this.#poll.close();
@@ -208,9 +220,9 @@ export class LiveLoop {
     }
   }
 
-  #timeoutMs(lastTickMs: number): number {
+  #timeoutMs(tickAtMs: number): number {
     const nowMs = performance.now();
-    let until = lastTickMs + TICK_MS;
+    let until = tickAtMs;
     for (const entry of this.#entries.values()) until = Math.min(until, entry.closeAtMs);
     return Math.max(0, Math.ceil(until - nowMs));
   }

@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { BatchPool, type BatchPoolShared } from '../../storage/batch-pool.ts';
 import type { CaptureCounters, CaptureInfo } from '../../storage/messages.ts';
+import { signalEvent } from '../kernel/eventfd.ts';
 import { threadCpuNs } from '../kernel/thread-clock.ts';
 import type { CaptureReply, CaptureRequest, CountedCapture, ThreadCounts } from './capture-messages.ts';
 import { changeFilter } from './change-filter.ts';
@@ -12,8 +13,12 @@ import type { LiveSource } from './packet-source.ts';
 import { PacketTaps } from './packet-taps.ts';
 import { CaptureSession, type MeterOptions, type SourceCounts } from './session.ts';
 
-/** Capture counters are sent to storage this often, and written records at the latest after FLUSH_MS. */
+/** Capture counters that changed are sent to storage this often, and written records at the latest after FLUSH_MS. */
 const COUNTERS_MS = 1000;
+/** Signs of life, of which the supervisor misses five before it calls the engine hung. */
+const ALIVE_MS = 3000;
+/** While no counter changes, storage is told this often how much CPU the thread took. */
+const LOAD_MS = 10_000;
 const FLUSH_MS = 200;
 /** Between being asked for a checkpoint and writing it: what was sent before comes out of the ring meanwhile. */
 const CHECKPOINT_DELAY_MS = 3 * RING_RETIRE_MS;
@@ -36,6 +41,8 @@ export interface LiveThreadData {
   requests: MessagePort[];
   /** eventfd that wakes the thread after a message was posted. */
   wakeFd: number;
+  /** The mirror's, signalled after samples were posted to it. Left out: nobody waits for them. */
+  mirrorWakeFd?: number;
   /** The parent is told what every capture has counted, too. Left out: it is not. */
   isWatched?: boolean;
 }
@@ -56,25 +63,31 @@ function main(data: LiveThreadData): void {
   let tellsDecisions = false;
   let nextFlushMs = 0;
   let nextCountersMs = 0;
+  let nextAliveMs = 0;
+  let nextLoadMs = 0;
 
   const loop = new LiveLoop(data.wakeFd, session.meter, {
     tick(nowSec) {
       session.table.tick(nowSec);
       removeRoutes();
-      for (const sample of session.takeRouteSamples()) data.requests[0]?.postMessage(sample);
       const now = performance.now();
       if (checkpoints.length > 0) writeCheckpoints(now);
       if (now >= nextFlushMs) {
         nextFlushMs = now + FLUSH_MS;
+        postSamples();
         session.queue.flushIfTaken();
         if (tellsDecisions) session.queue.flushDecisions();
       }
       if (now >= nextCountersMs) {
         nextCountersMs = now + COUNTERS_MS;
-        tellCounters();
+        tellCounters(now);
+      }
+      if (now >= nextAliveMs) {
+        nextAliveMs = now + ALIVE_MS;
         reply({ type: 'alive' });
       }
     },
+    isWaiting: () => checkpoints.length > 0 || session.queue.hasRecords,
     work() {
       const more = session.workRoutes();
       if (waiting.length > 0) openWaiting();
@@ -90,6 +103,12 @@ function main(data: LiveThreadData): void {
       reply({ type: 'ended', captureIndex, reason, ...(data.isWatched ? { counters } : {}) });
     },
   });
+
+  function postSamples(): void {
+    const samples = session.takeRouteSamples();
+    for (const sample of samples) data.requests[0]?.postMessage(sample);
+    if (samples.length > 0 && data.mirrorWakeFd !== undefined) signalEvent(data.mirrorWakeFd);
+  }
 
   function countsOf(source: LiveSource, cpuNs: number): SourceCounts {
     const { received, drops } = source.stats();
@@ -114,11 +133,13 @@ function main(data: LiveThreadData): void {
     return all;
   }
 
-  function tellCounters(): void {
-    const counters = countAll((captureIndex, of, span) =>
-      session.queue.counters(captureIndex, of, span, false),
-    );
-    const load = session.queue.load(threadCpuNs());
+  function tellCounters(nowMs: number): void {
+    let isDue = nowMs >= nextLoadMs;
+    const counters = countAll((captureIndex, of, span) => {
+      if (session.queue.counters(captureIndex, of, span, false)) isDue = true;
+    });
+    if (isDue) nextLoadMs = nowMs + LOAD_MS;
+    const load = session.queue.load(threadCpuNs(), isDue);
     if (data.isWatched) reply({ type: 'counters', counters, load });
   }
 

@@ -38,6 +38,12 @@ export class RecordQueue implements RecordSink {
   #index = -1;
   /** Batches handed over so far; as int32, like the count of releases. */
   #posted = 0;
+  /** By capture that has not ended: what was told last. */
+  readonly #told = new Map<number, CaptureCounters>();
+  /** Captures that other threads count, too. */
+  readonly #shared = new Set<number>();
+  /** Of the load that was told last. */
+  #toldQueued = -1;
 
   /** @param wait true in a replay: when storage is behind, reading waits. Live capture never waits; it sheds and counts */
   constructor(pool: BatchPool, port: MessagePort, tagger: RouteTagger, wait: boolean) {
@@ -134,8 +140,14 @@ export class RecordQueue implements RecordSink {
     return this.#pool.size;
   }
 
+  /** True when a record waits for `flush`. */
+  get hasRecords(): boolean {
+    return this.#current !== null;
+  }
+
   /** Announces a capture point; must come before its first record. */
   capture(info: CaptureInfo): void {
+    if ((info.sharedBy ?? 1) > 1) this.#shared.add(info.index);
     this.#post({ type: 'capture', info });
   }
 
@@ -146,11 +158,25 @@ export class RecordQueue implements RecordSink {
   }
 
   /**
+   * Tells what a capture point counts, unless storage knows it.
    * @param span  of the packets counted; null where it is not known
-   * @param final true when the capture point is at its end
+   * @param final true when the capture point is at its end: told in any case
+   * @returns whether it was told
    */
-  counters(captureIndex: number, counters: CaptureCounters, span: CountedSpan | null, final: boolean): void {
+  counters(
+    captureIndex: number,
+    counters: CaptureCounters,
+    span: CountedSpan | null,
+    final: boolean,
+  ): boolean {
+    const told = this.#told.get(captureIndex);
+    // Of a point that threads share it matters as well until when each of them has counted, packets or not.
+    const isKnown = told !== undefined && isSame(told, counters) && !this.#shared.has(captureIndex);
+    if (isKnown && !final) return false;
+    if (final) this.#told.delete(captureIndex);
+    else this.#told.set(captureIndex, counters);
     this.#post({ type: 'counters', captureIndex, counters, span, final });
+    return true;
   }
 
   /** Notes another filter of a capture point. */
@@ -158,10 +184,16 @@ export class RecordQueue implements RecordSink {
     this.#post({ type: 'filter', captureIndex, filter });
   }
 
-  /** Tells storage what the thread is doing. @param cpuNs see ThreadLoad @returns what was told */
-  load(cpuNs: number): ThreadLoad {
+  /**
+   * What the thread is doing. Storage is told when it is due, and when the queue is longer or shorter than it knows.
+   * @param cpuNs see ThreadLoad
+   */
+  load(cpuNs: number, isDue: boolean): ThreadLoad {
     const load = { queued: this.waiting, queueSize: this.#pool.size, cpuNs };
-    this.#post({ type: 'load', load });
+    if (isDue || load.queued !== this.#toldQueued) {
+      this.#toldQueued = load.queued;
+      this.#post({ type: 'load', load });
+    }
     return load;
   }
 
@@ -174,4 +206,10 @@ export class RecordQueue implements RecordSink {
   #post(request: StorageRequest): void {
     this.#port.postMessage(request);
   }
+}
+
+function isSame(a: CaptureCounters, b: CaptureCounters): boolean {
+  for (const name in a)
+    if (a[name as keyof CaptureCounters] !== b[name as keyof CaptureCounters]) return false;
+  return true;
 }

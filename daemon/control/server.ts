@@ -50,7 +50,8 @@ export class ControlServer {
   readonly #packets: PacketStreams;
   readonly #flows: ReturnType<typeof flowStreams>;
   readonly #rankings: RankStreams;
-  readonly #sweep: NodeJS.Timeout;
+  /** Runs while there are clients. */
+  #sweep: NodeJS.Timeout | null = null;
   #refused = 0;
 
   /** @param fd a listening unix socket; owned by the server from now on */
@@ -69,11 +70,6 @@ export class ControlServer {
     this.#server = createServer((socket) => this.#accept(socket));
     this.#server.on('error', (error) => this.#hooks.failed(error));
     this.#server.listen({ fd });
-    this.#sweep = setInterval(() => {
-      const nowMs = performance.now();
-      for (const connection of [...this.#connections]) connection.sweep(nowMs);
-    }, SWEEP_MS);
-    this.#sweep.unref();
   }
 
   /** Clients that are connected. */
@@ -83,7 +79,7 @@ export class ControlServer {
 
   /** Tells every client that the daemon ends, and takes no more. Idempotent. */
   close(): void {
-    clearInterval(this.#sweep);
+    this.#endSweep();
     this.#server.close();
     for (const connection of [...this.#connections])
       connection.fail(new ControlError('CONTROL_STOPPING', 'the daemon is ending'));
@@ -124,15 +120,25 @@ export class ControlServer {
       closed: (from, reason) => this.#closed(from, reason),
     });
     this.#connections.add(connection);
+    this.#sweep ??= setInterval(() => {
+      const nowMs = performance.now();
+      for (const each of [...this.#connections]) each.sweep(nowMs);
+    }, SWEEP_MS).unref();
     this.#hooks.opened(this.#connections.size);
   }
 
   #closed(connection: ControlConnection, reason: string): void {
     this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#endSweep();
     this.#packets.remove(connection);
     this.#flows.remove(connection);
     this.#rankings.remove(connection);
     this.#hooks.closed(connection.client, reason);
+  }
+
+  #endSweep(): void {
+    if (this.#sweep !== null) clearInterval(this.#sweep);
+    this.#sweep = null;
   }
 
   async #request(to: ControlConnection, request: ControlRequest): Promise<void> {

@@ -16,6 +16,8 @@ const SECOND_LOOK_MS = 1000;
 /** Settings that change without a word are looked at this often, and less often where there are many namespaces. */
 const SETTINGS_MS = 1000;
 const SETTINGS_EACH_MS = 50;
+/** The namespaces of a host that has few of them are looked at together: one look is at a multiple of this. */
+const TOGETHER_MS = 500;
 
 /** One namespace of the mirror thread: when to read, and when to tell. Times are performance.now(). */
 export class Mirrored {
@@ -55,7 +57,7 @@ export class Mirrored {
     return this.#attempt(() => {
       this.mirror.load();
       this.#send(nowMs);
-      this.#settingsAtMs = performance.now() + SETTINGS_MS;
+      this.#settingsAtMs = nextLook(performance.now(), 1);
     });
   }
 
@@ -79,9 +81,8 @@ export class Mirrored {
         this.#sendAtMs = Math.min(this.#sendAtMs, nowMs);
       }
       if (nowMs >= this.#settingsAtMs) {
-        this.#settingsAtMs = nowMs + Math.max(SETTINGS_MS, SETTINGS_EACH_MS * namespaces);
-        this.mirror.poll();
-        this.#sendAtMs = Math.min(this.#sendAtMs, nowMs);
+        this.#settingsAtMs = nextLook(nowMs, namespaces);
+        if (this.mirror.poll()) this.#sendAtMs = Math.min(this.#sendAtMs, nowMs);
       }
       if (isReady) this.mirror.drain();
       this.notice(nowMs);
@@ -118,4 +119,11 @@ export class Mirrored {
       return (error as Error).message;
     }
   }
+}
+
+function nextLook(nowMs: number, namespaces: number): number {
+  const eachMs = SETTINGS_EACH_MS * namespaces;
+  // Many at once would keep the thread from what others are told meanwhile.
+  if (eachMs > SETTINGS_MS) return nowMs + eachMs;
+  return Math.floor((nowMs + SETTINGS_MS) / TOGETHER_MS) * TOGETHER_MS;
 }

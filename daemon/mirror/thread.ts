@@ -21,9 +21,6 @@ import { RouteJournal } from './journal.ts';
 import { joinedLines, snapshotLines } from '../routes/snapshot-file.ts';
 import type { RouteUpdate } from '../routes/update.ts';
 
-/** Samples of the capture thread wake nobody: they are fetched this often. */
-const SAMPLES_MS = 250;
-
 /** Routes of a namespace that are listed for who asks: nobody else's are followed meanwhile, for some 0.2 s at the most. */
 const LISTED_MAX = 50_000;
 
@@ -133,10 +130,9 @@ function main(data: MirrorThreadData, parent: MessagePort, poll: PollSet): void 
   }
 
   function timeoutMs(): number {
-    if (mirrored.size === 0) return -1;
-    let until = performance.now() + SAMPLES_MS;
+    let until = Infinity;
     for (const entry of mirrored.values()) until = Math.min(until, entry.dueAtMs);
-    return Math.max(0, Math.ceil(until - performance.now()));
+    return until === Infinity ? -1 : Math.max(0, Math.ceil(until - performance.now()));
   }
 
   function rebuild(): void {

@@ -85,11 +85,7 @@ export function dumpContext(client: NetlinkClient, object: string): ContextDump 
       consistent &&= answer.consistent;
       return answer.items;
     });
-  const linkBody = new AttributeWriter()
-    .raw(new Uint8Array(16))
-    .u32(k.IFLA_EXT_MASK, k.RTEXT_FILTER_SKIP_STATS)
-    .bytes();
-  const links = all(k.RTM_GETLINK, 'RTM_GETLINK', linkBody, parseLink, false);
+  const { items: links, consistent: areLinks } = dumpLinks(client, object);
   const addresses: SnapshotAddress[] = [];
   const rules: SnapshotRule[] = [];
   const netconf: Netconf[] = [];
@@ -108,7 +104,24 @@ export function dumpContext(client: NetlinkClient, object: string): ContextDump 
     (view, off, end) => parseNexthop(view, off, end, nameOf),
     true,
   );
-  return { links, addresses, rules, netconf, nexthops, consistent };
+  return { links, addresses, rules, netconf, nexthops, consistent: consistent && areLinks };
+}
+
+/**
+ * Reads the interfaces alone.
+ * @param object the namespace, for error messages
+ * @returns `consistent` is false when they kept changing while they were read
+ * @throws NetlinkError
+ */
+export function dumpLinks(
+  client: NetlinkClient,
+  object: string,
+): { items: LinkMessage[]; consistent: boolean } {
+  const body = new AttributeWriter()
+    .raw(new Uint8Array(16))
+    .u32(k.IFLA_EXT_MASK, k.RTEXT_FILTER_SKIP_STATS)
+    .bytes();
+  return client.dump({ type: k.RTM_GETLINK, name: 'RTM_GETLINK', object, body }, parseLink);
 }
 
 const FAMILIES = [AF_INET, k.AF_INET6] as const;

@@ -56,6 +56,7 @@ const SETTLE_MS = 100;
 export class NetnsDiscovery {
   readonly #selection: Selectors<NetnsTerm>;
   readonly #needsProcesses: boolean;
+  readonly #isTold: boolean;
   readonly #processes = new ProcessTable();
   readonly #labels = new Map<string, Label>();
   /** From when on a namespace is no longer too new; performance.now(). */
@@ -72,7 +73,9 @@ export class NetnsDiscovery {
   constructor(selectors: readonly string[]) {
     this.#selection = parseNetnsSelectors(selectors);
     const { include, exclude } = this.#selection;
-    this.#needsProcesses = [...include, ...exclude].some(({ term }) => needsProcesses(term));
+    const terms = [...include, ...exclude].map(({ term }) => term);
+    this.#needsProcesses = terms.some(needsProcesses);
+    this.#isTold = !this.#needsProcesses && terms.every(({ kind }) => kind !== 'path' && kind !== 'pid');
   }
 
   /** Selectors by name, path or process that chose nothing in the last look. */
@@ -88,6 +91,11 @@ export class NetnsDiscovery {
   /** Why paths of selectors could not be looked at in the last look. */
   get errors(): readonly Error[] {
     return this.#errors;
+  }
+
+  /** True when all that it finds is under /run/netns, or is the host's. */
+  get isTold(): boolean {
+    return this.#isTold;
   }
 
   /** True when the last look left one out that is too new: look again after SETTLE_MS. */

@@ -2,13 +2,15 @@ import { type FSWatcher, statSync, watch } from 'node:fs';
 import { type FoundNetns, NetnsDiscovery } from './discovery.ts';
 
 const RUN_NETNS = '/run/netns';
-/** Looks anyway this often: for processes, for paths, for /run/netns that is not there yet, for events that were lost. */
+/** Looks anyway this often: for processes, for paths, for /run/netns that is not there yet. */
 const RESCAN_MS = 500;
+/** And where /run/netns says what changes there: for events that were lost, within the second that all of this may take. */
+const RESCAN_WATCHED_MS = 900;
 /**
  * After an event it looks at once and again: `ip netns add` makes the file first and mounts the namespace on it a
  * moment later, and the mount makes no event.
  */
-const AFTER_EVENT_MS = [0, 20, 100];
+const AFTER_EVENT_MS = [0, 20, 100, 500];
 /** When a namespace that was left out as too new is looked at again. */
 const SETTLED_MS = 120;
 
@@ -19,6 +21,8 @@ export interface NetnsWatcherHooks {
    * Removed namespaces must be let go at once: whatever is held of them keeps them, and their veth pairs, alive.
    */
   changed(added: FoundNetns[], removed: FoundNetns[]): void;
+  /** A look that was due by time is over. */
+  looked(): void;
   /** Looking failed; the watcher goes on. */
   error(error: Error): void;
 }
@@ -31,7 +35,7 @@ export class NetnsWatcher {
   /** Ids of what `discovery` found at the last look. */
   #chosen: ReadonlySet<string> = new Set();
   readonly #hooks: NetnsWatcherHooks;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   /** Looks to come, by their delay. */
   readonly #soon = new Map<number, NodeJS.Timeout>();
   #present = new Map<string, FoundNetns>();
@@ -48,7 +52,7 @@ export class NetnsWatcher {
   constructor(selectors: readonly string[], hooks: NetnsWatcherHooks) {
     this.discovery = new NetnsDiscovery(selectors);
     this.#hooks = hooks;
-    this.#timer = setInterval(() => this.scan(), RESCAN_MS);
+    this.#timer = this.#lookIn(RESCAN_MS);
   }
 
   /** Follows these as well, in place of what was added before, from the next look on. @throws SelectorError */
@@ -101,15 +105,25 @@ export class NetnsWatcher {
   /** A namespace could not be opened: the next look reports it as added once more, or as removed. */
   again(netnsId: string): void {
     this.#again.add(netnsId);
+    this.#scanSoon(RESCAN_MS);
   }
 
   /** Idempotent. */
   close(): void {
     this.#open = false;
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     for (const timer of this.#soon.values()) clearTimeout(timer);
     this.#watcher?.close();
     this.#watcher = null;
+  }
+
+  #lookIn(delayMs: number): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.scan();
+      this.#hooks.looked();
+      const isTold = this.#watcher !== null && this.discovery.isTold && this.#extra?.isTold !== false;
+      if (this.#open) this.#timer = this.#lookIn(isTold ? RESCAN_WATCHED_MS : RESCAN_MS);
+    }, delayMs);
   }
 
   /** (Re-)places the inotify watch: the folder may come later, or be replaced by another. */

@@ -11,6 +11,7 @@ import { RouteKey } from '../netlink/route-key.ts';
 import {
   type ContextDump,
   dumpContext,
+  dumpLinks,
   dumpRoutes,
   linkNames,
   type RoutingMemory,
@@ -30,6 +31,9 @@ import { wallClockMs } from './wall-clock.ts';
 const LOAD_ROUNDS = 4;
 
 const UNKNOWN_MEMORY: RoutingMemory = { mergedTables4: null, customLocalRoutes4: null, customRules6: null };
+
+/** What else the kernel may not have told is read with each of so many polls. */
+const POLLS_EACH = 10;
 
 /** A notification of a route that came while the routes were read. */
 interface Queued {
@@ -66,6 +70,9 @@ export class RouteMirror {
   #nameOf: LinkNames = () => null;
   #nexthops = new Map<number, NexthopObject>();
   #groups: SnapshotGroup[] | null = null;
+  /** What `poll` found last, as text, and how often since. */
+  #polled = '';
+  #polls = 0;
   /** What the kernel remembers of IPv4 rules that are gone has to be found out anew. */
   #rulesTold = true;
   /** What those who follow know of the context, as text; '' before the first update. */
@@ -157,8 +164,7 @@ export class RouteMirror {
 
   /**
    * Takes in the notifications that are there.
-   * @returns true when something changed since the last `take` or `snapshot`
-   * @throws NetlinkError, SyscallError
+   * @returns true when something changed since the last `take` or `snapshot` @throws NetlinkError, SyscallError
    */
   drain(): boolean {
     this.#client.drain();
@@ -167,12 +173,20 @@ export class RouteMirror {
   }
 
   /**
-   * Some settings (accept_local, src_valid_mark, route_localnet) change without a word: they are read anew with the next
-   * `take`. To be called every now and then.
+   * Looks at what changes without a word: settings (accept_local, src_valid_mark, route_localnet), before Linux 6.15 groups.
+   * @returns true when the next `take` reads the context anew @throws NetlinkError, SyscallError
    */
-  poll(): void {
+  poll(): boolean {
+    const links = dumpLinks(this.#client, this.netns).items;
+    const groups = dumpGroups4(this.#client, this.netns);
+    const found = JSON.stringify([links, groups, readAllSettings(this.#settings)]);
+    this.#noticeLoss();
+    if (found === this.#polled && ++this.#polls < POLLS_EACH) return false;
+    this.#polled = found;
+    this.#polls = 0;
     this.#contextStale = true;
     this.#changed = true;
+    return true;
   }
 
   /** To be told that the routes may be others though nobody said so. */
@@ -184,8 +198,7 @@ export class RouteMirror {
 
   /**
    * What changed since the last call; the first time everything. Reads anew first what could not be applied by itself.
-   * @returns null when nothing did after all
-   * @throws NetlinkError, SyscallError
+   * @returns null when nothing did after all @throws NetlinkError, SyscallError
    */
   take(): RouteUpdate | null {
     this.#refresh();

@@ -69,7 +69,14 @@ class FakeSource implements LiveSource {
 function setUp(hooks: Partial<LiveLoopHooks>): { loop: LiveLoop; sink: CountingSink; wakeFd: number } {
   const sink = new CountingSink(0);
   const wakeFd = openEvent();
-  const loop = new LiveLoop(wakeFd, sink, { tick() {}, work: () => false, wake() {}, ended() {}, ...hooks });
+  const loop = new LiveLoop(wakeFd, sink, {
+    tick() {},
+    isWaiting: () => false,
+    work: () => false,
+    wake() {},
+    ended() {},
+    ...hooks,
+  });
   return { loop, sink, wakeFd };
 }
 

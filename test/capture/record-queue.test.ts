@@ -7,7 +7,8 @@ import { snapshotOfRoutes } from '../../daemon/routes/load-snapshot.ts';
 import { decodePacket } from '../../decoders/packet.ts';
 import { PacketFields } from '../../decoders/packet-fields.ts';
 import { BatchPool, createBatchPool } from '../../storage/batch-pool.ts';
-import type { StorageRequest } from '../../storage/messages.ts';
+import { type StorageRequest, zeroCounters } from '../../storage/messages.ts';
+import { captureInfo } from '../storage/records.ts';
 import { frame } from '../support/frames.ts';
 
 const CAPACITY = 8;
@@ -190,6 +191,42 @@ describe('the queue to storage', () => {
     expect(new Set(announced.map((decision) => JSON.stringify(decision))).size).toBe(announced.length);
     expect(announced.length).toBe(new Set(used).size);
     expect(announced.length).toBeGreaterThanOrEqual(4);
+    close();
+  });
+
+  test('tells all counters of a capture that threads share: until when each has counted is told with them', () => {
+    const { queue, arrived, close } = setUp();
+    queue.capture(captureInfo(0, { sharedBy: 2 }));
+    const tell = (): boolean => queue.counters(0, zeroCounters(), null, false);
+    expect([tell(), tell()]).toEqual([true, true]);
+    expect(arrived().filter(({ type }) => type === 'counters')).toHaveLength(2);
+    close();
+  });
+
+  test('tells counters that are others than before, and the load when it is due or the queue has another length', () => {
+    const { queue, arrived, storage, put, close } = setUp();
+    const tell = (packets: number, final = false): boolean =>
+      queue.counters(0, { ...zeroCounters(), packets }, null, final);
+    expect([tell(0), tell(0), tell(1), tell(1), tell(1, true), tell(1)]).toEqual([
+      true,
+      false,
+      true,
+      false,
+      true,
+      true,
+    ]);
+    expect(arrived().map(({ type }) => type)).toEqual(Array(4).fill('counters'));
+    queue.load(1, true);
+    expect(queue.load(2, false)).toEqual({ queued: 0, queueSize: BATCHES, cpuNs: 2 });
+    expect(arrived()).toHaveLength(1);
+    put();
+    queue.flush();
+    queue.load(3, false);
+    queue.load(4, false);
+    expect(arrived().map(({ type }) => type)).toEqual(['batch', 'load']);
+    storage.release(0);
+    queue.load(5, false);
+    expect(arrived()).toEqual([{ type: 'load', load: { queued: 0, queueSize: BATCHES, cpuNs: 5 } }]);
     close();
   });
 });

@@ -59,6 +59,7 @@ function main({ file, wakeFd, requests }: Data, parent: MessagePort): void {
       write();
       reply({ type: 'alive' });
     },
+    isWaiting: () => false,
     work: () => false,
     wake() {
       for (const port of [requests, parent])

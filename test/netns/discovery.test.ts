@@ -169,6 +169,7 @@ describe.skipIf(missing !== null)(`namespaces of processes${missing ? ` (${missi
         for (const { id } of removed) events.push(`- ${id}`);
         for (const { id } of added) events.push(`+ ${id}`);
       },
+      looked() {},
       error(error) {
         throw error;
       },

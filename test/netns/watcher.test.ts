@@ -60,6 +60,7 @@ describe.skipIf(missing !== null)(`namespaces of the live kernel${missing ? ` ($
           ids.push(netns.id);
         }
       },
+      looked() {},
       error(error) {
         throw error;
       },

@@ -286,6 +286,9 @@ describe.skipIf(missing !== null)(`a mirror of the live kernel${missing ? ` (${m
     expect(settings()).toEqual(before);
     followed.mirror.poll();
     expect(followed.follow()).toBeNull();
+    // Nothing else is asked of the kernel as long as they stay as they are.
+    expect(followed.mirror.poll()).toBe(false);
+    expect(followed.mirror.hasChanged).toBe(false);
   });
 
   test('notifications that are lost while a sample is asked, or settings are looked at, are made good', () => {

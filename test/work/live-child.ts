@@ -57,6 +57,7 @@ try {
       }
       return session.workRoutes();
     },
+    isWaiting: () => false,
     wake() {},
     ended() {},
   });
