@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseFilter } from '../../cli/filter/parse.ts';
 import { ControlClient } from '../../daemon/control/client.ts';
@@ -372,7 +373,9 @@ describe('a stream', () => {
     const read = (): number =>
       slow.responses.reduce((n, { packets }) => n + (packets?.packets.length ?? 0), 0);
     await until('it is told of what it has missed', () => read() + skippedOf(slow) === 30_000);
-    expect(skippedOf(slow)).toBeGreaterThan(20_000);
+    // What the kernel holds for the client, it reads in the end: a host's setting, which trafgen raises and may leave so.
+    const held = 2 * (Number(readFileSync('/proc/sys/net/core/wmem_default', 'utf8')) + queueBytes);
+    expect(skippedOf(slow)).toBeGreaterThan(Math.max(0, 30_000 - held / 200));
     expect(slow.responses.reduce((n, { packets }) => n + (packets?.skipped ?? 0), 0)).toBe(0);
     expect(slow.responses.reduce((n, { packets }) => n + (packets?.matched ?? 0), 0)).toBe(30_000);
   });
