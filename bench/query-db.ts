@@ -8,11 +8,11 @@ import type { WriterChannel } from '../storage/writer-channel.ts';
 import { addRecord, batchOf, captureInfo, decision } from '../test/storage/records.ts';
 
 /** As the daemon's capture thread hands them over. */
-const BATCH = 2048;
+export const BATCH = 2048;
 /** As many as retention makes of `--retain-size`, and one that is begun. */
 const PARTITIONS = 8;
 /** In one transaction, as a writer takes them that is never at leisure: all that arrived while it wrote the last ones. */
-const SUSTAINED_BATCHES = 16;
+export const SUSTAINED_BATCHES = 16;
 /** Flows from one word on the progress to the next. */
 const PROGRESS = BATCH * SUSTAINED_BATCHES * 3;
 /** The day that the flows are of: 2026-11-25, UTC. */
@@ -31,7 +31,7 @@ const ROUTES = 240;
 const BLACKHOLES = 8;
 
 /** Random numbers that are the same in every run: xorshift32. */
-class Random {
+export class Random {
   #state = 0x9e37_79b9;
 
   /** In [0, 1). */
@@ -152,7 +152,8 @@ export class FlowFiller {
   }
 }
 
-function announce(writer: FlowWriter, channel: WriterChannel): void {
+/** Writes the captures and route decisions that the flows have. */
+export function announce(writer: FlowWriter, channel: WriterChannel): void {
   const names = [...Array.from({ length: NETNS }, (_, n) => `lab-${n}`), SHORT_NETNS];
   for (const [index, netns] of names.entries())
     writer.write([
@@ -193,7 +194,8 @@ function decisions(): RouteDecision[] {
   ];
 }
 
-function add(batch: FlowBatch, random: Random, seq: number, flows: number): void {
+/** Puts the record of a flow at the end of a batch. @param flows of the whole day */
+export function add(batch: FlowBatch, random: Random, seq: number, flows: number): void {
   const at = (seq / flows) * DAY_SEC;
   const lasted = 10 ** (random.next() * 5 - 3) * (random.next() < 0.01 ? 30 : 1);
   const [client, server] = [random.below(CLIENTS), random.rank(SERVERS)];
