@@ -3,7 +3,7 @@ import { measure } from './scale.ts';
 
 const FLOWS = 50_000_000;
 
-/** The same as the part `scale`, of one more database: 19 GB, and forty minutes. */
+/** The same as the part `scale`, of one more database: 18 GB, and 25 minutes. */
 export async function run(options: BenchOptions = {}, report = new Report()): Promise<void> {
   measure([options.quick ? FLOWS / 100 : FLOWS], options, report);
 }

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { databaseFiles, partitionPath } from '../storage/partition-files.ts';
-import { FlowFiller } from './query-db.ts';
+import { FlowFiller, SUSTAINED_BATCHES } from './query-db.ts';
 import { type BenchOptions, Report } from './report.ts';
 import { median, printTable } from './support.ts';
 
 const ROUNDS = 3;
 const FLOWS = 200_000;
 /** Batches in one transaction: of a writer that keeps up, and of one that is behind, which takes all that has arrived. */
-const BATCHES = [1, 16];
+const BATCHES = [1, SUSTAINED_BATCHES];
 /** So many more flows go on being added to one file, to see what becomes of the cost; the last of them where there is a million. */
 const SUSTAINED = 1_250_000;
 const STEP = 250_000;
